@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+/** The axios versions that the plugin is held to; each is installed under an alias. */
+const AXIOS_VERSIONS = ['1.6.0', '1.6.8', '1.7.9', '1.8.4', '1.13.2', '1.15.0', '1.18.0', '1.20.0'];
+
+const ACROSS_VERSIONS = ['tests/across-versions/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    testTimeout: 15_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['tests/**/*.test.ts'], typecheck: { enabled: false } },
+      },
+      ...AXIOS_VERSIONS.map((version) => ({
+        extends: true as const,
+        resolve: { alias: [{ find: /^axios$/, replacement: `axios-${version}` }] },
+        test: {
+          name: `axios ${version}`,
+          include: ACROSS_VERSIONS,
+          env: { AXIOS_VERSION: version },
+          setupFiles: ['tests/support/alias-axios.ts'],
+        },
+      })),
+    ],
+  },
+});
