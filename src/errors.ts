@@ -1,0 +1,44 @@
+import { AxiosError, type InternalAxiosRequestConfig } from 'axios';
+
+/** What is known when a circuit rejects. */
+export interface RejectionContext {
+  /** The circuit's key. */
+  readonly key: string;
+  /** When it is worth trying again, in ms from now, >= 0. */
+  readonly retryAfterMs: number;
+  /** The call's config; absent when the rejection is not of an axios call. */
+  readonly config?: InternalAxiosRequestConfig | undefined;
+}
+
+/**
+ * No attempt was made, because the circuit is open or all its probes are under way.
+ *
+ * It carries what Express and Fastify read from an error (`status`, `statusCode`, `headers`), so that a service which
+ * lets it through answers 503 with `Retry-After` (RFC 9110, section 10.2.3).
+ */
+export class CircuitOpenError extends AxiosError {
+  /** The circuit's key. */
+  readonly key: string;
+  /** When it is worth trying again, in ms from the moment of the rejection, >= 0. */
+  readonly retryAfterMs: number;
+  /** As `status`; the name that Fastify and Nest read. */
+  readonly statusCode: number = 503;
+  /** Keeps the message from clients where the framework asks (Express's http-errors, Nest). */
+  readonly expose: boolean = false;
+  /** `Retry-After` in whole seconds, rounded up. */
+  readonly headers: { readonly 'Retry-After': string };
+
+  constructor({ key, retryAfterMs, config }: RejectionContext) {
+    super(`The circuit "${key}" is open; retry in ${Math.ceil(retryAfterMs)} ms`, 'ERR_CIRCUIT_OPEN', config);
+    this.name = 'CircuitOpenError';
+    this.status = 503;
+    this.key = key;
+    this.retryAfterMs = retryAfterMs;
+    this.headers = { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) };
+  }
+}
+
+/** Whether a circuit rejected the call; also true for an error of this package's other module format. */
+export function isCircuitOpenError(error: unknown): error is CircuitOpenError {
+  return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
+}

@@ -1,0 +1,134 @@
+/** What one attempt says about the health of the service; `neutral` says nothing. */
+export type Outcome = 'success' | 'failure' | 'neutral';
+
+/** `closed` lets all attempts through, `open` none, `half-open` only probes. */
+export type CircuitState = 'closed' | 'open' | 'half-open';
+
+/** Why there was no further attempt. */
+export type Stopped =
+  /** The call was answered. */
+  | 'success'
+  /** All `retries` were used. */
+  | 'exhausted'
+  /** The failure is not one that is retried. */
+  | 'not-retryable'
+  /** The method is not idempotent and the request may have been received. */
+  | 'method'
+  /** The body can be sent only once. */
+  | 'body'
+  /** The retry budget of the key is used up. */
+  | 'budget'
+  /** The next attempt would not fit into `deadlineMs`. */
+  | 'deadline'
+  /** The server asked for a longer wait than `retryAfter.maxMs`. */
+  | 'retry-after'
+  /** The circuit is open, or all probes of a half-open one are under way. */
+  | 'circuit-open'
+  /** The call was cancelled. */
+  | 'aborted'
+  /** `shouldRetry` said no, or a hook threw. */
+  | 'vetoed'
+  /** An interceptor answered with an adapter of its own. */
+  | 'adapter-replaced'
+  /** `retry: false`. */
+  | 'disabled';
+
+/** Why a circuit changed its state. */
+export type TransitionReason = 'threshold' | 'cooldown-elapsed' | 'probe-failed' | 'probe-succeeded' | 'manual';
+
+interface Base<Type extends string> {
+  readonly type: Type;
+  /** The circuit's key, e.g. `GET https://api.example.com/v1`; never the URL of a request. */
+  readonly key: string;
+  /** When, in ms since the Unix epoch. */
+  readonly at: number;
+}
+
+/** One dispatch to the network came to its end. */
+export interface AttemptEvent extends Base<'attempt'> {
+  /** From 1. */
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  readonly status: number | undefined;
+  readonly code: string | undefined;
+  readonly durationMs: number;
+}
+
+/** An attempt failed and another will follow. */
+export interface RetryEvent extends Base<'retry'> {
+  /** The attempt that failed, from 1. */
+  readonly attempt: number;
+  readonly delayMs: number;
+  /** The status or code that is retried, or the hook that asked for it. */
+  readonly reason: string;
+  readonly method: string;
+  /** Without credentials, query and fragment. */
+  readonly url: string;
+}
+
+/** A call ended without success; once per call. */
+export interface GiveUpEvent extends Base<'giveUp'> {
+  readonly attempts: number;
+  readonly stopped: Stopped;
+  readonly elapsedMs: number;
+}
+
+/** A circuit changed its state. */
+export interface StateChangeEvent extends Base<'stateChange'> {
+  readonly from: CircuitState;
+  readonly to: CircuitState;
+  readonly reason: TransitionReason;
+  /** Failures that the detector counted when the circuit changed. */
+  readonly failures: number;
+  /** How long the circuit rejects; 0 unless `to` is `open`. */
+  readonly cooldownMs: number;
+}
+
+/** The circuit had no permit to give. */
+export interface RejectedEvent extends Base<'rejected'> {
+  readonly retryAfterMs: number;
+  /** In mode `observe`: the attempt was made all the same. */
+  readonly observed: boolean;
+}
+
+/** Fallback data answered a call. */
+export interface FallbackEvent extends Base<'fallback'> {
+  readonly cause: Stopped;
+}
+
+/** An attempt ended after its circuit had moved on; its outcome counts nothing. */
+export interface LateEvent extends Base<'late'> {
+  readonly outcome: Outcome;
+}
+
+/** A circuit breaker was dropped because the registry is at its cap. */
+export interface EvictedEvent extends Base<'evicted'> {
+  readonly state: CircuitState;
+}
+
+/** A callback that must not fail a call threw, or returned what it must not. */
+export interface ListenerErrorEvent extends Base<'listenerError'> {
+  /** Which callback: `listener`, `sink`, or the option's path. */
+  readonly source: string;
+  readonly error: unknown;
+}
+
+/** Everything that happens, told apart by `type`. */
+export type ResilienceEvent =
+  | AttemptEvent
+  | RetryEvent
+  | GiveUpEvent
+  | StateChangeEvent
+  | RejectedEvent
+  | FallbackEvent
+  | LateEvent
+  | EvictedEvent
+  | ListenerErrorEvent;
+
+export type EventType = ResilienceEvent['type'];
+export type EventOf<Type extends EventType> = Extract<ResilienceEvent, { type: Type }>;
+
+/** Receives every event. What it throws, or rejects with, becomes a `listenerError`. */
+export interface Sink {
+  record(event: ResilienceEvent): void;
+}

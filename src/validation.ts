@@ -1,0 +1,120 @@
+/** Checks the value at `path`; throws a `TypeError` for its kind, a `RangeError` for its range. */
+export type Rule = (value: unknown, path: string) => void;
+
+type Rules = Readonly<Record<string, Rule>>;
+
+/** An object of options, as against a list, a function or `null`. */
+const isGroup = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`;
+  if (typeof value === 'function' || isGroup(value)) return `a value of type ${typeof value}`;
+  return typeof value === 'string' ? `"${value}"` : String(value);
+}
+
+/** The error for a value that is not what was expected. */
+export const unexpected = (path: string, expected: string, value: unknown, Kind: ErrorConstructor = TypeError): Error =>
+  new Kind(`Expected \`${path}\` to be ${expected}, got ${show(value)}`);
+
+const ofType =
+  (type: string, expected: string, inRange: (value: never) => unknown = () => true): Rule =>
+  (value, path) => {
+    if (typeof value !== type) throw unexpected(path, expected, value);
+    if (!inRange(value as never)) throw unexpected(path, expected, value, RangeError);
+  };
+
+export const aBoolean = ofType('boolean', 'a boolean');
+export const aFunction = ofType('function', 'a function');
+export const aName = ofType('string', 'a non-empty string', (value: string) => value);
+export const aRatio = ofType('number', 'a number in (0, 1]', (value: number) => value > 0 && value <= 1);
+export const aPositiveNumber = ofType(
+  'number',
+  'a finite number > 0',
+  (value: number) => value > 0 && value <= Number.MAX_VALUE,
+);
+
+export const anInteger = (min: number, max = Number.POSITIVE_INFINITY): Rule =>
+  ofType(
+    'number',
+    max < Number.POSITIVE_INFINITY ? `an integer from ${min} to ${max}` : `an integer >= ${min}`,
+    (value: number) => Number.isInteger(value) && value >= min && value <= max,
+  );
+
+/** A duration; finite, unless `max` is `Infinity`. */
+export const milliseconds = (min = 0, max = Number.MAX_VALUE): Rule =>
+  ofType(
+    'number',
+    `a number of milliseconds ${max < Number.MAX_VALUE ? `from ${min} to ${max}` : `>= ${min}`}`,
+    (value: number) => value >= min && value <= max,
+  );
+
+export const oneOf =
+  (...choices: readonly unknown[]): Rule =>
+  (value, path) => {
+    if (!choices.includes(value)) throw unexpected(path, choices.map(show).join(' or '), value);
+  };
+
+export const listOf =
+  (rule: Rule): Rule =>
+  (value, path) => {
+    if (!Array.isArray(value)) throw unexpected(path, 'an array', value);
+    for (const [index, item] of value.entries()) rule(item, `${path}[${index}]`);
+  };
+
+/** An object with these methods; no `instanceof`, since it may come from another copy of the module. */
+export const withMethods =
+  (expected: string, ...names: string[]): Rule =>
+  (value, path) => {
+    if (!isGroup(value) || names.some((name) => typeof (value as never)[name] !== 'function')) {
+      throw unexpected(path, expected, value);
+    }
+  };
+
+/** Takes the rule of the value's `typeof`, else the other. */
+export const eitherOf =
+  (byType: Rules, otherwise: Rule): Rule =>
+  (value, path) =>
+    (byType[typeof value] ?? otherwise)(value, path);
+
+/** `false`, or what the rule says. */
+export const orFalse =
+  (rule: Rule): Rule =>
+  (value, path) => {
+    if (value !== false) rule(value, path);
+  };
+
+/** An object of known options; `undefined` means not given. */
+export const options =
+  (rules: Rules): Rule =>
+  (value, path) => {
+    if (!isGroup(value)) throw unexpected(path || 'options', 'an object', value);
+    for (const [name, item] of Object.entries(value)) {
+      const at = path ? `${path}.${name}` : name;
+      const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
+      if (!rule) throw new TypeError(`Unknown option \`${at}\`: did you mean \`${nearest(name, rules)}\`?`);
+      if (item !== undefined) rule(item, at);
+    }
+  };
+
+/** The option that shares the most pairs of letters with what was written. */
+function nearest(written: string, rules: Rules): string {
+  const name = written.toLowerCase();
+  const likeness = (known: string) => {
+    const shared = Array.from(name, (_, at) => name.slice(at, at + 2)).filter((pair) =>
+      known.toLowerCase().includes(pair),
+    );
+    return shared.length / known.length;
+  };
+  return Object.keys(rules).reduce((best, known) => (likeness(known) > likeness(best) ? known : best));
+}
+
+/** The given fields over the base's; `undefined` means not given. Of `groups`, the fields are merged in turn. */
+export function merged<T extends object>(base: T, given: object = {}, ...groups: (keyof T)[]): T {
+  const result = { ...base } as Record<PropertyKey, unknown>;
+  for (const [name, value] of Object.entries(given)) {
+    const isMerged = groups.includes(name as keyof T) && isGroup(value);
+    if (value !== undefined) result[name] = isMerged ? merged(result[name] || {}, value) : value;
+  }
+  return result as T;
+}

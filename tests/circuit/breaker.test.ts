@@ -1,0 +1,1004 @@
+import axios, { CanceledError } from 'axios';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  CircuitOpenError,
+  type CooldownContext,
+  consecutiveFailures,
+  type FailureDetector,
+} from '../../src/index.js';
+import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
+
+const KEY = 'GET https://api.example.com';
+
+let clock: ManualClock;
+beforeEach(() => {
+  clock = manualClock();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const create = (options: CircuitBreakerOptions = {}) => new CircuitBreaker(KEY, { clock, ...options });
+
+/** A circuit that tripped and whose cooldown is over. */
+function createHalfOpen(options: CircuitBreakerOptions = {}): CircuitBreaker {
+  const breaker = create(options);
+  breaker.trip({ forMs: 0 });
+  return breaker;
+}
+
+describe('closed', () => {
+  test('is closed at first, with its key', () => {
+    const breaker = create();
+    expect([breaker.key, breaker.state, breaker.isOpen, breaker.inFlight, breaker.mode]).toEqual([
+      KEY,
+      'closed',
+      false,
+      0,
+      'enforce',
+    ]);
+  });
+
+  test('gives a permit to each of 1,000 concurrent attempts', () => {
+    const breaker = create();
+    const answers = Array.from({ length: 1000 }, () => breaker.tryAcquire());
+    expect(answers.every(({ admitted }) => admitted)).toBe(true);
+    expect(breaker.inFlight).toBe(1000);
+  });
+
+  test('stays closed after 4 failures in a row and opens at the 5th', () => {
+    const breaker = create();
+    fail(breaker, 4);
+    expect(breaker.state).toBe('closed');
+    fail(breaker);
+    expect(breaker.state).toBe('open');
+    expect(breaker.isOpen).toBe(true);
+  });
+
+  test('counts failures afresh after a success', () => {
+    const breaker = create();
+    fail(breaker, 4);
+    succeed(breaker);
+    fail(breaker, 4);
+    expect(breaker.state).toBe('closed');
+    fail(breaker);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('counts nothing for neutral attempts: they neither fail nor break a row of failures', () => {
+    const breaker = create();
+    fail(breaker, 4);
+    for (let i = 0; i < 100; i++) acquire(breaker).settle('neutral');
+    expect([breaker.state, breaker.stats().failures, breaker.inFlight]).toEqual(['closed', 4, 0]);
+    fail(breaker);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('opens at the first failure with consecutiveFailures(1)', () => {
+    const breaker = create({ detector: consecutiveFailures(1) });
+    fail(breaker);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('tells a listener of the opening: reason, failures and cooldown', () => {
+    const breaker = create({ cooldownMs: 7_000 });
+    const events = listen(breaker);
+    const before = Date.now();
+    fail(breaker, 5);
+    expect(events).toEqual([
+      {
+        type: 'stateChange',
+        key: KEY,
+        at: expect.any(Number),
+        from: 'closed',
+        to: 'open',
+        reason: 'threshold',
+        failures: 5,
+        cooldownMs: 7_000,
+      },
+    ]);
+    expect(events[0]?.at).toBeGreaterThanOrEqual(before);
+    expect(events[0]?.at).toBeLessThanOrEqual(Date.now());
+  });
+});
+
+describe('permits', () => {
+  test('a permit settles once: a second settle counts nothing', () => {
+    const breaker = create();
+    const permit = acquire(breaker);
+    for (let i = 0; i < 5; i++) permit.settle('failure');
+    expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 1, inFlight: 0 });
+  });
+
+  test('the first outcome of a permit stands', () => {
+    const breaker = create({ detector: consecutiveFailures(1) });
+    const permit = acquire(breaker);
+    permit.settle('neutral');
+    permit.settle('failure');
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('a probe that is settled twice frees one seat', () => {
+    const breaker = createHalfOpen({ halfOpen: { permits: 2, successThreshold: 5 } });
+    const first = acquire(breaker);
+    acquire(breaker);
+    first.settle('neutral');
+    first.settle('neutral');
+    acquire(breaker);
+    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(breaker.inFlight).toBe(2);
+  });
+});
+
+describe('open', () => {
+  test('rejects until the cooldown is over and says how long that is', () => {
+    const breaker = create();
+    fail(breaker, 5);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 10_000 });
+    clock.advance(2_500);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 7_500 });
+    clock.advance(7_499);
+    expect([ask(breaker), breaker.state]).toEqual([1, 'open']);
+    clock.advance(1);
+    expect([ask(breaker), breaker.state]).toEqual(['admitted', 'half-open']);
+  });
+
+  test('takes the time as an argument', () => {
+    const breaker = create();
+    for (let i = 0; i < 5; i++) {
+      const permit = breaker.tryAcquire(1_000);
+      if (permit.admitted) permit.settle('failure', 1_100);
+    }
+    expect(breaker.tryAcquire(1_200)).toEqual({ admitted: false, retryAfterMs: 9_900 });
+    expect(breaker.tryAcquire(11_100).admitted).toBe(true);
+  });
+
+  test('emits one rejected event for each rejection', () => {
+    const breaker = create();
+    fail(breaker, 5);
+    const events = listen(breaker);
+    clock.advance(4_000);
+    ask(breaker);
+    ask(breaker);
+    const rejected = { type: 'rejected', key: KEY, at: expect.any(Number), retryAfterMs: 6_000, observed: false };
+    expect(events).toEqual([rejected, rejected]);
+  });
+
+  test('becomes half-open once, at the first read after the cooldown', () => {
+    const breaker = create();
+    fail(breaker, 5);
+    const events = listen(breaker);
+    clock.advance(3_600_000);
+    expect(events).toEqual([]);
+    expect([breaker.state, breaker.state, breaker.isOpen, breaker.stats().state]).toEqual([
+      'half-open',
+      'half-open',
+      false,
+      'half-open',
+    ]);
+    expect(events).toMatchObject([
+      { type: 'stateChange', from: 'open', to: 'half-open', reason: 'cooldown-elapsed', cooldownMs: 0 },
+    ]);
+  });
+
+  test('failures that end while it is open neither lengthen the cooldown nor emit a change', () => {
+    const breaker = create();
+    const slow = Array.from({ length: 20 }, () => acquire(breaker));
+    fail(breaker, 5);
+    const events = listen(breaker);
+    clock.advance(9_000);
+    for (const permit of slow) permit.settle('failure');
+    expect(breaker.stats()).toMatchObject({ state: 'open', openings: 1, remainingCooldownMs: 1_000, inFlight: 0 });
+    expect(ofType(events, 'stateChange')).toEqual([]);
+    expect(ofType(events, 'late')).toHaveLength(20);
+  });
+
+  test('a success that ends while it is open does not close it', () => {
+    const breaker = create();
+    const slow = acquire(breaker);
+    fail(breaker, 5);
+    slow.settle('success');
+    expect(breaker.state).toBe('open');
+  });
+
+  test('has no timer while open, half-open or leased', () => {
+    vi.useFakeTimers();
+    const breaker = new CircuitBreaker(KEY);
+    fail(breaker, 5);
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(10_000);
+    acquire(breaker);
+    expect([breaker.state, vi.getTimerCount()]).toEqual(['half-open', 0]);
+  });
+
+  test('goes by performance.now of the moment, so fake timers installed later move it', () => {
+    const breaker = new CircuitBreaker(KEY);
+    vi.useFakeTimers();
+    breaker.trip({ forMs: 10_000 });
+    vi.advanceTimersByTime(9_999);
+    expect(breaker.state).toBe('open');
+    vi.advanceTimersByTime(1);
+    expect(breaker.state).toBe('half-open');
+  });
+
+  test.each([
+    ['back', -3_600_000],
+    ['forward', 3_600_000],
+  ])('is not moved by a wall clock that is set %s an hour', (_direction, jumpMs) => {
+    const wallClock = vi.spyOn(Date, 'now');
+    try {
+      const breaker = new CircuitBreaker(KEY);
+      breaker.trip({ forMs: 60_000 });
+      wallClock.mockReturnValue(Date.now() + jumpMs);
+      expect(breaker.state).toBe('open');
+      expect(breaker.stats().remainingCooldownMs).toBeGreaterThan(50_000);
+      expect(breaker.stats().remainingCooldownMs).toBeLessThanOrEqual(60_000);
+    } finally {
+      wallClock.mockRestore();
+    }
+  });
+});
+
+describe('half-open', () => {
+  test('admits one probe and rejects the next until the lease of the first is over', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 4_000 } });
+    acquire(breaker);
+    clock.advance(1_500);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 2_500 });
+  });
+
+  test.each([1, 3, 10])('gives exactly %i permits to 1,000 callers at the end of the cooldown', (permits) => {
+    const breaker = create({ halfOpen: { permits } });
+    fail(breaker, 5);
+    clock.advance(10_000);
+    const answers = Array.from({ length: 1000 }, () => breaker.tryAcquire());
+    expect(answers.filter(({ admitted }) => admitted)).toHaveLength(permits);
+    expect(breaker.inFlight).toBe(permits);
+  });
+
+  test('closes when a probe succeeds, with an empty detector', () => {
+    const breaker = create();
+    fail(breaker, 5);
+    clock.advance(10_000);
+    const events = listen(breaker);
+    succeed(breaker);
+    expect(breaker.stats()).toEqual({
+      state: 'closed',
+      failures: 0,
+      openings: 0,
+      inFlight: 0,
+      remainingCooldownMs: 0,
+    });
+    expect(transitions(events)).toEqual([
+      'open -> half-open (cooldown-elapsed)',
+      'half-open -> closed (probe-succeeded)',
+    ]);
+    fail(breaker, 4);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('opens again for a whole cooldown when a probe fails', () => {
+    const breaker = create();
+    fail(breaker, 5);
+    clock.advance(10_000);
+    const probe = acquire(breaker);
+    clock.advance(300);
+    const events = listen(breaker);
+    probe.settle('failure');
+    expect(ask(breaker)).toBe(10_000);
+    expect(events).toMatchObject([
+      { type: 'stateChange', from: 'half-open', to: 'open', reason: 'probe-failed', cooldownMs: 10_000 },
+      { type: 'rejected', retryAfterMs: 10_000 },
+    ]);
+  });
+
+  test('a neutral probe gives its permit back and neither closes nor opens', () => {
+    const breaker = createHalfOpen();
+    const events = listen(breaker);
+    for (let i = 0; i < 10; i++) acquire(breaker).settle('neutral');
+    expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });
+    expect(transitions(events)).toEqual(['open -> half-open (cooldown-elapsed)']);
+  });
+
+  test('closes at the second success with successThreshold 2', () => {
+    const breaker = createHalfOpen({ halfOpen: { successThreshold: 2 } });
+    succeed(breaker);
+    expect(breaker.state).toBe('half-open');
+    succeed(breaker);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('opens at one failure, however many successes came before it', () => {
+    const breaker = createHalfOpen({ halfOpen: { permits: 2, successThreshold: 3 } });
+    succeed(breaker);
+    succeed(breaker);
+    fail(breaker);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('asks for all successes again after it was re-opened', () => {
+    const breaker = createHalfOpen({ halfOpen: { successThreshold: 2 }, cooldownMs: 1_000 });
+    succeed(breaker);
+    fail(breaker);
+    clock.advance(1_000);
+    succeed(breaker);
+    expect(breaker.state).toBe('half-open');
+    succeed(breaker);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('other probes that end after one has closed it count as late', () => {
+    const breaker = createHalfOpen({ halfOpen: { permits: 3 }, detector: consecutiveFailures(1) });
+    const [first, second, third] = [acquire(breaker), acquire(breaker), acquire(breaker)];
+    first.settle('success');
+    const events = listen(breaker);
+    second.settle('failure');
+    third.settle('success');
+    expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 0, inFlight: 0 });
+    expect(events).toMatchObject([
+      { type: 'late', key: KEY, outcome: 'failure' },
+      { type: 'late', key: KEY, outcome: 'success' },
+    ]);
+  });
+});
+
+describe('generations', () => {
+  test.each(['success', 'failure'] as const)('a %s that began while closed changes nothing in half-open', (outcome) => {
+    const breaker = create();
+    const slow = acquire(breaker);
+    fail(breaker, 5);
+    clock.advance(10_000);
+    const probe = acquire(breaker);
+    const events = listen(breaker);
+    slow.settle(outcome);
+    expect(breaker.state).toBe('half-open');
+    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(events).toMatchObject([{ type: 'late', key: KEY, outcome }, { type: 'rejected' }]);
+    probe.settle('success');
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('failures that began before the opening change nothing after it has closed again', () => {
+    const breaker = create();
+    const slow = Array.from({ length: 10 }, () => acquire(breaker));
+    fail(breaker, 5);
+    clock.advance(10_000);
+    succeed(breaker);
+    for (const permit of slow) permit.settle('failure');
+    expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 0 });
+    fail(breaker, 4);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('a success that began before the opening does not break a row of failures after it', () => {
+    const breaker = create();
+    const slow = acquire(breaker);
+    fail(breaker, 5);
+    clock.advance(10_000);
+    succeed(breaker);
+    fail(breaker, 4);
+    slow.settle('success');
+    fail(breaker);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('a probe of an earlier half-open phase changes nothing in the next', () => {
+    const breaker = createHalfOpen({ halfOpen: { permits: 2 }, cooldownMs: 1_000 });
+    const slow = acquire(breaker);
+    fail(breaker);
+    clock.advance(1_000);
+    expect(breaker.state).toBe('half-open');
+    slow.settle('success');
+    expect(breaker.state).toBe('half-open');
+    acquire(breaker);
+    acquire(breaker);
+    expect(breaker.tryAcquire().admitted).toBe(false);
+  });
+});
+
+describe('leases of probes', () => {
+  test('a probe that never ends frees its seat when its lease of 30 s runs out, not before', () => {
+    const breaker = createHalfOpen();
+    acquire(breaker);
+    clock.advance(29_999);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 1 });
+    clock.advance(1);
+    expect(breaker.tryAcquire().admitted).toBe(true);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 30_000 });
+  });
+
+  test('halfOpen.leaseMs goes before the lease that is asked for', () => {
+    const asked = createHalfOpen();
+    asked.tryAcquire(0, 2_000);
+    expect(asked.tryAcquire(0)).toEqual({ admitted: false, retryAfterMs: 2_000 });
+
+    const given = createHalfOpen({ halfOpen: { leaseMs: 500 } });
+    given.tryAcquire(0, 2_000);
+    expect(given.tryAcquire(0)).toEqual({ admitted: false, retryAfterMs: 500 });
+  });
+
+  test('says when the first of several leases ends', () => {
+    const breaker = createHalfOpen({ halfOpen: { permits: 2, leaseMs: 1_000 } });
+    acquire(breaker);
+    clock.advance(400);
+    acquire(breaker);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 600 });
+    clock.advance(600);
+    acquire(breaker);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 400 });
+  });
+
+  test('a failure within the lease opens, one after it is void and late', () => {
+    const within = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+    const inTime = acquire(within);
+    clock.advance(999);
+    inTime.settle('failure');
+    expect(within.state).toBe('open');
+
+    const after = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+    const overdue = acquire(after);
+    clock.advance(1_000);
+    const events = listen(after);
+    overdue.settle('failure');
+    expect(after.state).toBe('half-open');
+    expect(events).toMatchObject([{ type: 'late', key: KEY, outcome: 'failure' }]);
+  });
+
+  test('a late failure takes nothing from the probe that followed', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+    const overdue = acquire(breaker);
+    clock.advance(1_000);
+    const probe = acquire(breaker);
+    overdue.settle('failure');
+    expect(breaker.tryAcquire().admitted).toBe(false);
+    probe.settle('success');
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('a late success in the same half-open phase closes, so a service slower than the lease is used again', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+    const overdue = acquire(breaker);
+    clock.advance(5_000);
+    acquire(breaker);
+    const events = listen(breaker);
+    overdue.settle('success');
+    expect(transitions(events)).toEqual(['half-open -> closed (probe-succeeded)']);
+    expect(ofType(events, 'late')).toEqual([]);
+  });
+
+  test('late successes count one by one towards successThreshold', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000, successThreshold: 2 } });
+    const first = acquire(breaker);
+    clock.advance(1_000);
+    const second = acquire(breaker);
+    clock.advance(1_000);
+    first.settle('success');
+    expect(breaker.state).toBe('half-open');
+    second.settle('success');
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('a late success after a re-opening is void', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+    const overdue = acquire(breaker);
+    clock.advance(1_000);
+    fail(breaker);
+    const events = listen(breaker);
+    overdue.settle('success');
+    expect(breaker.state).toBe('open');
+    expect(events).toMatchObject([{ type: 'late', outcome: 'success' }]);
+  });
+
+  test('an overdue neutral probe does not free the seat of the one that followed', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+    const overdue = acquire(breaker);
+    clock.advance(1_000);
+    acquire(breaker);
+    overdue.settle('neutral');
+    expect(breaker.tryAcquire().admitted).toBe(false);
+  });
+
+  test('1,000 callers during a probe that never ends get one probe per lease', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+    let admitted = 0;
+    for (let i = 0; i < 1000; i++) {
+      if (breaker.tryAcquire().admitted) admitted++;
+      clock.advance(10);
+    }
+    expect(admitted).toBe(10);
+  });
+});
+
+describe('rejections', () => {
+  /** Remembers what it was given, and trips when it is told to. */
+  function createSpy() {
+    const detector = {
+      failures: 0,
+      record: vi.fn<FailureDetector['record']>(() => false),
+      reset: vi.fn(),
+    };
+    return detector;
+  }
+
+  test('enter no detector: only completed attempts do, with outcome, end and duration', () => {
+    const detector = createSpy();
+    const breaker = create({ detector: () => detector });
+    const permit = acquire(breaker);
+    clock.advance(250);
+    permit.settle('failure');
+    expect(detector.record.mock.calls).toEqual([['failure', 250, 250]]);
+
+    breaker.trip();
+    for (let i = 0; i < 1000; i++) ask(breaker);
+    expect(detector.record).toHaveBeenCalledTimes(1);
+  });
+
+  test('after 1,000 of them a circuit that closed again takes exactly 5 failures to open', () => {
+    const breaker = create();
+    fail(breaker, 5);
+    for (let i = 0; i < 1000; i++) ask(breaker);
+    clock.advance(10_000);
+    succeed(breaker);
+    fail(breaker, 4);
+    expect(breaker.state).toBe('closed');
+    fail(breaker);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('the detector is emptied at every transition', () => {
+    const detector = createSpy();
+    const breaker = create({ detector: () => detector });
+    detector.record.mockReturnValueOnce(true);
+    fail(breaker);
+    expect(detector.reset).toHaveBeenCalledTimes(1);
+    clock.advance(10_000);
+    expect(breaker.state).toBe('half-open');
+    expect(detector.reset).toHaveBeenCalledTimes(2);
+    succeed(breaker);
+    expect(detector.reset).toHaveBeenCalledTimes(3);
+    expect(detector.record).toHaveBeenCalledTimes(1);
+  });
+
+  test('every circuit has a detector of its own', () => {
+    const options = { clock, detector: consecutiveFailures(2) };
+    const [one, other] = [new CircuitBreaker('one', options), new CircuitBreaker('other', options)];
+    fail(one);
+    fail(other);
+    expect([one.state, other.state]).toEqual(['closed', 'closed']);
+  });
+});
+
+describe('cooldown', () => {
+  test('a function is told the key and how often the circuit opened since it was closed', () => {
+    const cooldownMs = vi.fn(({ openings }: CooldownContext) => 1_000 * openings);
+    const breaker = create({ cooldownMs });
+    fail(breaker, 5);
+    expect(ask(breaker)).toBe(1_000);
+    clock.advance(1_000);
+    fail(breaker);
+    expect(ask(breaker)).toBe(2_000);
+    clock.advance(2_000);
+    succeed(breaker);
+    fail(breaker, 5);
+    expect(ask(breaker)).toBe(1_000);
+    expect(cooldownMs.mock.calls).toEqual([
+      [{ key: KEY, openings: 1 }],
+      [{ key: KEY, openings: 2 }],
+      [{ key: KEY, openings: 1 }],
+    ]);
+  });
+
+  test.each([
+    ['NaN', () => Number.NaN],
+    ['a negative number', () => -1],
+    ['Infinity', () => Number.POSITIVE_INFINITY],
+    ['a string', () => '5000' as never],
+    ['nothing', () => undefined as never],
+    [
+      'an error',
+      () => {
+        throw new Error('no cooldown today');
+      },
+    ],
+  ])('falls back to 10 s, with one listenerError, when the function yields %s', (_what, cooldownMs) => {
+    const breaker = create({ cooldownMs });
+    const events = listen(breaker);
+    fail(breaker, 5);
+    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 10_000 });
+    expect(ofType(events, 'listenerError')).toEqual([
+      expect.objectContaining({ key: KEY, source: expect.stringContaining('cooldownMs'), error: expect.any(Error) }),
+    ]);
+    expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', cooldownMs: 10_000 }]);
+  });
+
+  test('of 0 ms probes at the next attempt', () => {
+    const breaker = create({ cooldownMs: 0 });
+    fail(breaker, 5);
+    expect(breaker.tryAcquire().admitted).toBe(true);
+    expect(breaker.tryAcquire().admitted).toBe(false);
+  });
+});
+
+describe('by hand', () => {
+  test('trip opens a closed circuit for its cooldown, then it is probed', () => {
+    const breaker = create();
+    const events = listen(breaker);
+    breaker.trip();
+    expect(ask(breaker)).toBe(10_000);
+    clock.advance(10_000);
+    succeed(breaker);
+    expect(transitions(events)).toEqual([
+      'closed -> open (manual)',
+      'open -> half-open (cooldown-elapsed)',
+      'half-open -> closed (probe-succeeded)',
+    ]);
+    expect(ofType(events, 'stateChange')[0]).toMatchObject({ cooldownMs: 10_000 });
+  });
+
+  test('trip({ forMs: 500 }) opens it for 500 ms', () => {
+    const breaker = create();
+    breaker.trip({ forMs: 500 });
+    clock.advance(499);
+    expect(ask(breaker)).toBe(1);
+    clock.advance(1);
+    expect(ask(breaker)).toBe('admitted');
+  });
+
+  test.each<[unknown, ErrorConstructor]>([
+    [-1, RangeError],
+    [Number.NaN, RangeError],
+    [Number.POSITIVE_INFINITY, RangeError],
+    ['500', TypeError],
+  ])('trip({ forMs: %j }) is refused and leaves the circuit as it is', (forMs, kind) => {
+    const breaker = create();
+    expect(() => breaker.trip({ forMs: forMs as number })).toThrow(kind);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('trip on an open circuit sets its cooldown anew and emits no change', () => {
+    const breaker = create();
+    fail(breaker, 5);
+    clock.advance(6_000);
+    const events = listen(breaker);
+    breaker.trip({ forMs: 60_000 });
+    expect(breaker.stats().remainingCooldownMs).toBe(60_000);
+    expect(ofType(events, 'stateChange')).toEqual([]);
+  });
+
+  test('trip on a half-open circuit opens it and makes its probe late', () => {
+    const breaker = createHalfOpen();
+    const probe = acquire(breaker);
+    const events = listen(breaker);
+    breaker.trip();
+    probe.settle('success');
+    expect(breaker.state).toBe('open');
+    expect(transitions(events)).toEqual(['half-open -> open (manual)']);
+    expect(ofType(events, 'late')).toHaveLength(1);
+  });
+
+  test('reset closes an open circuit at once', () => {
+    const breaker = create();
+    fail(breaker, 5);
+    const events = listen(breaker);
+    breaker.reset();
+    expect(breaker.stats()).toEqual({ state: 'closed', failures: 0, openings: 0, inFlight: 0, remainingCooldownMs: 0 });
+    expect(ask(breaker)).toBe('admitted');
+    expect(transitions(events)).toEqual(['open -> closed (manual)']);
+  });
+
+  test('reset closes a half-open circuit and makes its probe late', () => {
+    const breaker = createHalfOpen({ detector: consecutiveFailures(1) });
+    const probe = acquire(breaker);
+    breaker.reset();
+    probe.settle('failure');
+    expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 0 });
+  });
+
+  test('reset of a closed circuit forgets its failures, also those under way, and emits no change', () => {
+    const breaker = create();
+    const slow = acquire(breaker);
+    fail(breaker, 4);
+    const events = listen(breaker);
+    breaker.reset();
+    slow.settle('failure');
+    fail(breaker, 4);
+    expect(breaker.state).toBe('closed');
+    expect(ofType(events, 'stateChange')).toEqual([]);
+  });
+});
+
+describe('mode observe', () => {
+  test('opens as in enforce, rejects nobody and says who would have been rejected', () => {
+    const breaker = create({ mode: 'observe' });
+    const events = listen(breaker);
+    fail(breaker, 5);
+    expect(breaker.state).toBe('open');
+    clock.advance(1_000);
+    expect(breaker.tryAcquire().admitted).toBe(true);
+    expect(transitions(events)).toEqual(['closed -> open (threshold)']);
+    expect(ofType(events, 'rejected')).toMatchObject([{ key: KEY, retryAfterMs: 9_000, observed: true }]);
+  });
+
+  test('what it lets through while open counts nothing', () => {
+    const breaker = create({ mode: 'observe' });
+    fail(breaker, 5);
+    clock.advance(9_000);
+    const events = listen(breaker);
+    fail(breaker, 20);
+    succeed(breaker);
+    expect(ofType(events, 'late')).toEqual([]);
+    expect(breaker.stats()).toMatchObject({ state: 'open', openings: 1, remainingCooldownMs: 1_000, inFlight: 0 });
+  });
+
+  test('gives everybody a permit in half-open, where as in enforce only the probe decides', () => {
+    const breaker = createHalfOpen({ mode: 'observe' });
+    const events = listen(breaker);
+    const probe = acquire(breaker);
+    const others = Array.from({ length: 99 }, () => acquire(breaker));
+    expect(ofType(events, 'rejected')).toHaveLength(99);
+    expect(ofType(events, 'rejected').every(({ observed }) => observed)).toBe(true);
+    for (const other of others) other.settle('failure');
+    expect(breaker.state).toBe('half-open');
+    probe.settle('success');
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('an attempt let through while open does not close or open the half-open circuit it ends in', () => {
+    const breaker = create({ mode: 'observe' });
+    fail(breaker, 5);
+    const [good, bad] = [acquire(breaker), acquire(breaker)];
+    clock.advance(10_000);
+    expect(breaker.state).toBe('half-open');
+    good.settle('success');
+    bad.settle('failure');
+    expect(breaker.state).toBe('half-open');
+  });
+
+  test('can be switched on over each state, and switched off again where the circuit is by then', () => {
+    const breaker = create();
+    fail(breaker, 5);
+    breaker.mode = 'observe';
+    expect(ask(breaker)).toBe('admitted');
+    breaker.mode = 'enforce';
+    expect(ask(breaker)).toBe(10_000);
+
+    breaker.mode = 'observe';
+    clock.advance(10_000);
+    const probe = acquire(breaker);
+    expect(ask(breaker)).toBe('admitted');
+    breaker.mode = 'enforce';
+    expect(breaker.tryAcquire().admitted).toBe(false);
+    probe.settle('success');
+
+    breaker.mode = 'observe';
+    fail(breaker, 4);
+    breaker.mode = 'enforce';
+    fail(breaker);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('a mode that does not exist is refused and leaves the mode as it is', () => {
+    const breaker = create();
+    expect(() => {
+      breaker.mode = 'watch' as never;
+    }).toThrow(new TypeError('Expected `mode` to be "enforce" or "observe", got "watch"'));
+    expect(breaker.mode).toBe('enforce');
+  });
+});
+
+describe('stats', () => {
+  test('shows failures, openings, permits out and what is left of the cooldown', () => {
+    const breaker = create();
+    acquire(breaker);
+    fail(breaker, 3);
+    expect(breaker.stats()).toEqual({ state: 'closed', failures: 3, openings: 0, inFlight: 1, remainingCooldownMs: 0 });
+    fail(breaker, 2);
+    clock.advance(4_000);
+    expect(breaker.stats()).toEqual({
+      state: 'open',
+      failures: 0,
+      openings: 1,
+      inFlight: 1,
+      remainingCooldownMs: 6_000,
+    });
+    clock.advance(6_000);
+    fail(breaker);
+    expect(breaker.stats()).toMatchObject({ state: 'open', openings: 2, remainingCooldownMs: 10_000 });
+  });
+
+  test('counts a lost probe as in flight until it ends', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+    const lost = acquire(breaker);
+    clock.advance(1_000);
+    acquire(breaker);
+    expect(breaker.stats().inFlight).toBe(2);
+    lost.settle('failure');
+    expect(breaker.stats().inFlight).toBe(1);
+  });
+});
+
+describe('execute', () => {
+  test('yields what the function returns, whether it is async or not', async () => {
+    const breaker = create();
+    await expect(breaker.execute(async () => 'later')).resolves.toBe('later');
+    await expect(breaker.execute(() => 'now')).resolves.toBe('now');
+    expect(breaker.inFlight).toBe(0);
+  });
+
+  test('rejects with the very error of the function and counts a failure, thrown or rejected', async () => {
+    const breaker = create();
+    const error = new Error('down');
+    await expect(breaker.execute(() => Promise.reject(error))).rejects.toBe(error);
+    await expect(
+      breaker.execute(() => {
+        throw error;
+      }),
+    ).rejects.toBe(error);
+    expect(breaker.stats()).toMatchObject({ failures: 2, inFlight: 0 });
+  });
+
+  test('holds its permit until the promise is settled', async () => {
+    const breaker = createHalfOpen();
+    let finish = (): void => undefined;
+    const pending = breaker.execute(
+      () =>
+        new Promise<void>((resolve) => {
+          finish = resolve;
+        }),
+    );
+    await expect(breaker.execute(() => 'second probe')).rejects.toBeInstanceOf(CircuitOpenError);
+    finish();
+    await pending;
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('does not call the function while open and rejects with a CircuitOpenError', async () => {
+    const breaker = create();
+    breaker.trip({ forMs: 2_500 });
+    const work = vi.fn();
+    await expect(breaker.execute(work)).rejects.toMatchObject({
+      name: 'CircuitOpenError',
+      code: 'ERR_CIRCUIT_OPEN',
+      key: KEY,
+      retryAfterMs: 2_500,
+    });
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  test('calls the function while open in mode observe', async () => {
+    const breaker = create({ mode: 'observe' });
+    breaker.trip();
+    await expect(breaker.execute(() => 'answer')).resolves.toBe('answer');
+  });
+
+  test.each([
+    ['AbortError of fetch', () => new DOMException('This operation was aborted', 'AbortError')],
+    ['CanceledError of axios', () => new CanceledError()],
+    ['Cancel of an axios CancelToken', () => new axios.Cancel('stop')],
+  ])('an %s is neutral: it gives the permit back and counts nothing', async (_what, makeError) => {
+    const closed = create({ detector: consecutiveFailures(1) });
+    const error = makeError();
+    await expect(closed.execute(() => Promise.reject(error))).rejects.toBe(error);
+    expect(closed.stats()).toMatchObject({ state: 'closed', failures: 0, inFlight: 0 });
+
+    const halfOpen = createHalfOpen();
+    await expect(halfOpen.execute(() => Promise.reject(error))).rejects.toBe(error);
+    expect(halfOpen.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });
+  });
+
+  test('a rejection of another circuit inside the function is neutral', async () => {
+    const inner = create();
+    inner.trip();
+    const outer = create({ detector: consecutiveFailures(1) });
+    await expect(outer.execute(() => inner.execute(() => 'never'))).rejects.toBeInstanceOf(CircuitOpenError);
+    expect(outer.stats()).toMatchObject({ state: 'closed', failures: 0, inFlight: 0 });
+  });
+
+  test.each([undefined, null, 'a string'])('counts a failure when %s is thrown', async (thrown) => {
+    const breaker = create({ detector: consecutiveFailures(1) });
+    await expect(breaker.execute(() => Promise.reject(thrown))).rejects.toBe(thrown);
+    expect(breaker.state).toBe('open');
+  });
+});
+
+describe('listeners', () => {
+  test('run when the state is final', () => {
+    const breaker = create();
+    const seen: string[] = [];
+    breaker.on('stateChange', ({ to }) => {
+      seen.push(`${to}: ${breaker.state}, openings ${breaker.stats().openings}`);
+    });
+    fail(breaker, 5);
+    clock.advance(10_000);
+    succeed(breaker);
+    expect(seen).toEqual(['open: open, openings 1', 'half-open: half-open, openings 1', 'closed: closed, openings 0']);
+  });
+
+  test('that throw stop neither the circuit nor other listeners and become a listenerError', () => {
+    const breaker = create();
+    const error = new Error('listener is broken');
+    breaker.on('stateChange', () => {
+      throw error;
+    });
+    const events = listen(breaker);
+    fail(breaker, 5);
+    expect(breaker.state).toBe('open');
+    expect(transitions(events)).toEqual(['closed -> open (threshold)']);
+    expect(ofType(events, 'listenerError')).toMatchObject([{ key: KEY, error }]);
+  });
+
+  test('that reject become a listenerError, not an unhandled rejection', async () => {
+    const breaker = create();
+    const error = new Error('listener rejects');
+    const reject = (): unknown => Promise.reject(error);
+    breaker.on('stateChange', reject);
+    const events = listen(breaker);
+    fail(breaker, 5);
+    await vi.waitFor(() => expect(ofType(events, 'listenerError')).toMatchObject([{ key: KEY, error }]));
+  });
+
+  test('of listenerError that throw are not asked about their own error', () => {
+    const breaker = create();
+    const listener = vi.fn(() => {
+      throw new Error('again');
+    });
+    breaker.on('listenerError', listener);
+    breaker.on('stateChange', () => {
+      throw new Error('first');
+    });
+    fail(breaker, 5);
+    expect(listener).toHaveBeenCalledTimes(1);
+  });
+
+  test('hear nothing after they were taken out', () => {
+    const breaker = create();
+    const listener = vi.fn();
+    const off = breaker.on('stateChange', listener);
+    breaker.trip();
+    off();
+    off();
+    breaker.reset();
+    expect(listener).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('options', () => {
+  test.each<[unknown, ErrorConstructor, string]>([
+    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got -1'],
+    [{ cooldownMs: Number.NaN }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got NaN'],
+    [{ cooldownMs: '10s' }, TypeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got "10s"'],
+    [{ detector: 5 }, TypeError, 'Expected `detector` to be a function, got 5'],
+    [{ halfOpen: { permits: 0 } }, RangeError, 'Expected `halfOpen.permits` to be an integer >= 1, got 0'],
+    [{ halfOpen: { successThreshold: 1.5 } }, RangeError, '`halfOpen.successThreshold` to be an integer >= 1, got 1.5'],
+    [{ halfOpen: { leaseMs: 0 } }, RangeError, 'Expected `halfOpen.leaseMs` to be '],
+    [{ halfOpen: 1 }, TypeError, 'Expected `halfOpen` to be an object, got 1'],
+    [{ mode: 'watch' }, TypeError, 'Expected `mode` to be "enforce" or "observe", got "watch"'],
+    [{ clock: {} }, TypeError, 'Expected `clock` to be a clock with a method now(), got '],
+    [{ cooldwonMs: 1 }, TypeError, 'Unknown option `cooldwonMs`: did you mean `cooldownMs`?'],
+    [{ halfOpen: { permit: 1 } }, TypeError, 'Unknown option `halfOpen.permit`: did you mean `permits`?'],
+  ])('%j is refused', (options, kind, message) => {
+    const create = () => new CircuitBreaker(KEY, options as CircuitBreakerOptions);
+    expect(create).toThrow(kind);
+    expect(create).toThrow(message);
+  });
+
+  test('those that are undefined count as not given', () => {
+    const breaker = create({ cooldownMs: undefined, detector: undefined, halfOpen: { permits: undefined } });
+    fail(breaker, 5);
+    expect(ask(breaker)).toBe(10_000);
+    clock.advance(10_000);
+    expect([breaker.tryAcquire().admitted, breaker.tryAcquire().admitted]).toEqual([true, false]);
+  });
+
+  test.each<[unknown, ErrorConstructor]>([
+    [0, RangeError],
+    [1.5, RangeError],
+    [-1, RangeError],
+    ['5', TypeError],
+    [undefined, TypeError],
+  ])('consecutiveFailures(%j) is refused', (threshold, kind) => {
+    expect(() => consecutiveFailures(threshold as number)).toThrow(kind);
+  });
+});
