@@ -1,0 +1,118 @@
+import type { AxiosInstance } from 'axios';
+import type { BreakerRegistryOptions } from './circuit/options.js';
+import { BreakerRegistry } from './circuit/registry.js';
+import { type Clock, monotonicClock } from './clock.js';
+import { Emitter } from './emitter.js';
+import type { EventOf, EventType } from './events.js';
+import { armedAdapter } from './interceptors/admission.js';
+import { bareInstance } from './interceptors/bare.js';
+import { type Attachment, Call } from './interceptors/call.js';
+import { checkPlacement, place } from './interceptors/placement.js';
+import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } from './interceptors/policy.js';
+import { requestInterceptor } from './interceptors/request.js';
+import { retryInterceptor } from './interceptors/retry.js';
+import type { ResilienceOptions, UpdateOptions } from './options.js';
+import { RetryBudgets } from './retry/budget.js';
+
+/** What is needed of an axios instance; `axios`, `axios.create()` and `new Axios()` have it. */
+export type Attachable = Pick<AxiosInstance, 'interceptors' | 'request'>;
+
+/** The handle of an attached instance. */
+export interface Resilience {
+  /** The circuit breakers by key. */
+  readonly breakers: BreakerRegistry;
+  /** Adds a listener; the returned function takes it out. What a listener throws becomes a `listenerError`. */
+  on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
+  /**
+   * Changes options for calls that start afterwards, merged over the present ones. Of the circuits only `mode` can be
+   * changed, and changes for all of them at once.
+   *
+   * @throws a `TypeError` or `RangeError` that names the option; then nothing has changed.
+   */
+  update(options: UpdateOptions): void;
+  /** Takes the plugin off the instance. Calls under way finish as they began; the circuits stay as they are. */
+  detach(): void;
+}
+
+const MARK = Symbol.for('axios-resilience');
+
+/**
+ * Makes an existing axios instance resilient: failed requests are retried, and each method and base URL is guarded by a
+ * circuit breaker. Interceptors registered before or after run once per call, on its final result.
+ *
+ * @param instance `axios` itself, `axios.create()` or a `new Axios()`.
+ * @param options Merged by group over `DEFAULTS`.
+ * @throws a `TypeError` or `RangeError` that names the option; an `Error` when the instance is attached already, or its
+ *   version of axios does not run interceptors as this plugin needs it. Then the instance is as it was.
+ */
+export function attach(instance: Attachable, options: ResilienceOptions = {}): Resilience {
+  checkInstance(instance);
+  checkAttachOptions(options, '');
+  const { clock = monotonicClock, sinks = [] } = options;
+  const registry = registryOf(options, clock);
+  const events = new Emitter();
+  for (const sink of sinks) events.pipe(sink);
+  const attachment: Attachment = {
+    registry,
+    budgets: new RetryBudgets(),
+    events,
+    clock,
+    random: options.random ?? Math.random,
+    bare: bareInstance(instance as AxiosInstance),
+    policy: extendPolicy(DEFAULT_POLICY, options),
+  };
+  checkPlacement(attachment.bare);
+
+  const remove = place(instance as AxiosInstance, () => {
+    const call = new Call(attachment, armedAdapter);
+    return {
+      request: requestInterceptor(call),
+      response: retryInterceptor(call),
+    };
+  });
+  const unpipe = registry.pipe({ record: (event) => events.forward(event) });
+  Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });
+
+  let attached = true;
+  return {
+    breakers: registry,
+    on: (type, listener) => events.on(type, listener),
+    update(changes: UpdateOptions): void {
+      checkUpdateOptions(changes, '');
+      attachment.policy = extendPolicy(attachment.policy, changes);
+      const { mode } = changes.breaker || {};
+      if (mode !== undefined) registry.setMode(mode);
+    },
+    detach(): void {
+      if (!attached) return;
+      attached = false;
+      remove();
+      unpipe();
+      delete (instance.interceptors.request as { [MARK]?: boolean })[MARK];
+    },
+  };
+}
+
+function checkInstance(instance: Attachable): void {
+  const { request, response } = (instance as Partial<Attachable> | undefined | null)?.interceptors ?? {};
+  if (
+    typeof (instance as Partial<Attachable> | undefined | null)?.request !== 'function' ||
+    !isManager(request) ||
+    !isManager(response)
+  ) {
+    throw new TypeError('Expected `instance` to be an axios instance');
+  }
+  if (MARK in request) throw new Error('axios-resilience is attached to this instance already; detach it first');
+}
+
+function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock): BreakerRegistry {
+  const { key, classify, createError, ...circuit } = breaker || {};
+  const given: BreakerRegistryOptions = circuit;
+  if (registry === undefined) return new BreakerRegistry({ ...given, clock });
+  const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
+  if (name !== undefined) throw new TypeError(`Expected \`breaker.${name}\` to be left to the \`registry\`, got both`);
+  return registry;
+}
+
+const isManager = (manager: unknown): manager is object =>
+  typeof (manager as { forEach?: unknown } | undefined)?.forEach === 'function';

@@ -1,0 +1,11 @@
+import type { ResilienceReport } from './interceptors/report.js';
+import type { RequestResilience } from './options.js';
+
+declare module 'axios' {
+  interface AxiosRequestConfig {
+    /** Options of this request, merged over those of the instance; `false`: leave the request alone. */
+    resilience?: RequestResilience | false | undefined;
+    /** The state of the call; read it with `reportOf`. */
+    resilienceState?: ResilienceReport | undefined;
+  }
+}

@@ -1,0 +1,67 @@
+import './axios.js';
+
+export { type Attachable, attach, type Resilience } from './attach.js';
+export { CircuitBreaker, type CircuitStats, type Permit, type Rejection } from './circuit/breaker.js';
+export { consecutiveFailures, type DetectorFactory, type FailureDetector } from './circuit/detectors.js';
+export type {
+  BreakerMode,
+  BreakerRegistryOptions,
+  CircuitBreakerOptions,
+  CooldownContext,
+  HalfOpenOptions,
+} from './circuit/options.js';
+export { BreakerRegistry } from './circuit/registry.js';
+export type { Clock } from './clock.js';
+export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
+export type {
+  AttemptEvent,
+  CircuitState,
+  EventOf,
+  EventType,
+  EvictedEvent,
+  FallbackEvent,
+  GiveUpEvent,
+  LateEvent,
+  ListenerErrorEvent,
+  Outcome,
+  RejectedEvent,
+  ResilienceEvent,
+  RetryEvent,
+  Sink,
+  StateChangeEvent,
+  Stopped,
+  TransitionReason,
+} from './events.js';
+export { byMethodAndOrigin, byOrigin } from './interceptors/key.js';
+export { type AttemptRecord, type ResilienceReport, reportOf } from './interceptors/report.js';
+export {
+  type BeforeRetryContext,
+  type BreakerOptions,
+  type ClassifyContext,
+  DEFAULTS,
+  type FallbackContext,
+  type IdempotencyKeyOptions,
+  type KeyFunction,
+  type RequestBreakerOptions,
+  type RequestResilience,
+  type ResilienceOptions,
+  type RetryAfterOptions,
+  type RetryContext,
+  type RetryOptions,
+  type UpdateOptions,
+} from './options.js';
+export {
+  type Backoff,
+  type BackoffContext,
+  capped,
+  constant,
+  decorrelatedJitter,
+  type ExponentialOptions,
+  equalJitter,
+  exponential,
+  fullJitter,
+  linear,
+} from './retry/backoff.js';
+export type { BudgetOptions } from './retry/budget.js';
+export { type Logger, logSink } from './sinks/log.js';
+export { type KeySummary, type MemorySink, memorySink } from './sinks/memory.js';

@@ -1,0 +1,82 @@
+import type { AxiosAdapter, AxiosInstance, InternalAxiosRequestConfig, RawAxiosHeaders } from 'axios';
+import type { BreakerRegistry } from '../circuit/registry.js';
+import type { Clock } from '../clock.js';
+import type { Emitter } from '../emitter.js';
+import type { Outcome, Stopped } from '../events.js';
+import type { RetryBudgets } from '../retry/budget.js';
+import type { Policy } from './policy.js';
+import { CallState } from './report.js';
+
+type Config = InternalAxiosRequestConfig;
+
+/** What all calls of one attached instance share. */
+export interface Attachment {
+  readonly registry: BreakerRegistry;
+  readonly budgets: RetryBudgets;
+  readonly events: Emitter;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Sends a config without the user's interceptors and defaults. */
+  readonly bare: AxiosInstance;
+  policy: Policy;
+}
+
+/** What the user's request interceptors left: every attempt starts from it. */
+export interface Captured {
+  /** The call's own config. */
+  readonly config: Config;
+  readonly policy: Policy;
+  /** The fields that dispatching may change, as they were. */
+  readonly fields: Pick<InternalAxiosRequestConfig<unknown>, 'adapter' | 'baseURL' | 'data' | 'params' | 'url'>;
+  readonly headers: RawAxiosHeaders;
+}
+
+/**
+ * One call of the user's, from its beginning to its result. Handlers and adapter know it by closure; on the config there
+ * is only its report.
+ */
+export class Call {
+  readonly attachment: Attachment;
+  readonly state = new CallState();
+  readonly startedAt: number;
+  /** The adapter that is to be used, as the config named it. */
+  adapter: Config['adapter'];
+  /** Stands in the place of `adapter` while the call is under way. */
+  readonly armed: AxiosAdapter;
+  /** `undefined` until the user's request interceptors have run, and for a call that is not ours. */
+  captured: Captured | undefined;
+  /** The config that the adapter was given last; `undefined` until it is asked. */
+  dispatched: Config | undefined;
+  /** Why the last attempt was not made. */
+  refusal: Stopped | undefined;
+  /** What the last attempt said about the service. */
+  outcome: Outcome | undefined;
+  over = false;
+
+  constructor(attachment: Attachment, arm: (call: Call) => AxiosAdapter) {
+    this.attachment = attachment;
+    this.startedAt = attachment.clock.now();
+    this.armed = arm(this);
+  }
+
+  /** Time since the beginning, ms. */
+  elapsedMs(): number {
+    return this.attachment.clock.now() - this.startedAt;
+  }
+
+  /** What is left of the deadline, ms. */
+  remainingMs(): number {
+    const deadlineMs = this.captured?.policy.retry.deadlineMs;
+    return deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - this.elapsedMs();
+  }
+}
+
+/** The circuit's key; `null` where there is none. */
+export const circuitKeyOf = (config: Config, { breaker }: Policy): string | null =>
+  breaker.enabled ? breaker.key(config) : null;
+
+/** Puts an adapter on a config; the absence of one too. */
+export function setAdapter(config: Config, adapter: Config['adapter']): void {
+  if (adapter) config.adapter = adapter;
+  else delete config.adapter;
+}

@@ -1,0 +1,45 @@
+import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { Stopped } from '../events.js';
+import { type Call, type Captured, setAdapter } from './call.js';
+import type { Result } from './diagnosis.js';
+import { fallbackFor } from './fallback.js';
+import { byMethodAndBaseUrl } from './key.js';
+
+/**
+ * Closes a call: its config is put in order, its report completed; a failure is announced, and answered by fallback if
+ * there is data for it.
+ */
+export function conclude(
+  call: Call,
+  captured: Captured,
+  stopped: Stopped,
+  result: Result,
+): Promise<AxiosResponse | undefined> | undefined {
+  const { attachment, state } = call;
+  call.over = true;
+  restore(call, captured, result);
+  state.stopped = stopped;
+  state.elapsedMs = call.elapsedMs();
+  if (!state.key) state.key = byMethodAndBaseUrl(captured.config);
+  if (stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected)) return undefined;
+  const { key, attempts, elapsedMs } = state;
+  attachment.events.emit({ type: 'giveUp', key, attempts, stopped, elapsedMs });
+  return fallbackFor(call, captured, stopped, result);
+}
+
+interface Carrier {
+  config?: InternalAxiosRequestConfig;
+}
+
+/** The call's own config shows the last attempt and the adapter that the user chose, and is the one that is carried. */
+function restore(call: Call, { config, fields }: Captured, { error, response }: Result): void {
+  const { dispatched, state } = call;
+  if (dispatched && dispatched !== config) {
+    Object.assign(config, dispatched);
+    for (const carrier of [error, response] as (Carrier | null | undefined)[]) {
+      if (carrier?.config === dispatched) carrier.config = config;
+    }
+  }
+  setAdapter(config, fields.adapter === call.armed ? call.adapter : fields.adapter);
+  config.resilienceState = state;
+}

@@ -1,0 +1,34 @@
+import { AxiosHeaders, type AxiosResponse } from 'axios';
+import type { Stopped } from '../events.js';
+import type { FallbackContext } from '../options.js';
+import type { Call, Captured } from './call.js';
+import type { Result } from './diagnosis.js';
+
+/** The answer to a call that ended without one; `undefined` where there is no data for it. */
+export function fallbackFor(
+  { attachment, outcome, state }: Call,
+  { config, policy }: Captured,
+  stopped: Stopped,
+  { error, response }: Result,
+): Promise<AxiosResponse | undefined> | undefined {
+  const { fallback, fallbackOn } = policy;
+  if (fallback === undefined || stopped === 'aborted') return undefined;
+  const { key } = state;
+  const context: FallbackContext = { key, stopped, outcome, error, response, config };
+  const applies =
+    typeof fallbackOn === 'function'
+      ? fallbackOn(context)
+      : stopped === 'circuit-open' || (fallbackOn === 'failure' && outcome === 'failure');
+  if (!applies) return undefined;
+  const respond = async (): Promise<AxiosResponse | undefined> => {
+    const data: unknown = typeof fallback === 'function' ? await (fallback as FallbackFunction)(context) : fallback;
+    if (data === undefined) return undefined;
+    state.fallback = true;
+    attachment.events.emit({ type: 'fallback', key, cause: stopped });
+    const headers = new AxiosHeaders({ 'cache-control': 'no-store' });
+    return { data, status: 200, statusText: 'OK (fallback)', headers, config };
+  };
+  return respond();
+}
+
+type FallbackFunction = (context: FallbackContext) => unknown;

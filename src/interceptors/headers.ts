@@ -1,0 +1,28 @@
+import type { RawAxiosHeaders } from 'axios';
+
+export const IDEMPOTENCY_KEY = 'Idempotency-Key';
+
+/** Headers as they come: an `AxiosHeaders` of any copy of axios, or a plain object. */
+type AnyHeaders = object | null | undefined;
+
+interface HeaderMethods {
+  get?: (name: string) => unknown;
+  set?: (name: string, value: string) => unknown;
+}
+
+/** The value of a header, whatever its spelling; `undefined` where there is none. */
+export function readHeader(headers: AnyHeaders, name: string): unknown {
+  const { get } = (headers ?? {}) as HeaderMethods;
+  if (typeof get === 'function') return get.call(headers, name) ?? undefined;
+  const lower = name.toLowerCase();
+  return Object.entries(headers ?? {}).find(([key]) => key.toLowerCase() === lower)?.[1];
+}
+
+export function writeHeader(headers: object, name: string, value: string): void {
+  const { set } = headers as HeaderMethods;
+  if (typeof set === 'function') set.call(headers, name, value);
+  else (headers as Record<string, string>)[name] = value;
+}
+
+/** The headers as a plain object, which every copy and version of axios understands. */
+export const plainHeaders = (headers: AnyHeaders): RawAxiosHeaders => ({ ...headers });

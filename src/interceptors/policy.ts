@@ -1,0 +1,137 @@
+import { aClock, aMode, REGISTRY_RULES } from '../circuit/options.js';
+import { MAX_TIMER_MS } from '../clock.js';
+import {
+  DEFAULTS,
+  type IdempotencyKeyOptions,
+  type KeyFunction,
+  type RequestBreakerOptions,
+  type RequestResilience,
+  type ResilienceOptions,
+  type RetryOptions,
+  type UpdateOptions,
+} from '../options.js';
+import type { Backoff } from '../retry/backoff.js';
+import type { Budget } from '../retry/budget.js';
+import {
+  aBoolean,
+  aFunction,
+  aName,
+  anInteger,
+  aPositiveNumber,
+  aRatio,
+  eitherOf,
+  listOf,
+  merged,
+  milliseconds,
+  oneOf,
+  options,
+  orFalse,
+  type Rule,
+  withMethods,
+} from '../validation.js';
+import { byMethodAndBaseUrl } from './key.js';
+
+/** How failed attempts of one call are repeated. */
+export interface RetryPolicy extends Pick<RetryOptions, 'shouldRetry' | 'shouldRetryResponse' | 'beforeRetry'> {
+  readonly enabled: boolean;
+  readonly retries: number;
+  readonly methods: readonly string[];
+  readonly statuses: readonly number[];
+  readonly codes: readonly string[];
+  readonly backoff: Backoff;
+  readonly retryAfter: { readonly respect: boolean; readonly maxMs: number };
+  readonly deadlineMs: number | undefined;
+  readonly budget: Budget | false;
+  readonly idempotencyKey: IdempotencyKeyOptions | false;
+  readonly attemptHeader: string | false;
+}
+
+/** What the circuit of one call is, and what its attempts mean to it. */
+interface BreakerPolicy extends Omit<RequestBreakerOptions, 'key'> {
+  readonly enabled: boolean;
+  readonly key: KeyFunction;
+}
+
+/** Everything that one call goes by: checked, merged and complete. */
+export interface Policy extends Pick<UpdateOptions, 'fallback' | 'fallbackOn'> {
+  readonly retry: RetryPolicy;
+  readonly breaker: BreakerPolicy;
+}
+
+export const DEFAULT_POLICY: Policy = {
+  retry: { ...DEFAULTS.retry, enabled: true },
+  breaker: { enabled: true, key: byMethodAndBaseUrl },
+  fallbackOn: 'open',
+};
+
+const RETRY_RULES = {
+  retries: anInteger(0),
+  methods: listOf(aName),
+  statuses: listOf(anInteger(100, 599)),
+  codes: listOf(aName),
+  backoff: aFunction,
+  retryAfter: options({ respect: aBoolean, maxMs: milliseconds(0, Number.POSITIVE_INFINITY) }),
+  deadlineMs: milliseconds(1, MAX_TIMER_MS),
+  budget: orFalse(options({ ratio: aRatio, minPerSecond: aPositiveNumber })),
+  idempotencyKey: eitherOf({ boolean: aBoolean }, options({ header: aName, generate: aFunction, quoted: aBoolean })),
+  attemptHeader: orFalse(aName),
+  shouldRetry: aFunction,
+  shouldRetryResponse: aFunction,
+  beforeRetry: aFunction,
+};
+
+const REQUEST_BREAKER_RULES = { key: aFunction, classify: aFunction, createError: aFunction };
+
+const onlyAtAttach: Rule = (_value, path) => {
+  throw new TypeError(`Expected \`${path}\` to be given to attach: it belongs to the circuit, not to one call`);
+};
+
+const CIRCUIT_ONLY_AT_ATTACH = Object.fromEntries(Object.keys(REGISTRY_RULES).map((name) => [name, onlyAtAttach]));
+
+const policyRules = (retryRules: Record<string, Rule>, breakerRules: Record<string, Rule>): Record<string, Rule> => ({
+  retry: orFalse(eitherOf({ number: anInteger(0) }, options(retryRules))),
+  breaker: orFalse(options({ ...breakerRules, ...REQUEST_BREAKER_RULES })),
+  fallback: () => undefined,
+  fallbackOn: eitherOf({ function: aFunction }, oneOf('open', 'failure')),
+});
+
+export const checkAttachOptions: (given: ResilienceOptions, path: string) => void = options({
+  ...policyRules(RETRY_RULES, REGISTRY_RULES),
+  registry: withMethods('a BreakerRegistry', 'ensure', 'get', 'pipe'),
+  sinks: listOf(withMethods('a sink with a method record(event)', 'record')),
+  clock: aClock,
+  random: aFunction,
+});
+
+export const checkUpdateOptions: (given: UpdateOptions, path: string) => void = options(
+  policyRules(RETRY_RULES, { ...CIRCUIT_ONLY_AT_ATTACH, mode: aMode }),
+);
+
+export const checkRequestOptions: (given: RequestResilience, path: string) => void = options(
+  policyRules({ ...RETRY_RULES, budget: oneOf(false) }, CIRCUIT_ONLY_AT_ATTACH),
+);
+
+/** Lays checked options over a policy. */
+export function extendPolicy(base: Policy, given: UpdateOptions | RequestResilience): Policy {
+  const { fallback = base.fallback, fallbackOn = base.fallbackOn } = given;
+  return {
+    retry: merged(base.retry, retryFields(base.retry, given.retry), 'retryAfter', 'idempotencyKey'),
+    breaker: merged(base.breaker, switchable(given.breaker)),
+    fallback,
+    fallbackOn,
+  };
+}
+
+/** `false` turns a group off and leaves its fields for whoever turns it on again. */
+const switchable = <T extends object>(given: T | false | undefined): Partial<T> & { enabled?: boolean } =>
+  given ? { ...given, enabled: true } : given === false ? ({ enabled: false } as never) : {};
+
+function retryFields(base: RetryPolicy, given: UpdateOptions['retry']): object {
+  if (typeof given === 'number') return { retries: given, enabled: true };
+  const { budget, idempotencyKey, ...fields } = switchable(given);
+  return {
+    ...fields,
+    budget: budget && merged(base.budget || DEFAULTS.retry.budget, budget),
+    idempotencyKey: idempotencyKey === true ? {} : idempotencyKey,
+  };
+}

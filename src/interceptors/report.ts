@@ -1,0 +1,56 @@
+import type { Stopped } from '../events.js';
+
+/** One attempt, as it is kept in a report. */
+export interface AttemptRecord {
+  readonly status: number | undefined;
+  readonly code: string | undefined;
+  readonly durationMs: number;
+}
+
+/** What became of a call; JSON-safe. */
+export interface ResilienceReport {
+  /** The circuit's key of the last attempt. */
+  readonly key: string;
+  /** Attempts made; 0 when the circuit rejected the call, or an interceptor answered it. */
+  readonly attempts: number;
+  /** The delay before each retry, ms. */
+  readonly delaysMs: readonly number[];
+  /** From the beginning of the call to its end, ms. */
+  readonly elapsedMs: number;
+  /** Why there was no further attempt; `undefined` while the call is under way. */
+  readonly stopped: Stopped | undefined;
+  /** Whether fallback data answered. */
+  readonly fallback: boolean;
+  /** The attempts in their order. */
+  readonly history: readonly AttemptRecord[];
+}
+
+/** The name under which the state of a call stands on its config. A string: older versions of axios drop symbols. */
+const STATE = 'resilienceState';
+
+/** The state of a call as it stands on its config. A class, since axios clones plain objects. */
+export class CallState implements ResilienceReport {
+  key = '';
+  attempts = 0;
+  readonly delaysMs: number[] = [];
+  elapsedMs = 0;
+  stopped: Stopped | undefined = undefined;
+  fallback = false;
+  readonly history: AttemptRecord[] = [];
+}
+
+const MAX_CAUSES = 8;
+
+/**
+ * What became of the call that this response or error is of; `undefined` for calls that went untouched
+ * (`resilience: false`, another instance). Follows `error.cause`, so errors of your own that keep it can be asked too.
+ */
+export function reportOf(responseOrError: unknown): ResilienceReport | undefined {
+  let current = responseOrError as { config?: { [STATE]?: ResilienceReport }; cause?: unknown } | null | undefined;
+  for (let depth = 0; depth < MAX_CAUSES && typeof current === 'object' && current !== null; depth++) {
+    const state = current.config?.[STATE];
+    if (state !== undefined) return { ...state };
+    current = current.cause as typeof current;
+  }
+  return undefined;
+}

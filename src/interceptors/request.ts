@@ -1,0 +1,68 @@
+import type { InternalAxiosRequestConfig } from 'axios';
+import '../axios.js';
+import { type Call, type Captured, setAdapter } from './call.js';
+import { IDEMPOTENCY_KEY, plainHeaders, readHeader, writeHeader } from './headers.js';
+import { type Handler, handler } from './placement.js';
+import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
+
+type Config = InternalAxiosRequestConfig;
+
+/**
+ * Runs twice in a call: its first run is the beginning, before any request interceptor of the user's; its second the
+ * capture, after all of them. It never throws: axios before 1.19 loses errors of synchronous request interceptors.
+ */
+export function requestInterceptor(call: Call): Handler {
+  let begun = false;
+  return handler((config: Config) => {
+    if (begun) return capture(call, config);
+    begun = true;
+    call.adapter = config.adapter;
+    config.adapter = call.armed;
+    return config;
+  });
+}
+
+function capture(call: Call, config: Config): Config {
+  // An interceptor that returns nothing is for axios to complain about.
+  if (!(config as Config | undefined)) return config;
+  if (config.resilience === false) {
+    if (config.adapter === call.armed) setAdapter(config, call.adapter);
+    return config;
+  }
+  try {
+    const policy = policyOf(call, config);
+    if (typeof config.adapter !== 'function') {
+      call.adapter = config.adapter ?? call.adapter;
+      config.adapter = call.armed;
+    }
+    giveIdempotencyKey(config, policy);
+    call.captured = { config, policy, fields: fieldsOf(config), headers: plainHeaders(config.headers) };
+  } catch (error) {
+    config.adapter = () => Promise.reject(error);
+  }
+  return config;
+}
+
+function fieldsOf({ adapter, baseURL, data, params, url }: InternalAxiosRequestConfig<unknown>): Captured['fields'] {
+  return { adapter, baseURL, data, params: params as unknown, url } as Captured['fields'];
+}
+
+function policyOf({ attachment: { policy } }: Call, { resilience }: Config): Policy {
+  if (!resilience) return policy;
+  checkRequestOptions(resilience, 'resilience');
+  return extendPolicy(policy, resilience);
+}
+
+function giveIdempotencyKey(config: Config, { retry: { idempotencyKey } }: Policy): void {
+  if (!idempotencyKey || !/^(post|patch)$/i.test(config.method ?? '')) return;
+  const { header = IDEMPOTENCY_KEY, generate = randomUuid, quoted } = idempotencyKey;
+  if (readHeader(config.headers, header) !== undefined) return;
+  writeHeader(config.headers, header, quoted ? `"${generate()}"` : generate());
+}
+
+/** As `crypto.randomUUID`, which pages without TLS do not have: version 4, variant 10. */
+const randomUuid = (): string =>
+  '10000000-1000-4000-8000-100000000000'.replace(/[018]/g, (digit) => {
+    const [random = 0] = crypto.getRandomValues(new Uint8Array(1));
+    return (Number(digit) ^ (random & (15 >> (Number(digit) / 4)))).toString(16);
+  });

@@ -1,0 +1,174 @@
+import axios, { type AxiosInstance, type AxiosRequestConfig } from 'axios';
+import { expect, test } from 'vitest';
+import { attach, consecutiveFailures, constant, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { scripted, startClock } from '../support/scripted-adapter.js';
+
+const BASE_URL = 'https://api.example.com';
+
+function start(options: Omit<ResilienceOptions, 'retry'> & { retry?: object } = {}) {
+  const clock = startClock();
+  const adapter = scripted(503);
+  const api = axios.create({ baseURL: BASE_URL, adapter });
+  const resilience = attach(api, {
+    clock,
+    breaker: { detector: consecutiveFailures(100_000) },
+    ...options,
+    retry: { retries: 10, backoff: constant(0), budget: { ratio: 0.5, minPerSecond: 0.2 }, ...options.retry },
+  });
+  return { api, adapter, clock, resilience };
+}
+
+/** Makes a call that fails, and tells its attempts and why there were no more. */
+async function fail(
+  api: AxiosInstance,
+  config: AxiosRequestConfig = {},
+): Promise<[number | undefined, string | undefined]> {
+  const error: unknown = await api.request({ url: '/', ...config }).catch((reason: unknown) => reason);
+  const report = reportOf(error);
+  return [report?.attempts, report?.stopped];
+}
+
+test('starts with ten seconds of minPerSecond, and a retry takes 1', async () => {
+  const { api } = start();
+  expect(await fail(api)).toEqual([3, 'budget']);
+});
+
+test('a call that the budget stops rejects with the error of its last attempt', async () => {
+  const { api } = start();
+  await expect(api.get('/')).rejects.toMatchObject({ name: 'AxiosError', response: { status: 503 } });
+});
+
+test('each call that makes an attempt adds ratio: at 0.5 every second call has a retry', async () => {
+  const { api } = start();
+  await fail(api);
+  expect(await fail(api)).toEqual([1, 'budget']);
+  expect(await fail(api)).toEqual([2, 'budget']);
+  expect(await fail(api)).toEqual([1, 'budget']);
+  expect(await fail(api)).toEqual([2, 'budget']);
+});
+
+test('a call adds ratio once, however many attempts it makes', async () => {
+  const { api, adapter } = start();
+  await fail(api);
+  expect(await fail(api)).toEqual([1, 'budget']);
+  adapter.script(503, 200);
+  expect(reportOf(await api.get('/'))?.attempts).toBe(2);
+  adapter.script(503);
+  expect(await fail(api)).toEqual([1, 'budget']);
+});
+
+test('calls that succeed add ratio too', async () => {
+  const { api, adapter } = start();
+  await fail(api);
+  adapter.script(200);
+  await api.get('/');
+  await api.get('/');
+  adapter.script(503);
+  expect(await fail(api)).toEqual([2, 'budget']);
+});
+
+test('time adds minPerSecond', async () => {
+  const { api, clock } = start({ retry: { budget: { ratio: 0.001, minPerSecond: 0.2 } } });
+  await fail(api);
+  expect(await fail(api)).toEqual([1, 'budget']);
+  clock.advance(4_000);
+  expect(await fail(api)).toEqual([1, 'budget']);
+  clock.advance(1_000);
+  expect(await fail(api)).toEqual([2, 'budget']);
+});
+
+test('holds at most ten seconds of minPerSecond', async () => {
+  const { api, adapter, clock } = start();
+  clock.advance(3_600_000);
+  adapter.script(200);
+  for (let calls = 0; calls < 20; calls++) await api.get('/');
+  adapter.script(503);
+  expect(await fail(api)).toEqual([3, 'budget']);
+});
+
+test('by default allows 100 retries at one moment', async () => {
+  const { api } = start({ retry: { retries: 1_000, budget: {} } });
+  expect(await fail(api)).toEqual([101, 'budget']);
+});
+
+test('by default adds 0.2 for a call: five calls for one retry', async () => {
+  const { api } = start({ retry: { retries: 1_000, budget: undefined } });
+  await fail(api);
+  const attempts: unknown[] = [];
+  for (let calls = 0; calls < 10; calls++) attempts.push((await fail(api))[0]);
+  expect(attempts.reduce((sum: number, made) => sum + Number(made), 0)).toBe(12);
+});
+
+test('by default adds 10 a second', async () => {
+  const { api, clock } = start({ retry: { retries: 1_000, budget: { ratio: 0.001 } } });
+  await fail(api);
+  clock.advance(1_000);
+  expect(await fail(api)).toEqual([11, 'budget']);
+});
+
+test('each key has a budget of its own', async () => {
+  const { api } = start();
+  expect(await fail(api)).toEqual([3, 'budget']);
+  expect(await fail(api, { method: 'put' })).toEqual([3, 'budget']);
+  expect(await fail(api, { baseURL: 'https://other.example.com' })).toEqual([3, 'budget']);
+  expect(await fail(api, { url: '/elsewhere' })).toEqual([1, 'budget']);
+});
+
+test('breaker.key names the budget too', async () => {
+  const { api } = start({ breaker: { detector: consecutiveFailures(100_000), key: () => 'all' } });
+  expect(await fail(api)).toEqual([3, 'budget']);
+  expect(await fail(api, { method: 'put' })).toEqual([1, 'budget']);
+});
+
+test('without a breaker it goes by the default key', async () => {
+  const { api } = start({ breaker: false });
+  expect(await fail(api)).toEqual([3, 'budget']);
+  expect(await fail(api, { url: '/elsewhere' })).toEqual([1, 'budget']);
+  expect(await fail(api, { method: 'put' })).toEqual([3, 'budget']);
+});
+
+test('where breaker.key says null it goes by the default key', async () => {
+  const { api } = start({ breaker: { key: () => null } });
+  expect(await fail(api)).toEqual([3, 'budget']);
+  expect(await fail(api, { url: '/elsewhere' })).toEqual([1, 'budget']);
+  expect(await fail(api, { method: 'put' })).toEqual([3, 'budget']);
+});
+
+test('calls that an open circuit rejects add nothing', async () => {
+  const { api, resilience } = start();
+  await fail(api);
+  const breaker = resilience.breakers.get(`GET ${BASE_URL}`);
+  breaker?.trip({ forMs: 60_000 });
+  for (let calls = 0; calls < 10; calls++) expect(await fail(api)).toEqual([0, 'circuit-open']);
+  breaker?.reset();
+  expect(await fail(api)).toEqual([1, 'budget']);
+});
+
+test('budget: false for one request neither asks the budget nor spends it', async () => {
+  const { api } = start();
+  const unbounded = { resilience: { retry: { budget: false } } } as const;
+  expect(await fail(api, unbounded)).toEqual([11, 'exhausted']);
+  expect(await fail(api)).toEqual([3, 'budget']);
+  expect(await fail(api, unbounded)).toEqual([11, 'exhausted']);
+});
+
+test('budget: false at attach sets no bound', async () => {
+  const { api } = start({ retry: { retries: 150, budget: false } });
+  expect(await fail(api)).toEqual([151, 'exhausted']);
+});
+
+test('a retry that is not allowed for another reason spends nothing', async () => {
+  const { api, adapter } = start();
+  adapter.script(404);
+  expect(await fail(api)).toEqual([1, 'not-retryable']);
+  adapter.script(503);
+  expect(await fail(api, { resilience: { retry: 0 } })).toEqual([1, 'exhausted']);
+  expect(await fail(api, { resilience: { retry: { shouldRetry: () => false } } })).toEqual([1, 'vetoed']);
+  expect(await fail(api)).toEqual([3, 'budget']);
+});
+
+test('two attached instances have budgets of their own', async () => {
+  const [one, other] = [start(), start()];
+  expect(await fail(one.api)).toEqual([3, 'budget']);
+  expect(await fail(other.api)).toEqual([3, 'budget']);
+});

@@ -1,0 +1,438 @@
+import { Readable } from 'node:stream';
+import axios, { type AxiosError } from 'axios';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  attach,
+  type BeforeRetryContext,
+  consecutiveFailures,
+  constant,
+  type ResilienceOptions,
+  type RetryContext,
+  type RetryOptions,
+  reportOf,
+} from '../../src/index.js';
+import { connectionError, scripted, startClock } from '../support/scripted-adapter.js';
+import { startServer, type TestServer } from '../support/server.js';
+
+const BASE_URL = 'https://api.example.com';
+const KEY = `GET ${BASE_URL}`;
+
+const failureOf = async (call: Promise<unknown>): Promise<any> =>
+  call.then(() => undefined).catch((error: unknown) => error);
+
+function start(retry: RetryOptions, options: Omit<ResilienceOptions, 'retry'> = {}) {
+  const adapter = scripted(503);
+  const api = axios.create({ baseURL: BASE_URL, adapter });
+  const resilience = attach(api, { ...options, retry: { retries: 3, backoff: constant(1), ...retry } });
+  return { api, adapter, resilience };
+}
+
+describe('shouldRetry', () => {
+  test('is told what the attempt came to, and nothing else', async () => {
+    const clock = startClock();
+    const contexts: RetryContext[] = [];
+    const { api, adapter } = start({ shouldRetry: (context) => void contexts.push({ ...context }) }, { clock });
+    const reset = connectionError('ECONNRESET');
+    adapter.script(
+      () => {
+        clock.advance(20);
+        return { status: 503, data: 'busy' };
+      },
+      () => {
+        clock.advance(30);
+        return reset;
+      },
+      200,
+    );
+    const response = await api.get('/users');
+    const error = contexts[0]!.error as AxiosError;
+    expect(error.response?.data).toBe('busy');
+    expect(contexts).toEqual([
+      {
+        attempt: 1,
+        retriesLeft: 3,
+        key: KEY,
+        error,
+        response: error.response,
+        config: response.config,
+        elapsedMs: 20,
+      },
+      {
+        attempt: 2,
+        retriesLeft: 2,
+        key: KEY,
+        error: reset,
+        response: undefined,
+        config: response.config,
+        elapsedMs: 50,
+      },
+    ]);
+    expect(contexts[0]?.config).toBe(response.config);
+  });
+
+  test('has no error where axios accepted the response', async () => {
+    const contexts: RetryContext[] = [];
+    const { api, adapter } = start({ shouldRetry: (context) => void contexts.push(context) });
+    adapter.script(503, 200);
+    await api.get('/', { validateStatus: () => true });
+    expect(contexts.map(({ error, response }) => [error, response?.status])).toEqual([[undefined, 503]]);
+  });
+
+  test.each([
+    ['undefined', () => undefined],
+    ['a promise of undefined', () => Promise.resolve(undefined)],
+  ])('%s decides as usual', async (_name, shouldRetry) => {
+    const { api, adapter } = start({ shouldRetry });
+    expect(reportOf(await failureOf(api.get('/')))).toMatchObject({ attempts: 4, stopped: 'exhausted' });
+    adapter.script(404);
+    expect(reportOf(await failureOf(api.get('/')))).toMatchObject({ attempts: 1, stopped: 'not-retryable' });
+    adapter.script(503);
+    expect(reportOf(await failureOf(api.post('/')))).toMatchObject({ attempts: 1, stopped: 'method' });
+  });
+
+  test.each([
+    ['true', () => true],
+    ['a promise of true', () => Promise.resolve(true)],
+  ])('%s overrules method, status and code', async (_name, shouldRetry) => {
+    const { api, adapter } = start({ shouldRetry });
+    expect(reportOf(await failureOf(api.post('/')))).toMatchObject({ attempts: 4, stopped: 'exhausted' });
+    adapter.script(404);
+    expect(reportOf(await failureOf(api.get('/')))).toMatchObject({ attempts: 4, stopped: 'exhausted' });
+    adapter.script(connectionError('EWEIRD'));
+    expect(reportOf(await failureOf(api.get('/')))).toMatchObject({ attempts: 4, stopped: 'exhausted' });
+  });
+
+  test.each([
+    ['false', () => false],
+    ['a promise of false', () => Promise.resolve(false)],
+  ])('%s vetoes: the call rejects with the failure itself', async (_name, shouldRetry) => {
+    const { api, adapter } = start({ shouldRetry });
+    const error = await failureOf(api.get('/'));
+    expect(error.response.status).toBe(503);
+    expect(adapter.attempts).toHaveLength(1);
+    expect(reportOf(error)).toMatchObject({ attempts: 1, delaysMs: [], stopped: 'vetoed' });
+  });
+
+  test('is asked after each failed attempt while retries are left: 3 times for 4 attempts', async () => {
+    const asked: number[] = [];
+    const { api } = start({ shouldRetry: ({ attempt }) => void asked.push(attempt) });
+    await failureOf(api.get('/'));
+    expect(asked).toEqual([1, 2, 3]);
+  });
+
+  test('is not asked when there is nothing to decide', async () => {
+    const shouldRetry = vi.fn();
+    const { api, adapter } = start({ shouldRetry });
+    adapter.script(200);
+    await api.get('/');
+    adapter.script(503);
+    await failureOf(api.get('/', { resilience: { retry: 0 } }));
+    await failureOf(api.get('/', { resilience: { retry: false } }));
+    expect(shouldRetry).not.toHaveBeenCalled();
+  });
+
+  test('for one request beats that of the instance', async () => {
+    const { api } = start({ shouldRetry: () => false });
+    const error = await failureOf(api.get('/', { resilience: { retry: { shouldRetry: () => true } } }));
+    expect(reportOf(error)?.attempts).toBe(4);
+  });
+});
+
+describe('beforeRetry', () => {
+  test('is told what the attempt came to, the delay, and the config of the next attempt', async () => {
+    const clock = startClock();
+    const contexts: BeforeRetryContext[] = [];
+    const { api, adapter } = start({ beforeRetry: (context) => void contexts.push({ ...context }) }, { clock });
+    adapter.script(
+      () => {
+        clock.advance(20);
+        return 503;
+      },
+      () => {
+        clock.advance(20);
+        return 502;
+      },
+      200,
+    );
+    const response = await api.get('/users', { headers: { 'x-trace': 'abc' } });
+    expect(contexts.map(({ config, error, response: answer, ...rest }) => rest)).toEqual([
+      { attempt: 1, retriesLeft: 3, key: KEY, delayMs: 1, elapsedMs: 20 },
+      { attempt: 2, retriesLeft: 2, key: KEY, delayMs: 1, elapsedMs: 40 },
+    ]);
+    expect(contexts.map(({ error }) => (error as AxiosError).response?.status)).toEqual([503, 502]);
+    expect(contexts.map(({ response: answer }) => answer?.status)).toEqual([503, 502]);
+    expect(Object.keys(contexts[0]!).sort()).toEqual(
+      ['attempt', 'config', 'delayMs', 'elapsedMs', 'error', 'key', 'response', 'retriesLeft'].sort(),
+    );
+    for (const { config } of contexts) {
+      expect(config).not.toBe(response.config);
+      expect(config.url).toBe('/users');
+      expect(config.headers.get('x-trace')).toBe('abc');
+    }
+  });
+
+  test('runs once before each retry, never before the first attempt nor after the last', async () => {
+    const before: number[] = [];
+    const { api, adapter } = start({ beforeRetry: () => void before.push(adapter.attempts.length) });
+    await failureOf(api.get('/'));
+    expect(before).toEqual([1, 2, 3]);
+  });
+
+  test('is waited for', async () => {
+    const { api, adapter } = start({
+      beforeRetry: async ({ config }) => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        config.headers.set('x-token', 'late');
+      },
+    });
+    adapter.script(503, 200);
+    await api.get('/');
+    expect(adapter.attempts[1]?.headers.get('x-token')).toBe('late');
+  });
+
+  describe('over real HTTP', () => {
+    let server: TestServer;
+    let other: TestServer;
+    beforeEach(async () => {
+      [server, other] = await Promise.all([startServer(503), startServer(200)]);
+    });
+    afterEach(() => Promise.all([server.close(), other.close()]));
+
+    test('changes headers of the next attempt alone', async () => {
+      server.script(503, 503, 200);
+      const api = axios.create({ baseURL: server.url });
+      attach(api, {
+        retry: {
+          backoff: constant(1),
+          beforeRetry: ({ attempt, config }) => {
+            config.headers.set(`X-After-${attempt}`, 'yes');
+            config.headers.delete('X-First');
+          },
+        },
+      });
+      await api.get('/', { headers: { 'X-First': 'yes' } });
+      expect(
+        server.requests.map(({ headers }) => [headers['x-first'], headers['x-after-1'], headers['x-after-2']]),
+      ).toEqual([
+        ['yes', undefined, undefined],
+        [undefined, 'yes', undefined],
+        [undefined, undefined, 'yes'],
+      ]);
+    });
+
+    test('replaces the headers by a plain object', async () => {
+      server.script(503, 200);
+      const api = axios.create({ baseURL: server.url });
+      attach(api, {
+        retry: {
+          backoff: constant(1),
+          beforeRetry: ({ config }) => {
+            config.headers = { 'X-Signed': 'again' } as never;
+          },
+        },
+      });
+      await api.get('/', { headers: { 'X-First': 'yes' } });
+      expect(server.requests[1]?.headers).toMatchObject({ 'x-signed': 'again' });
+      expect(server.requests[1]?.headers).not.toHaveProperty('x-first');
+    });
+
+    test('changes the url', async () => {
+      server.script(503, 200);
+      const api = axios.create({ baseURL: server.url });
+      attach(api, {
+        retry: {
+          backoff: constant(1),
+          beforeRetry: ({ config }) => {
+            config.url = '/replica';
+          },
+        },
+      });
+      await api.get('/primary');
+      expect(server.requests.map(({ url }) => url)).toEqual(['/primary', '/replica']);
+    });
+
+    test('changes the baseURL; circuit and report follow the new key', async () => {
+      const api = axios.create({ baseURL: server.url });
+      const resilience = attach(api, {
+        retry: {
+          backoff: constant(1),
+          beforeRetry: ({ config }) => {
+            config.baseURL = other.url;
+          },
+        },
+      });
+      const keys: string[] = [];
+      resilience.on('attempt', ({ key, outcome }) => keys.push(`${key} ${outcome}`));
+      const response = await api.get('/');
+      expect(keys).toEqual([`GET ${server.url} failure`, `GET ${other.url} success`]);
+      expect(resilience.breakers.get(`GET ${server.url}`)?.stats().failures).toBe(1);
+      expect(resilience.breakers.get(`GET ${other.url}`)?.stats().failures).toBe(0);
+      expect(reportOf(response)).toMatchObject({ key: `GET ${other.url}`, attempts: 2, stopped: 'success' });
+      expect(response.config.baseURL).toBe(other.url);
+    });
+
+    test.each([
+      ['longer', { a: 'x'.repeat(100) }],
+      ['shorter', {}],
+    ])('case 18: replaces the data by something %s, and Content-Length fits', async (_name, data) => {
+      server.script(503, 200);
+      const api = axios.create({ baseURL: server.url });
+      attach(api, {
+        retry: {
+          backoff: constant(1),
+          beforeRetry: ({ config }) => {
+            config.data = data;
+          },
+        },
+      });
+      await api.put('/', { a: 'first' });
+      expect(server.requests.map(({ body }) => JSON.parse(body.toString()))).toEqual([{ a: 'first' }, data]);
+      expect(server.requests.map(({ headers }) => headers['content-length'])).toEqual(
+        server.requests.map(({ body }) => String(body.length)),
+      );
+      expect(server.requests.map(({ headers }) => headers['content-type'])).toEqual([
+        'application/json',
+        'application/json',
+      ]);
+    });
+
+    test('gives a fresh stream to a body that can be sent only once', async () => {
+      server.script(503, 503, 200);
+      const api = axios.create({ baseURL: server.url });
+      attach(api, {
+        retry: {
+          backoff: constant(1),
+          beforeRetry: ({ config }) => {
+            config.data = Readable.from(['body']);
+          },
+        },
+      });
+      const response = await api.put('/', Readable.from(['body']));
+      expect(reportOf(response)).toMatchObject({ attempts: 3, stopped: 'success' });
+      expect(server.requests.map(({ body }) => body.toString())).toEqual(['body', 'body', 'body']);
+    });
+
+    test('that leaves a used-up stream as it is does not send it again', async () => {
+      const api = axios.create({ baseURL: server.url });
+      attach(api, { retry: { backoff: constant(1), beforeRetry: () => undefined } });
+      const error = await failureOf(api.put('/', Readable.from(['body'])));
+      expect(error.response.status).toBe(503);
+      expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'body' });
+      expect(server.requests).toHaveLength(1);
+    });
+  });
+
+  test("changes of one attempt are not the next attempt's: each starts from what was captured", async () => {
+    const seen: unknown[] = [];
+    const { api, adapter } = start({
+      beforeRetry: ({ attempt, config }) => {
+        seen.push(config.url);
+        config.url = `/after-${attempt}`;
+      },
+    });
+    await failureOf(api.get('/original'));
+    expect(seen).toEqual(['/original', '/original', '/original']);
+    expect(adapter.attempts.map(({ url }) => url)).toEqual(['/original', '/after-1', '/after-2', '/after-3']);
+  });
+
+  test('that moves to an open circuit ends the call with the failure it had', async () => {
+    const { api, adapter, resilience } = start({
+      beforeRetry: ({ config }) => {
+        config.baseURL = 'https://other.example.com';
+      },
+    });
+    resilience.breakers.ensure('GET https://other.example.com').trip({ forMs: 60_000 });
+    const error = await failureOf(api.get('/'));
+    expect(error.response.status).toBe(503);
+    expect(adapter.attempts).toHaveLength(1);
+    expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'circuit-open' });
+  });
+
+  test('that moves to another key goes by the budget of that key from then on', async () => {
+    const clock = startClock();
+    const adapter = scripted(503);
+    const api = axios.create({ baseURL: BASE_URL, adapter });
+    attach(api, {
+      clock,
+      breaker: { detector: consecutiveFailures(1_000) },
+      retry: {
+        retries: 10,
+        backoff: constant(0),
+        budget: { ratio: 0.001, minPerSecond: 0.5 },
+        beforeRetry: ({ config }) => {
+          config.baseURL = 'https://other.example.com';
+        },
+      },
+    });
+    const spend = { baseURL: 'https://other.example.com' };
+    expect(reportOf(await failureOf(api.get('/', spend)))).toMatchObject({ attempts: 6, stopped: 'budget' });
+    const error = await failureOf(api.get('/'));
+    expect(reportOf(error)?.stopped).toBe('budget');
+    expect(reportOf(error)?.attempts).toBeLessThanOrEqual(2);
+  });
+
+  test('may change method-free fields without a trace on the config of the user', async () => {
+    const config = { headers: { 'x-mine': '1' }, params: { a: 1 } };
+    const { api, adapter } = start({
+      beforeRetry: ({ config: next }) => {
+        next.headers.set('x-mine', '2');
+      },
+    });
+    adapter.script(503, 200);
+    await api.get('/', config);
+    expect(config).toEqual({ headers: { 'x-mine': '1' }, params: { a: 1 } });
+  });
+});
+
+describe.each(['shouldRetry', 'beforeRetry'] as const)('%s that throws', (hook) => {
+  const throwing = (thrown: unknown, how: 'throws' | 'rejects') => ({
+    [hook]: () => {
+      if (how === 'rejects') return Promise.reject(thrown);
+      throw thrown;
+    },
+  });
+
+  test.each(['throws', 'rejects'] as const)('(%s) rejects the call with its error', async (how) => {
+    const thrown = new Error('no token');
+    const { api, adapter } = start(throwing(thrown, how));
+    const error = await failureOf(api.get('/'));
+    expect(error).toBe(thrown);
+    expect(error.cause.response.status).toBe(503);
+    expect(adapter.attempts).toHaveLength(1);
+    expect(reportOf(error)).toMatchObject({ key: KEY, attempts: 1, stopped: 'vetoed', history: [{ status: 503 }] });
+  });
+
+  test('keeps the cause that its error has', async () => {
+    const cause = new Error('deeper');
+    const { api } = start(throwing(new Error('no token', { cause }), 'throws'));
+    expect((await failureOf(api.get('/'))).cause).toBe(cause);
+  });
+
+  test('rejects with what is thrown, also when it is no error', async () => {
+    const { api } = start(throwing('enough', 'throws'));
+    expect(await failureOf(api.get('/'))).toBe('enough');
+  });
+
+  test('rejects with an error that cannot be added to, and the call is given up once', async () => {
+    const thrown = Object.freeze(new Error('frozen'));
+    const { api, resilience } = start(throwing(thrown, 'throws'));
+    const stopped: string[] = [];
+    resilience.on('giveUp', (event) => stopped.push(event.stopped));
+    expect(await failureOf(api.get('/'))).toBe(thrown);
+    expect(stopped).toEqual(['vetoed']);
+  });
+});
+
+test('shouldRetryResponse that throws rejects the call with its error, the response as its cause', async () => {
+  const thrown = new Error('cannot read');
+  const { api, adapter } = start({
+    shouldRetryResponse: () => {
+      throw thrown;
+    },
+  });
+  adapter.script({ status: 200, data: 'odd' });
+  const error = await failureOf(api.get('/'));
+  expect(error).toBe(thrown);
+  expect(error.cause.data).toBe('odd');
+  expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'vetoed', history: [{ status: 200 }] });
+});

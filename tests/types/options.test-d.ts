@@ -1,0 +1,129 @@
+import axios, { type AxiosInstance } from 'axios';
+import { expectTypeOf, test } from 'vitest';
+import {
+  attach,
+  BreakerRegistry,
+  byMethodAndOrigin,
+  byOrigin,
+  CircuitBreaker,
+  consecutiveFailures,
+  DEFAULTS,
+  exponential,
+  type FailureDetector,
+  fullJitter,
+  type KeyFunction,
+  logSink,
+  memorySink,
+  type Resilience,
+  type ResilienceOptions,
+} from '../../src/index.js';
+
+const api = axios.create();
+
+test('attach takes an instance and options, and gives a handle', () => {
+  expectTypeOf<AxiosInstance>().toExtend<Parameters<typeof attach>[0]>();
+  expectTypeOf(attach).parameter(1).toEqualTypeOf<ResilienceOptions | undefined>();
+  expectTypeOf(attach).returns.toEqualTypeOf<Resilience>();
+  expectTypeOf<Resilience['breakers']>().toEqualTypeOf<BreakerRegistry>();
+  expectTypeOf<Resilience['detach']>().returns.toBeVoid();
+  attach(axios);
+  attach(new axios.Axios({}));
+});
+
+test('every option can be given', () => {
+  const detector: FailureDetector = { failures: 0, record: (outcome) => outcome === 'failure', reset: () => undefined };
+  attach(api, {
+    retry: {
+      retries: 5,
+      methods: ['get', 'POST'],
+      statuses: [503],
+      codes: ['ECONNRESET'],
+      backoff: fullJitter(exponential({ baseMs: 50, factor: 3, maxMs: 5_000 })),
+      retryAfter: { respect: true, maxMs: 10_000 },
+      deadlineMs: 20_000,
+      budget: { ratio: 0.1, minPerSecond: 1 },
+      idempotencyKey: { header: 'X-Key', generate: () => 'key', quoted: true },
+      attemptHeader: 'X-Attempt',
+    },
+    breaker: {
+      detector: () => detector,
+      cooldownMs: 5_000,
+      halfOpen: { permits: 2, successThreshold: 3, leaseMs: 10_000 },
+      mode: 'observe',
+      maxBreakers: 64,
+      key: byOrigin,
+    },
+    fallback: { items: [] },
+    fallbackOn: 'failure',
+    sinks: [memorySink(), logSink(console), { record: (event) => console.log(event.type) }],
+    clock: { now: () => 0 },
+    random: () => 0.5,
+  });
+  attach(api, { retry: 1, breaker: false });
+  attach(api, { retry: false, registry: new BreakerRegistry({ maxBreakers: 8, detector: consecutiveFailures(3) }) });
+  attach(api, { retry: { budget: false, idempotencyKey: true, attemptHeader: false } });
+});
+
+test('undefined means not given, also under exactOptionalPropertyTypes', () => {
+  attach(api, {
+    retry: { retries: undefined, backoff: undefined, retryAfter: { maxMs: undefined }, deadlineMs: undefined },
+    breaker: { detector: undefined, halfOpen: { permits: undefined }, key: undefined },
+    fallbackOn: undefined,
+    registry: undefined,
+    sinks: undefined,
+  });
+  attach(api, { retry: undefined, breaker: undefined, fallback: undefined });
+  attach(api, undefined);
+  void api.get('/', { resilience: { retry: undefined, breaker: undefined } });
+});
+
+test('bad options do not compile', () => {
+  // @ts-expect-error a misspelt group
+  attach(api, { retries: 3 });
+  // @ts-expect-error a misspelt option
+  attach(api, { retry: { retires: 3 } });
+  // @ts-expect-error a number as text
+  attach(api, { retry: { retries: '3' } });
+  // @ts-expect-error retries are a number, options or false
+  attach(api, { retry: true });
+  // @ts-expect-error the breaker is options or false
+  attach(api, { breaker: true });
+  // @ts-expect-error a detector is made per circuit, by a function
+  attach(api, { breaker: { detector: 5 } });
+  // @ts-expect-error no such mode
+  attach(api, { breaker: { mode: 'off' } });
+  // @ts-expect-error one level too high
+  attach(api, { breaker: { permits: 2 } });
+  // @ts-expect-error a sink has record
+  attach(api, { sinks: [console.log] });
+  // @ts-expect-error no such condition
+  attach(api, { fallbackOn: 'closed' });
+  // @ts-expect-error a registry is not its options
+  attach(api, { registry: { maxBreakers: 3 } });
+  // @ts-expect-error not an instance
+  attach('axios');
+});
+
+test('a circuit breaker and a registry can be made alone', () => {
+  expectTypeOf(CircuitBreaker).toBeConstructibleWith('queue', { cooldownMs: 1, mode: 'enforce' });
+  expectTypeOf(BreakerRegistry).toBeConstructibleWith({ overrides: () => ({ detector: consecutiveFailures(1) }) });
+  expectTypeOf(new BreakerRegistry().get('GET https://api.example.com')).toEqualTypeOf<CircuitBreaker | undefined>();
+  for (const breaker of new BreakerRegistry()) expectTypeOf(breaker).toEqualTypeOf<CircuitBreaker>();
+  // @ts-expect-error maxBreakers is the registry's
+  new CircuitBreaker('queue', { maxBreakers: 5 });
+});
+
+test('the keys that are ready made are key functions', () => {
+  expectTypeOf(byOrigin).toExtend<KeyFunction>();
+  expectTypeOf(byMethodAndOrigin).toExtend<KeyFunction>();
+});
+
+test('DEFAULTS can be read, spread and not written to', () => {
+  expectTypeOf(DEFAULTS.retry.retries).toBeNumber();
+  expectTypeOf(DEFAULTS.retry.statuses).toEqualTypeOf<readonly number[]>();
+  attach(api, { retry: { statuses: [...DEFAULTS.retry.statuses, 409], codes: DEFAULTS.retry.codes } });
+  // @ts-expect-error defaults are read-only
+  DEFAULTS.retry.retries = 5;
+  // @ts-expect-error defaults are read-only
+  DEFAULTS.retry.codes.push('EPROTO');
+});
