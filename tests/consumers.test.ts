@@ -1,0 +1,119 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { inspect, promisify } from 'node:util';
+import { rollup } from 'rollup';
+import { loadConfigFile } from 'rollup/loadConfigFile';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const run = promisify(execFile);
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const compilers = { '5.4': 'typescript-5.4', '5.9': 'typescript-5.9', '6.0': 'typescript', '7.0': 'typescript-7' };
+
+/** `node`: an ES module and a CommonJS module, resolved as Node does. */
+const kinds = ['node', 'bundler'] as const;
+
+let folder: string;
+let consumers: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'axios-resilience-'));
+  consumers = join(folder, 'consumers');
+  await Promise.all([packInto(join(consumers, 'node_modules')), copyConsumers()]);
+}, 60_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function copyConsumers(): Promise<void> {
+  for (const kind of kinds) await cp(join(root, 'tests/consumers', kind), join(consumers, kind), { recursive: true });
+}
+
+/** Builds from the sources, packs as `npm publish` would, and installs the tarball beside axios. */
+async function packInto(modules: string): Promise<void> {
+  const staged = join(folder, 'package');
+  await mkdir(join(modules, 'axios-resilience'), { recursive: true });
+  await mkdir(staged);
+  await build(join(staged, 'dist'));
+  for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
+    await cp(join(root, file), join(staged, file));
+  await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: staged });
+  const [tarball = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
+  await run('tar', ['-xzf', join(folder, tarball), '--strip-components=1', '-C', join(modules, 'axios-resilience')]);
+  await symlink(join(root, 'node_modules/axios'), join(modules, 'axios'), 'dir');
+}
+
+async function build(dist: string): Promise<void> {
+  const { options } = await loadConfigFile(join(root, 'rollup.config.mjs'), { silent: true });
+  await Promise.all(
+    options.map(async ({ output, ...input }) => {
+      const bundle = await rollup({ ...input, onwarn: () => undefined });
+      for (const target of output) await bundle.write({ ...target, dir: dist });
+      await bundle.close();
+    }),
+  );
+}
+
+async function versionOf(compiler: string): Promise<string> {
+  const manifest = await readFile(join(root, 'node_modules', compiler, 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+/** What the compiler says, and nothing when it is content. */
+async function compile(compiler: string, kind: string): Promise<string> {
+  const tsc = join(root, 'node_modules', compiler, 'bin/tsc');
+  const args = [tsc, '--project', join(consumers, kind), '--pretty', 'false'];
+  return run(process.execPath, args).then(
+    ({ stdout }) => stdout,
+    (error: unknown) => (error as { stdout?: string }).stdout || inspect(error),
+  );
+}
+
+describe('the packed tarball', () => {
+  test('holds the build, the readme, the license and the changelog', async () => {
+    const files = await readdir(join(consumers, 'node_modules/axios-resilience'), { recursive: true });
+    const builds = files.filter((file) => /^dist.index\./.test(file)).map((file) => file.replace(/^dist./, ''));
+    expect(builds.sort()).toEqual([
+      'index.cjs',
+      'index.cjs.map',
+      'index.d.cts',
+      'index.d.ts',
+      'index.js',
+      'index.js.map',
+    ]);
+    expect(files).toEqual(expect.arrayContaining(['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']));
+    expect(files.filter((file) => /^(?:src|tests)/.test(file))).toEqual([]);
+  });
+
+  for (const [version, compiler] of Object.entries(compilers)) {
+    describe(`with TypeScript ${version}`, () => {
+      test(`is compiled by ${version}`, async () => expect(await versionOf(compiler)).toMatch(`${version}.`));
+
+      test.each(kinds)('compiles in a %s consumer', { timeout: 60_000 }, async (kind) => {
+        expect(await compile(compiler, kind)).toBe('');
+      });
+    });
+  }
+
+  test.each([
+    ['an ES module', 'consumer.mts', 'consumer.mjs'],
+    ['a CommonJS module', 'consumer.cts', 'consumer.cjs'],
+  ])('works at run time from %s', async (_kind, source, script) => {
+    const text = await readFile(join(consumers, 'node', source), 'utf8');
+    const compilerOptions = { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022 };
+    const { outputText } = ts.transpileModule(text, { fileName: source, compilerOptions });
+    await writeFile(join(consumers, 'node', script), outputText);
+    const { stdout } = await run(process.execPath, [join(consumers, 'node', script)]);
+    expect(stdout.trimEnd().split('\n')).toEqual([
+      '2 attempts, exhausted',
+      'https://api.example.com closed -> open',
+      '2 attempts, circuit-open',
+      '503 https://api.example.com 1',
+      'kept',
+      'https://api.example.com open -> closed',
+      '200 closed 1,2,1,2,1',
+    ]);
+  });
+});

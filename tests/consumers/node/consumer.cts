@@ -1,0 +1,86 @@
+import axios = require('axios');
+import axiosResilience = require('axios-resilience');
+
+const {
+  attach,
+  BreakerRegistry,
+  byOrigin,
+  consecutiveFailures,
+  exponential,
+  fullJitter,
+  isCircuitOpenError,
+  logSink,
+  memorySink,
+  reportOf,
+} = axiosResilience;
+
+let service = 503;
+const adapter: axios.AxiosAdapter = async (config) => {
+  const response = { data: { status: service }, status: service, statusText: '', headers: {}, config };
+  if (service < 400) return response;
+  throw new axios.AxiosError('down', 'ERR_BAD_RESPONSE', config, {}, response);
+};
+
+const backoff: axiosResilience.Backoff = ({ attempt, random }) => attempt * random();
+const shouldRetry = ({ attempt, response }: axiosResilience.RetryContext): boolean | undefined =>
+  attempt > 2 ? response?.status === 503 : undefined;
+const options: axiosResilience.ResilienceOptions = {
+  retry: { retries: 2, backoff, shouldRetry, budget: { ratio: 0.5 } },
+  breaker: { detector: consecutiveFailures(4), key: byOrigin, cooldownMs: ({ openings }) => openings * 1_000 },
+  sinks: [memorySink(), logSink({ info() {}, warn() {}, error() {} })],
+};
+const override: axiosResilience.RequestResilience = {
+  retry: { backoff: fullJitter(exponential({ baseMs: 1 })), retries: 1 },
+};
+
+const api: axios.AxiosInstance = axios.create({
+  baseURL: 'https://api.example.com/v1',
+  adapter,
+  resilience: { retry: 2 },
+});
+const resilience: axiosResilience.Resilience = attach(api, options);
+
+const attempts: number[] = [];
+resilience.on('attempt', (event: axiosResilience.AttemptEvent) => attempts.push(event.attempt));
+resilience.on('stateChange', ({ key, from, to }: axiosResilience.EventOf<'stateChange'>) =>
+  console.log(`${key} ${from} -> ${to}`),
+);
+
+async function main(): Promise<void> {
+  const first: unknown = await api.get('/users/42', { resilience: override }).catch((error: unknown) => error);
+  const report: axiosResilience.ResilienceReport | undefined = reportOf(first);
+  console.log(`${report?.attempts} attempts, ${report?.stopped}`);
+
+  const second: unknown = await api.get('/users/42').catch((error: unknown) => error);
+  console.log(`${reportOf(second)?.attempts} attempts, ${reportOf(second)?.stopped}`);
+
+  const third: unknown = await api.request({ url: '/users/42' }).catch((error: unknown) => error);
+  if (isCircuitOpenError(third)) console.log(`${third.status} ${third.key} ${third.headers['Retry-After']}`);
+
+  const { data } = await api.get<{ items: string[] }>('/feed', { resilience: { fallback: { items: ['kept'] } } });
+  console.log(data.items.join());
+
+  service = 200;
+  resilience.breakers.get('https://api.example.com')?.reset();
+  const state: axiosResilience.CircuitState | undefined = resilience.breakers.get('https://api.example.com')?.state;
+  console.log(`${(await api.get('/users/42')).status} ${state} ${attempts.join()}`);
+  resilience.detach();
+}
+
+void main();
+
+const shared = new BreakerRegistry({ maxBreakers: 10 });
+attach(axios.create(), { registry: shared }).detach();
+
+export const badOptions = (): void => {
+  // @ts-expect-error an option that does not exist
+  attach(api, { retires: 3 });
+  // @ts-expect-error a number as text
+  attach(api, { retry: { retries: '3' } });
+  // @ts-expect-error the detector belongs to the circuit, not to one request
+  void api.get('/', { resilience: { breaker: { detector: consecutiveFailures(1) } } });
+  // @ts-expect-error true is no override
+  void api.get('/', { resilience: true });
+  // @ts-expect-error an event that does not exist
+  resilience.on('retried', () => {});
+};

@@ -1,0 +1,658 @@
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as nestCommon from '@nestjs/common';
+import * as nestCore from '@nestjs/core';
+import * as axiosModule from 'axios';
+import axios, { type AxiosAdapter, AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
+import MockAdapter from 'axios-mock-adapter';
+import ts from 'typescript';
+import * as vitest from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import * as library from '../src/index.js';
+import { attach, type BreakerRegistry, DEFAULTS, reportOf } from '../src/index.js';
+import { type Answer, json, startServer, type TestServer } from './support/server.js';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+interface Block {
+  readonly heading: string;
+  readonly language: string;
+  readonly code: string;
+  readonly line: number;
+}
+
+type Row = readonly string[];
+
+interface Table {
+  readonly heading: string;
+  readonly head: Row;
+  readonly rows: readonly Row[];
+}
+
+const { blocks, tables, headings } = parse(readme);
+
+function parse(markdown: string) {
+  const blocks: Block[] = [];
+  const tables: Table[] = [];
+  const headings: string[] = [];
+  const lines = markdown.split('\n');
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index] ?? '';
+    const heading = headings.at(-1) ?? '';
+    const takeWhile = (belongs: (line: string) => boolean): string[] => {
+      const taken: string[] = [];
+      while (belongs(lines[index + 1] ?? '```')) taken.push(lines[++index] ?? '');
+      return taken;
+    };
+    const language = /^```(\w+)$/.exec(line)?.[1];
+    if (language)
+      blocks.push({ heading, language, line: index + 1, code: takeWhile((next) => next !== '```').join('\n') });
+    if (language) index++;
+    else if (line.startsWith('#')) headings.push(line.replace(/^#+ /, ''));
+    else if (line.startsWith('|')) {
+      const [, ...rows] = takeWhile((next) => next.startsWith('|')).map(cellsOf);
+      tables.push({ heading, head: cellsOf(line), rows });
+    }
+  }
+  return { blocks, tables, headings };
+}
+
+function cellsOf(line: string): Row {
+  return line
+    .split('|')
+    .slice(1, -1)
+    .map((cell) => cell.trim());
+}
+
+const codeIn = (cell: string | undefined): string[] =>
+  [...(cell ?? '').matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? '');
+const wholeCode = (cell: string | undefined): string | undefined => /^`([^`]+)`$/.exec(cell ?? '')?.[1];
+
+function table(heading: string, firstColumn: string): Table {
+  const found = tables.find((candidate) => candidate.heading === heading && candidate.head[0] === firstColumn);
+  if (found === undefined) throw new Error(`There is no table of ${firstColumn} under "${heading}"`);
+  return found;
+}
+
+const firstCodes = ({ rows }: Table): string[] => rows.map(([cell]) => codeIn(cell).join());
+
+function block(heading: string, position = 0): Block {
+  const found = blocks.filter((candidate) => candidate.heading === heading && candidate.language === 'ts')[position];
+  if (found === undefined) throw new Error(`There is no ts block ${position + 1} under "${heading}"`);
+  return found;
+}
+
+/** What the blocks may use without saying where it comes from. */
+const PRELUDE = `
+  import type { AxiosInstance, InternalAxiosRequestConfig } from 'axios';
+  import type { Resilience } from 'axios-resilience';
+  declare global {
+    const api: AxiosInstance;
+    const resilience: Resilience;
+    const cache: { get(url: string | undefined): unknown };
+    const tokens: { refresh(): Promise<string> };
+    const signer: { headersFor(config: InternalAxiosRequestConfig): Promise<Record<string, string>> };
+    const queue: { send(message: unknown): Promise<void> };
+    const file: string;
+  }
+`;
+
+const COMPILER_OPTIONS: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.ESNext,
+  moduleResolution: ts.ModuleResolutionKind.Bundler,
+  lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
+  types: ['node'],
+  typeRoots: [join(root, 'node_modules/@types')],
+  strict: true,
+  skipLibCheck: true,
+  experimentalDecorators: true,
+  noEmit: true,
+  paths: { 'axios-resilience': [join(root, 'src/index.ts')] },
+};
+
+const pathOf = ({ line }: Block): string => join(root, 'tests', `readme-line-${line}.ts`);
+const preludePath = join(root, 'tests/readme-prelude.d.ts');
+const typed = blocks.filter(({ language }) => language === 'ts');
+
+let program: ts.Program;
+
+beforeAll(() => {
+  const virtual = new Map(typed.map((item) => [pathOf(item), `${item.code}\nexport {};\n`]));
+  virtual.set(preludePath, PRELUDE);
+  const host = ts.createCompilerHost(COMPILER_OPTIONS);
+  const { fileExists, readFile, getSourceFile } = host;
+  host.fileExists = (path) => virtual.has(path) || fileExists(path);
+  host.readFile = (path) => virtual.get(path) ?? readFile(path);
+  host.getSourceFile = (path, version, ...rest) => {
+    const text = virtual.get(path);
+    return text === undefined ? getSourceFile(path, version, ...rest) : ts.createSourceFile(path, text, version, true);
+  };
+  program = ts.createProgram([...virtual.keys(), join(root, 'src/index.ts')], COMPILER_OPTIONS, host);
+}, 60_000);
+
+function sourceOf(path: string): ts.SourceFile {
+  const source = program.getSourceFile(path);
+  if (source === undefined) throw new Error(`${path} is not part of the program`);
+  return source;
+}
+
+function complaintsAbout(path: string): string[] {
+  return ts
+    .getPreEmitDiagnostics(program, sourceOf(path))
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+}
+
+/** The names that a block takes from the prelude. */
+function borrowedBy(path: string): string[] {
+  const checker = program.getTypeChecker();
+  const borrowed = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isIdentifier(node)) {
+      const declarations = checker.getSymbolAtLocation(node)?.declarations ?? [];
+      if (declarations.some((declaration) => declaration.getSourceFile().fileName === preludePath))
+        borrowed.add(node.text);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(sourceOf(path));
+  return [...borrowed];
+}
+
+function publicType(name: string): ts.Type {
+  const checker = program.getTypeChecker();
+  const module = checker.getSymbolAtLocation(sourceOf(join(root, 'src/index.ts')));
+  const symbol = module && checker.getExportsOfModule(module).find((candidate) => candidate.name === name);
+  if (symbol === undefined) throw new Error(`${name} is not exported`);
+  return checker.getDeclaredTypeOfSymbol(
+    symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol,
+  );
+}
+
+const fieldsOf = (type: ts.Type): string[] => type.getProperties().map(({ name }) => name);
+const membersOf = (type: ts.Type): readonly ts.Type[] => (type.isUnion() ? type.types : [type]);
+const literalsOf = (name: string): unknown[] =>
+  membersOf(publicType(name)).map((member) => (member.isLiteral() ? member.value : undefined));
+
+describe('the readme as a text', () => {
+  test('stays under 30 kB and has no badges', () => {
+    expect(Buffer.byteLength(readme)).toBeLessThan(30_000);
+    expect(readme).not.toContain('![');
+  });
+
+  test('has a quick start of at most 15 lines that sets a timeout', () => {
+    const { code } = block('Quick start');
+    expect(code.split('\n').length).toBeLessThanOrEqual(15);
+    expect(code).toContain('timeout: 5_000');
+  });
+
+  test('links to headings and files that exist', () => {
+    const prose = readme.replace(/^```[\s\S]*?^```$/gm, '');
+    const anchors = headings.map(
+      (heading) =>
+        `#${heading
+          .toLowerCase()
+          .replace(/[^\w -]/g, '')
+          .replaceAll(' ', '-')}`,
+    );
+    const links = [...prose.matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link ?? '');
+    const dead = links.filter((link) =>
+      link.startsWith('#') ? !anchors.includes(link) : !/^https:/.test(link) && !existsSync(join(root, link)),
+    );
+    expect(links.length).toBeGreaterThan(10);
+    expect(dead).toEqual([]);
+  });
+
+  test('names only scripts that package.json has', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
+    const named = [...readme.matchAll(/npm (?:run )?(demo|test|bench|size|\w+(?=`))/g)].map(([, script]) => script);
+    expect(named).toEqual(expect.arrayContaining(['demo', 'test', 'bench', 'size']));
+    expect(named.filter((script) => !Object.hasOwn(scripts, script ?? ''))).toEqual([]);
+  });
+});
+
+describe('the types of the readme', () => {
+  test.each(typed.map((item) => [item.heading, item.line, item] as const))(
+    '"%s", line %i, compiles',
+    (_heading, _line, item) => {
+      expect(complaintsAbout(pathOf(item))).toEqual([]);
+    },
+  );
+
+  test('the quick start and the outage are complete as they stand', () => {
+    expect(borrowedBy(pathOf(block('Quick start')))).toEqual([]);
+    expect(borrowedBy(pathOf(block('What it looks like in an outage')))).toEqual([]);
+    expect(borrowedBy(pathOf(block('How do I retry a POST?')))).toEqual(['api']);
+  });
+});
+
+describe('the option tables', () => {
+  const nested = (group: string, name: string) => fieldsOf(publicType(name)).map((field) => `${group}.${field}`);
+  const without = (names: string[], ...left: string[]) => names.filter((name) => !left.includes(name));
+
+  const groups: Record<string, { readonly defaults: unknown; readonly names: () => string[] }> = {
+    Options: { defaults: DEFAULTS, names: () => fieldsOf(publicType('ResilienceOptions')) },
+    retry: {
+      defaults: DEFAULTS.retry,
+      names: () => [
+        ...without(fieldsOf(publicType('RetryOptions')), 'retryAfter'),
+        ...nested('retryAfter', 'RetryAfterOptions'),
+        ...nested('budget', 'BudgetOptions'),
+        ...nested('idempotencyKey', 'IdempotencyKeyOptions'),
+      ],
+    },
+    breaker: {
+      defaults: DEFAULTS.breaker,
+      names: () => [
+        ...without(fieldsOf(publicType('BreakerOptions')), 'halfOpen'),
+        ...nested('halfOpen', 'HalfOpenOptions'),
+      ],
+    },
+  };
+
+  const evaluate = (code: string): Promise<unknown> => {
+    const exported = Object.entries(library);
+    const run = asyncFunction(...exported.map(([name]) => name), `return (${code})`);
+    return run(...exported.map(([, value]) => value));
+  };
+  const at = (defaults: unknown, path: string): unknown =>
+    path.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], defaults);
+
+  /** Functions are compared by what they do. */
+  const comparable = (path: string, value: unknown): unknown => {
+    if (path === 'backoff') return delaysOf(value as library.Backoff);
+    return path === 'detector' ? failuresToTrip(value as library.DetectorFactory) : value;
+  };
+  const delaysOf = (backoff: library.Backoff) =>
+    [0, 0.5, 0.99].flatMap((random) =>
+      [1, 2, 3, 9, 10, 20].map((attempt) => backoff({ attempt, previousDelayMs: undefined, random: () => random })),
+    );
+  const failuresToTrip = (make: library.DetectorFactory) => {
+    const detector = make();
+    let failures = 1;
+    while (!detector.record('failure', failures, 1) && failures < 100) failures++;
+    return failures;
+  };
+
+  test.each(Object.keys(groups))('%s: names every option and no other', (heading) => {
+    expect(firstCodes(table(heading, 'option')).sort()).toEqual(groups[heading]?.names().sort());
+  });
+
+  test.each(Object.keys(groups))('%s: shows the defaults of DEFAULTS', async (heading) => {
+    const { defaults } = groups[heading] ?? {};
+    for (const [cell, shown] of table(heading, 'option').rows) {
+      const path = codeIn(cell).join();
+      const actual = at(defaults, path);
+      const code = wholeCode(shown);
+      if (code !== undefined && !path.startsWith('idempotencyKey.')) {
+        expect([path, comparable(path, await evaluate(code))]).toEqual([path, comparable(path, actual)]);
+      } else if (!['retry', 'breaker', 'codes'].includes(path)) {
+        expect([path, actual]).toEqual([path, undefined]);
+      }
+    }
+  });
+
+  test('the transient codes are those of DEFAULTS', () => {
+    const paragraph = /^The transient codes:[\s\S]*?\n\n/m.exec(readme)?.[0];
+    expect(codeIn(paragraph?.replaceAll('\n', ' '))).toEqual(DEFAULTS.retry.codes);
+  });
+
+  test('an idempotency key is by default an unquoted random UUID in the header Idempotency-Key', async () => {
+    const shown = table('retry', 'option').rows.filter(([cell]) => cell?.includes('idempotencyKey.'));
+    expect(shown.map(([, value]) => value)).toEqual(["`'Idempotency-Key'`", 'a random UUID', '`false`']);
+    const { api, attempts } = serve([200]);
+    attach(api, { retry: { idempotencyKey: true } });
+    await api.post('/orders');
+    expect(attempts[0]?.headers?.['Idempotency-Key']).toMatch(/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/);
+  });
+});
+
+describe('the other tables', () => {
+  test('events: every event with its payload', () => {
+    const checker = program.getTypeChecker();
+    const actual = membersOf(publicType('ResilienceEvent')).map((event) => {
+      const type = event.getProperty('type');
+      const name = type && checker.typeToString(checker.getTypeOfSymbol(type)).replaceAll('"', '');
+      return [
+        name,
+        fieldsOf(event)
+          .filter((field) => !['type', 'key', 'at'].includes(field))
+          .sort(),
+      ];
+    });
+    const shown = table('Events', 'event').rows.map(([name, , payload]) => [
+      codeIn(name).join(),
+      codeIn(payload).sort(),
+    ]);
+    expect(shown).toEqual(actual);
+    expect(shown).toHaveLength(9);
+  });
+
+  test('stopped: every reason', () => {
+    expect(firstCodes(table('Errors', '`stopped`')).sort()).toEqual(literalsOf('Stopped').sort());
+  });
+
+  test('reportOf: every field', () => {
+    expect(firstCodes(table('Errors', 'field'))).toEqual(fieldsOf(publicType('ResilienceReport')));
+  });
+
+  test('outcomes: every one', () => {
+    expect(firstCodes(table('What counts as a failure', 'outcome')).sort()).toEqual(literalsOf('Outcome').sort());
+  });
+
+  test('a CircuitOpenError has the fields that are named', () => {
+    const paragraph = /^It carries `code`[\s\S]*?\n\n/m.exec(readme)?.[0];
+    const error: object = new library.CircuitOpenError({ key: 'GET https://api.example.com', retryAfterMs: 1_500 });
+    for (const field of ['code', 'key', 'retryAfterMs', 'status', 'statusCode', 'headers']) {
+      expect(codeIn(paragraph)).toContain(field);
+      expect(error).toHaveProperty(field);
+    }
+    expect(error).toMatchObject({ code: 'ERR_CIRCUIT_OPEN', status: 503, headers: { 'Retry-After': '2' } });
+  });
+});
+
+const modules: Record<string, object> = {
+  axios: axiosModule,
+  'axios-resilience': library,
+  'axios-mock-adapter': { default: MockAdapter },
+  '@nestjs/common': nestCommon,
+  '@nestjs/core': nestCore,
+  'node:fs': { createReadStream },
+  vitest,
+};
+
+interface Surroundings {
+  /** The server that stands in for https://api.example.com. */
+  readonly url?: string;
+  readonly modules?: Record<string, object>;
+  /** Values for the names of the prelude, and for `console`. */
+  readonly given?: Record<string, unknown>;
+  /** Names of the block's own that the test wants to see. */
+  readonly wanted?: readonly string[];
+}
+
+/** A function whose parameters and body are given as text; the body may await. */
+function asyncFunction(...source: string[]): (...values: unknown[]) => Promise<unknown> {
+  const AsyncFunction = (async () => undefined).constructor as new (
+    ...text: string[]
+  ) => ReturnType<typeof asyncFunction>;
+  return new AsyncFunction(...source);
+}
+
+/** Runs a block as it stands in the readme. */
+async function execute({ code }: Block, { url, modules: replaced, given = {}, wanted = [] }: Surroundings) {
+  const compilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.CommonJS,
+    esModuleInterop: true,
+    experimentalDecorators: true,
+  };
+  const { outputText } = ts.transpileModule(code.replaceAll('https://api.example.com', url ?? '$&'), {
+    compilerOptions,
+  });
+  const load = (name: string) => ({ ...modules[name], ...replaced?.[name], __esModule: true });
+  const exported: Record<string, any> = {};
+  const run = asyncFunction('require', 'exports', ...Object.keys(given), `${outputText}\nreturn { ${wanted.join()} };`);
+  const own = await run(load, exported, ...Object.values(given));
+  return { ...(own as object), ...exported } as Record<string, any>;
+}
+
+/** An instance whose adapter answers with these statuses, the last one again and again. */
+function serve(statuses: number[]): { api: AxiosInstance; adapter: AxiosAdapter; attempts: AxiosRequestConfig[] } {
+  const attempts: AxiosRequestConfig[] = [];
+  const adapter: AxiosAdapter = async (config) => {
+    attempts.push({ ...config, headers: config.headers.toJSON() });
+    const status = (statuses.length > 1 ? statuses.shift() : statuses[0]) ?? 200;
+    const response = { data: { status }, status, statusText: '', headers: {}, config };
+    if (status < 400) return response;
+    throw new AxiosError(`Request failed with status code ${status}`, 'ERR_BAD_RESPONSE', config, {}, response);
+  };
+  return { api: axios.create({ baseURL: 'https://api.example.com', adapter }), adapter, attempts };
+}
+
+function recordingConsole() {
+  const lines: string[] = [];
+  const write = (...values: unknown[]) => void lines.push(values.map((value) => String(value)).join(' '));
+  return { lines, console: { log: write, info: write, warn: write, error: write } };
+}
+
+describe('the outage', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('prints the lines that are shown', async () => {
+    vi.useFakeTimers();
+    const { adapter } = serve([503, 503, 503, 503, 503, 200]);
+    const { lines, console } = recordingConsole();
+    const create = (config: AxiosRequestConfig) => axios.create({ ...config, adapter });
+    const { api } = await execute(block('What it looks like in an outage'), {
+      modules: { axios: { default: { create } } },
+      given: { console },
+      wanted: ['api'],
+    });
+    const call = async () => {
+      const ended = api.get('/users/42').catch((error: unknown) => error);
+      await vi.runAllTimersAsync();
+      await ended;
+    };
+    await call();
+    await call();
+    await call();
+    await vi.advanceTimersByTimeAsync(10_000);
+    await call();
+
+    const shown = blocks.find(
+      ({ heading, language }) => heading === 'What it looks like in an outage' && language === 'text',
+    );
+    const withoutDelays = (line: string) => line.replace(/\d+ ms/g, 'N ms');
+    expect(lines.map(withoutDelays)).toEqual(shown?.code.split('\n').map(withoutDelays));
+  });
+});
+
+describe('on a real server', () => {
+  let server: TestServer;
+  let api: AxiosInstance;
+
+  beforeEach(async () => {
+    server = await startServer();
+    api = axios.create({ baseURL: server.url });
+  });
+  afterEach(async () => {
+    vi.useRealTimers();
+    await server.close();
+  });
+
+  const asked = () => server.requests.map(({ method, url }) => `${method} ${url}`);
+  const unless =
+    (header: string, value: string, status: number): Answer =>
+    (request, response, raw) =>
+      json(request.headers[header] === value ? 200 : status, {})(request, response, raw);
+  const run = (heading: string, { given, ...rest }: Surroundings = {}, position = 0) =>
+    execute(block(heading, position), { url: server.url, given: { api, ...given }, ...rest });
+
+  test('the quick start works', async () => {
+    const { lines, console } = recordingConsole();
+    await execute(block('Quick start'), { url: server.url, given: { console } });
+    expect(asked()).toEqual(['GET /users/42', 'GET /users/42', 'GET /feed', 'GET /health']);
+    expect(lines).toEqual(['closed']);
+  });
+
+  test('per request: the overrides work', async () => {
+    attach(api, { retry: { backoff: () => 0 } });
+    server.script(200, 503, 200, 503, 200, 200);
+    await run('Per request, and merging');
+    expect(asked()).toEqual([
+      'GET /users/42',
+      'POST /search',
+      'POST /search',
+      'GET /flaky',
+      'GET /flaky',
+      'GET /health',
+    ]);
+  });
+
+  test('per request: an object replaces a number in the defaults, and undefined hides it', async () => {
+    const { api, attempts } = serve([503]);
+    attach(api, { retry: { retries: 1, backoff: () => 0 }, breaker: false });
+    const attemptsOf = async (resilience: library.RequestResilience) => {
+      attempts.length = 0;
+      await api.get('/', { resilience }).catch(() => undefined);
+      return attempts.length;
+    };
+    api.defaults.resilience = { retry: 4 };
+    expect(await attemptsOf({})).toBe(5);
+    expect(await attemptsOf({ retry: { budget: false } })).toBe(2);
+    expect(await attemptsOf({ retry: undefined })).toBe(2);
+    api.defaults.resilience = { retry: { retries: 4 } };
+    expect(await attemptsOf({ retry: { budget: false } })).toBe(5);
+  });
+
+  test('fallback: the data of the request, that of the function, and none for a 404', async () => {
+    const answers: unknown[] = [];
+    api.interceptors.response.use((response) => {
+      answers.push([response.data, reportOf(response)?.fallback]);
+      return response;
+    });
+    server.script(503, 503, 503, 503, 404, 503);
+    await run('Fallback', { given: { cache: { get: (url: string) => `kept ${url}` } } });
+    await expect(api.get('/gone')).rejects.toMatchObject({ response: { status: 404 } });
+    await api.get('/users');
+    expect(answers).toEqual([
+      [{ items: [] }, true],
+      ['kept /users', true],
+    ]);
+  });
+
+  test('errors: the block tells what happened', async () => {
+    const { lines, console } = recordingConsole();
+    const { breakers } = attach(api, { clock: { now: () => 0 } });
+    breakers.ensure(`GET ${server.url}`).trip();
+    await run('Errors', { given: { console } });
+    expect(lines).toEqual([`GET ${server.url} is open, ask again in 10000 ms`, 'circuit-open ']);
+    expect(asked()).toEqual([]);
+  });
+
+  test('token refresh: a 401 is answered with a new token, once, whatever the method', async () => {
+    const refresh = vi.fn(async () => 'fresh');
+    api.defaults.headers.common.Authorization = 'Bearer stale';
+    server.script(unless('authorization', 'Bearer fresh', 401));
+    await run('How do I refresh a token?', { given: { tokens: { refresh } } });
+    expect((await api.post('/orders', {})).status).toBe(200);
+    expect(refresh).toHaveBeenCalledTimes(1);
+    server.script(401);
+    await expect(api.get('/users/42')).rejects.toMatchObject({ response: { status: 401 } });
+    expect(refresh).toHaveBeenCalledTimes(2);
+    expect(server.requests).toHaveLength(4);
+  });
+
+  test('signed requests: each attempt has a signature of its own', async () => {
+    let signatures = 0;
+    const signer = { headersFor: async () => ({ 'X-Signature': String(++signatures) }) };
+    server.script(503, 503, 200);
+    await run('How do I sign requests (SigV4, DPoP)?', { given: { signer } });
+    await api.get('/users/42');
+    expect(server.requests.map(({ headers }) => headers['x-signature'])).toEqual(['1', '2', '3']);
+  });
+
+  test('POST: each attempt has the same key', async () => {
+    attach(api);
+    server.script(503, 200);
+    await run('How do I retry a POST?');
+    const keys = server.requests.map(({ headers }) => headers['idempotency-key']);
+    expect(keys).toEqual([expect.any(String), keys[0]]);
+  });
+
+  test('one circuit breaker per host: the keys are origins, and instances share them', async () => {
+    const created: AxiosInstance[] = [];
+    const create = (config: AxiosRequestConfig) => created[created.push(axios.create(config)) - 1];
+    const { registry } = await run('How do I get one circuit breaker per host?', {
+      modules: { axios: { default: { create } } },
+      wanted: ['registry'],
+    });
+    for (const instance of created) await instance.get('/');
+    await api.post('/');
+    expect([...(registry as BreakerRegistry)].map(({ key }) => key)).toEqual([server.url]);
+    expect(asked()).toEqual(['GET /users/', 'GET /orders/', 'POST /']);
+  });
+
+  test('an incident: retries go off, a circuit opens by hand, and all comes back', async () => {
+    const resilience = attach(api, { retry: { retries: 1, backoff: () => 0 } });
+    server.script(200, 503);
+    await api.get('/');
+    await run('How do I turn retries off during an incident?', { given: { resilience } });
+    const breaker = resilience.breakers.get(`GET ${server.url}`);
+    expect(breaker).toMatchObject({ state: 'open', mode: 'enforce' });
+    expect(breaker?.stats().remainingCooldownMs).toBeGreaterThan(50_000);
+    breaker?.reset();
+    const error: unknown = await api.get('/').catch((thrown: unknown) => thrown);
+    expect(reportOf(error)).toMatchObject({ attempts: 2, stopped: 'exhausted' });
+  });
+
+  test('a stream that is opened again is sent again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'axios-resilience-'));
+    const file = join(folder, 'backup');
+    await writeFile(file, 'kept');
+    attach(api);
+    server.script(503, 200);
+    await run('How do I retry an upload from a stream?', { given: { file } });
+    await rm(folder, { recursive: true });
+    expect(server.requests.map(({ body }) => body.toString())).toEqual(['kept', 'kept']);
+  });
+
+  test('the test of a user passes', async () => {
+    const bodies: (() => Promise<void>)[] = [];
+    const defined = (_name: string, body: () => Promise<void>) => void bodies.push(body);
+    attach(api);
+    await run('How do I test code that uses it?', { modules: { vitest: { test: defined } } });
+    expect(bodies).toHaveLength(1);
+    await bodies[0]?.();
+  });
+
+  test('NestJS: the filter adds Retry-After to the 503', async () => {
+    const { CircuitOpenFilter } = await run('How does my NestJS service answer 503 with Retry-After?');
+    const { breakers } = attach(api);
+    breakers.ensure(`GET ${server.url}`).trip();
+
+    class Application {
+      show(): Promise<unknown> {
+        return api.get('/users/42');
+      }
+    }
+    nestCommon.Controller()(Application);
+    nestCommon.Get('users')(
+      Application.prototype,
+      'show',
+      Object.getOwnPropertyDescriptor(Application.prototype, 'show') ?? {},
+    );
+    class Root {
+      readonly controller = Application;
+    }
+    nestCommon.Module({ controllers: [Application] })(Root);
+    nestCommon.Logger.overrideLogger(false);
+    const app = await nestCore.NestFactory.create(Root);
+    app.useGlobalFilters(new CircuitOpenFilter(app.getHttpAdapter()));
+    await app.listen(0, '127.0.0.1');
+    try {
+      const response = await fetch(`${await app.getUrl()}/users`);
+      expect([response.status, response.headers.get('retry-after')]).toEqual([503, '10']);
+    } finally {
+      await app.close();
+    }
+  });
+
+  test('what is not axios is guarded', async () => {
+    const sent: unknown[] = [];
+    const send = async (message: unknown) => void sent.push(message);
+    const { breaker } = await run('Can I guard something that is not axios?', {
+      given: { queue: { send } },
+      wanted: ['breaker'],
+    });
+    expect(sent).toEqual([{ item: 7 }]);
+    expect(breaker.state).toBe('closed');
+  });
+});
