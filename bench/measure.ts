@@ -1,0 +1,59 @@
+/** The middle half of a measurement. */
+export interface Spread {
+  readonly lower: number;
+  readonly median: number;
+  readonly upper: number;
+}
+
+/** A few milliseconds of work at most: what disturbs the machine then disturbs few of many rounds, or both sides. */
+export type Batch = () => Promise<void>;
+
+export interface Pair {
+  readonly bare: Batch;
+  readonly ours: Batch;
+}
+
+/** Rounds that are measured with each pair, and rounds before them. */
+const ROUNDS = 1_000;
+const WARM_UP_ROUNDS = 300;
+/** Pairs, one after the other: how one happens to lie in memory is no property of the code. */
+const PAIRS = 4;
+
+async function duration(batch: Batch): Promise<number> {
+  const startedAt = performance.now();
+  await batch();
+  return performance.now() - startedAt;
+}
+
+/** What `ours` takes as a share of `bare`, one ratio per round; they take turns at being first. */
+export async function ratiosOf(make: () => Pair): Promise<number[]> {
+  const ratios: number[] = [];
+  for (let made = 0; made < PAIRS; made++) {
+    const { bare, ours } = make();
+    // Not between the rounds: it discards the types that compiled code relies on, and what follows is compilation.
+    globalThis.gc?.();
+    for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
+      const bareFirst = round % 2 === 0;
+      const first = await duration(bareFirst ? bare : ours);
+      const second = await duration(bareFirst ? ours : bare);
+      if (round >= 0) ratios.push(bareFirst ? second / first : first / second);
+    }
+  }
+  return ratios;
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))] ?? Number.NaN;
+  return { lower: at(0.25), median: at(0.5), upper: at(0.75) };
+}
+
+/** What each item adds to the heap, in bytes; the seeds it is made from do not count. */
+export function bytesPerItem<Seed>(seeds: readonly Seed[], make: (seed: Seed) => unknown): number {
+  const items: unknown[] = new Array(seeds.length).fill(undefined);
+  globalThis.gc?.();
+  const before = process.memoryUsage().heapUsed;
+  for (const [index, seed] of seeds.entries()) items[index] = make(seed);
+  globalThis.gc?.();
+  return (process.memoryUsage().heapUsed - before) / items.length;
+}

@@ -1,0 +1,98 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { CircuitState, StateChangeEvent } from 'axios-resilience';
+import { plainCaller, resilientCaller } from './callers.js';
+import { type Phase, startService } from './service.js';
+import { tableOf } from './table.js';
+import { paint, print } from './terminal.js';
+import { type Change, openTimeline } from './timeline.js';
+import { inItsColour } from './words.js';
+
+const { values } = parseArgs({ options: { fast: { type: 'boolean', default: false } } });
+const pace = values.fast ? 0.3 : 1;
+
+const CALLS_PER_SECOND = 25;
+const LATENCY_MS = 20 * pace;
+const TIMEOUT_MS = 750 * pace;
+const COOLDOWN_MS = 1_000 * pace;
+
+const OUTAGE: readonly { readonly phase: Phase; readonly lastsMs: number; readonly meaning: string }[] = [
+  { phase: 'healthy', lastsMs: 1_500 * pace, meaning: `answers 200 after ${LATENCY_MS} ms` },
+  { phase: 'failing', lastsMs: 2_500 * pace, meaning: 'answers 503' },
+  { phase: 'hanging', lastsMs: 2_500 * pace, meaning: 'takes requests and never answers' },
+  { phase: 'down', lastsMs: 2_000 * pace, meaning: 'refuses connections' },
+  { phase: 'healthy', lastsMs: 2_500 * pace, meaning: 'answers 200 again' },
+];
+
+const REASONS = {
+  threshold: ({ failures }: StateChangeEvent) => `${failures} failures in a row`,
+  'cooldown-elapsed': () => 'the cooldown is over, one call may probe',
+  'probe-failed': () => 'the probe failed',
+  'probe-succeeded': () => 'the probe was answered',
+  manual: () => 'by hand',
+};
+
+const startedAt = performance.now();
+const now = (): number => performance.now() - startedAt;
+
+const service = await startService(LATENCY_MS, now);
+const options = { baseURL: service.url, timeout: TIMEOUT_MS, now };
+const plain = plainCaller('plain axios', options);
+const resilient = resilientCaller('with attach()', COOLDOWN_MS, options);
+
+const phases: Change<Phase>[] = [];
+const circuit: Change<CircuitState>[] = [];
+const timeline = openTimeline({
+  durationMs: OUTAGE.reduce((sum, { lastsMs }) => sum + lastsMs, 0),
+  timeoutMs: TIMEOUT_MS,
+  callsPerSecond: CALLS_PER_SECOND,
+  now,
+  arrivals: service.arrivals,
+  plain,
+  resilient,
+  service: phases,
+  circuit,
+});
+
+print(
+  '',
+  `  Two callers, one service, ${CALLS_PER_SECOND} calls/s each, timeout ${TIMEOUT_MS} ms. The only difference:`,
+  '',
+  ...[
+    'attach(api, {',
+    `  breaker: { cooldownMs: ${COOLDOWN_MS} },`,
+    '  fallback: () => lastPrices,',
+    "  fallbackOn: 'failure',",
+    '});',
+  ].map((code) => `      ${paint('bold', code)}`),
+  '',
+);
+
+resilient.resilience.on('stateChange', (event) => {
+  circuit.push({ at: now(), state: event.to });
+  const change = `${inItsColour(event.from)} -> ${inItsColour(event.to)}`;
+  timeline.announce('circuit', `${change}: ${REASONS[event.reason](event)}`);
+});
+
+const calls: Promise<void>[] = [];
+let due = 0;
+const calling = setInterval(() => {
+  for (; due * (1_000 / CALLS_PER_SECOND) <= now(); due++) calls.push(plain.call(), resilient.call());
+}, 5);
+const updating = setInterval(() => timeline.update(), timeline.everyMs);
+
+for (const { phase, lastsMs, meaning } of OUTAGE) {
+  const before = phases.at(-1)?.state;
+  await service.enter(phase);
+  phases.push({ at: now(), state: phase });
+  timeline.announce('service', `${before ? `${inItsColour(before)} -> ` : ''}${inItsColour(phase)}: ${meaning}`);
+  await delay(lastsMs);
+}
+
+clearInterval(calling);
+await Promise.all(calls);
+clearInterval(updating);
+timeline.update();
+await service.close();
+
+print('', ...tableOf([plain, resilient], service.arrivals), '');
