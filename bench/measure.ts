@@ -6,7 +6,7 @@ export interface Spread {
 }
 
 /** A few milliseconds of work at most: what disturbs the machine then disturbs few of many rounds, or both sides. */
-export type Batch = () => Promise<void>;
+type Batch = () => Promise<void>;
 
 export interface Pair {
   readonly bare: Batch;
