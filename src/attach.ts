@@ -4,14 +4,14 @@ import { BreakerRegistry } from './circuit/registry.js';
 import { type Clock, monotonicClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import type { EventOf, EventType } from './events.js';
-import { armedAdapter } from './interceptors/admission.js';
-import { bareInstance } from './interceptors/bare.js';
+import { armedAdapter } from './interceptors/armed-adapter.js';
+import { bareInstance } from './interceptors/bare-instance.js';
 import { type Attachment, Call } from './interceptors/call.js';
 import { checkPlacement, place } from './interceptors/placement.js';
 import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } from './interceptors/policy.js';
 import { requestInterceptor } from './interceptors/request.js';
 import { retryInterceptor } from './interceptors/retry.js';
-import type { ResilienceOptions, UpdateOptions } from './options.js';
+import { DEFAULTS, type ResilienceOptions, type UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
 
 /** What is needed of an axios instance; `axios`, `axios.create()` and `new Axios()` have it. */
@@ -48,7 +48,7 @@ const MARK = Symbol.for('axios-resilience');
 export function attach(instance: Attachable, options: ResilienceOptions = {}): Resilience {
   checkInstance(instance);
   checkAttachOptions(options, '');
-  const { clock = monotonicClock, sinks = [] } = options;
+  const { clock = monotonicClock, sinks = DEFAULTS.sinks } = options;
   const registry = registryOf(options, clock);
   const events = new Emitter();
   for (const sink of sinks) events.pipe(sink);
@@ -63,6 +63,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   };
   checkPlacement(attachment.bare);
 
+  const unpipe = registry.pipe({ record: (event) => events.forward(event) });
   const remove = place(instance as AxiosInstance, () => {
     const call = new Call(attachment, armedAdapter);
     return {
@@ -70,7 +71,6 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
       response: retryInterceptor(call),
     };
   });
-  const unpipe = registry.pipe({ record: (event) => events.forward(event) });
   Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });
 
   let attached = true;
@@ -79,8 +79,9 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     on: (type, listener) => events.on(type, listener),
     update(changes: UpdateOptions): void {
       checkUpdateOptions(changes, '');
-      attachment.policy = extendPolicy(attachment.policy, changes);
-      const { mode } = changes.breaker || {};
+      const { mode, ...breaker } = changes.breaker || {};
+      const isModeAlone = mode !== undefined && Object.keys(breaker).length === 0;
+      attachment.policy = extendPolicy(attachment.policy, isModeAlone ? { ...changes, breaker: undefined } : changes);
       if (mode !== undefined) registry.setMode(mode);
     },
     detach(): void {

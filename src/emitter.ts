@@ -36,9 +36,10 @@ export class Emitter {
 
   /** Passes on an event of another emitter as it is. */
   forward(event: ResilienceEvent): void {
+    const { key, type } = event;
     for (const [sink, source] of [...this.#sinks]) {
       const report = (error: unknown) => {
-        if (event.type !== 'listenerError') this.emit({ type: 'listenerError', key: event.key, source, error });
+        if (type !== 'listenerError') this.emit({ type: 'listenerError', key, source, error });
       };
       try {
         const result: unknown = sink.record(event);

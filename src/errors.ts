@@ -25,16 +25,17 @@ export class CircuitOpenError extends AxiosError {
   readonly statusCode: number = 503;
   /** Keeps the message from clients where the framework asks (Express's http-errors, Nest). */
   readonly expose: boolean = false;
-  /** `Retry-After` in whole seconds, rounded up. */
-  readonly headers: { readonly 'Retry-After': string };
+  /** `Retry-After` in whole seconds, rounded up; none while the circuit is isolated, since nobody knows for how long. */
+  readonly headers: { readonly 'Retry-After'?: string };
 
   constructor({ key, retryAfterMs, config }: RejectionContext) {
-    super(`The circuit "${key}" is open; retry in ${Math.ceil(retryAfterMs)} ms`, 'ERR_CIRCUIT_OPEN', config);
+    const hint = Number.isFinite(retryAfterMs) ? `retry in ${Math.ceil(retryAfterMs)} ms` : 'it is isolated';
+    super(`The circuit "${key}" is open; ${hint}`, 'ERR_CIRCUIT_OPEN', config);
     this.name = 'CircuitOpenError';
     this.status = 503;
     this.key = key;
     this.retryAfterMs = retryAfterMs;
-    this.headers = { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) };
+    this.headers = Number.isFinite(retryAfterMs) ? { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) } : {};
   }
 }
 

@@ -34,7 +34,21 @@ export type Stopped =
   | 'disabled';
 
 /** Why a circuit changed its state. */
-export type TransitionReason = 'threshold' | 'cooldown-elapsed' | 'probe-failed' | 'probe-succeeded' | 'manual';
+export type TransitionReason =
+  /** The detector tripped on failures. */
+  | 'threshold'
+  /** The detector tripped on slow attempts. */
+  | 'slow'
+  /** A response told how long to stay away (`openOnRetryAfter`). */
+  | 'retry-after'
+  /** The cooldown is over: the circuit may be probed. */
+  | 'cooldown-elapsed'
+  | 'probe-failed'
+  | 'probe-succeeded'
+  /** `trip`, `reset` or `isolate`. */
+  | 'manual'
+  /** `restore`. */
+  | 'restored';
 
 interface Base<Type extends string> {
   readonly type: Type;
@@ -80,7 +94,7 @@ export interface StateChangeEvent extends Base<'stateChange'> {
   readonly reason: TransitionReason;
   /** Failures that the detector counted when the circuit changed. */
   readonly failures: number;
-  /** How long the circuit rejects; 0 unless `to` is `open`. */
+  /** How long the circuit rejects, ms; 0 unless `to` is `open`, and while isolated. */
   readonly cooldownMs: number;
 }
 

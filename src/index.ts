@@ -1,13 +1,37 @@
-import './axios.js';
+import './axios-augmentation.js';
 
 export { type Attachable, attach, type Resilience } from './attach.js';
-export { CircuitBreaker, type CircuitStats, type Permit, type Rejection } from './circuit/breaker.js';
-export { consecutiveFailures, type DetectorFactory, type FailureDetector } from './circuit/detectors.js';
+export { CircuitBreaker } from './circuit/breaker.js';
+export type {
+  CircuitSnapshot,
+  CircuitStats,
+  Isolation,
+  Permit,
+  RegistrySnapshot,
+  Rejection,
+} from './circuit/contract.js';
+export { type ExponentialCooldownOptions, exponentialCooldown } from './circuit/cooldown.js';
+export {
+  allOf,
+  anyOf,
+  consecutiveFailures,
+  type DetectorFactory,
+  type FailureDetector,
+  type FailureRateInWindowOptions,
+  type FailureRateOptions,
+  type FailuresInWindowOptions,
+  failureRate,
+  failureRateInWindow,
+  failuresInWindow,
+  type SlowCallRateOptions,
+  slowCallRate,
+} from './circuit/detectors.js';
 export type {
   BreakerMode,
   BreakerRegistryOptions,
   CircuitBreakerOptions,
   CooldownContext,
+  FailureDetails,
   HalfOpenOptions,
 } from './circuit/options.js';
 export { BreakerRegistry } from './circuit/registry.js';
@@ -62,6 +86,7 @@ export {
   fullJitter,
   linear,
 } from './retry/backoff.js';
-export type { BudgetOptions } from './retry/budget.js';
+export { type BudgetOptions, RetryBudget } from './retry/budget.js';
+export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
 export { type Logger, logSink } from './sinks/log.js';
 export { type KeySummary, type MemorySink, memorySink } from './sinks/memory.js';

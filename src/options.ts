@@ -126,7 +126,7 @@ export interface RetryOptions {
    */
   shouldRetry?: ((context: RetryContext) => boolean | undefined | PromiseLike<boolean | undefined>) | undefined;
   /**
-   * Asked about each accepted response while retries are left: whether it is to be fetched again.
+   * Asked about each accepted response whose status is not retried anyway: whether it is to be fetched again.
    * @example ({ response }) => response?.data.state === 'pending'
    */
   shouldRetryResponse?: ((context: RetryContext) => boolean | undefined | PromiseLike<boolean | undefined>) | undefined;
@@ -245,7 +245,7 @@ export const DEFAULTS = Object.freeze({
       504, // Gateway Timeout
     ]),
     codes: TRANSIENT_CODES,
-    backoff: fullJitter(exponential({ baseMs: 100, factor: 2, maxMs: 30_000 })),
+    backoff: fullJitter(exponential()),
     retryAfter: Object.freeze({ respect: true, maxMs: 60_000 }),
     deadlineMs: undefined,
     budget: Object.freeze({ ratio: 0.2, minPerSecond: 10 }),

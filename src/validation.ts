@@ -114,7 +114,9 @@ export function merged<T extends object>(base: T, given: object = {}, ...groups:
   const result = { ...base } as Record<PropertyKey, unknown>;
   for (const [name, value] of Object.entries(given)) {
     const isMerged = groups.includes(name as keyof T) && isGroup(value);
-    if (value !== undefined) result[name] = isMerged ? merged(result[name] || {}, value) : value;
+    if (value === undefined) continue;
+    if (isMerged) result[name] = merged(result[name] || {}, value);
+    else result[name] = Array.isArray(value) ? Array.from<unknown>(value) : value;
   }
   return result as T;
 }

@@ -1,4 +1,4 @@
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -173,14 +173,31 @@ function publicType(name: string): ts.Type {
   );
 }
 
+/** What the exported function yields, by the name of its type. */
+function yieldOf(name: string): string | undefined {
+  const checker = program.getTypeChecker();
+  const module = checker.getSymbolAtLocation(sourceOf(join(root, 'src/index.ts')));
+  const symbol = module && checker.getExportsOfModule(module).find((candidate) => candidate.name === name);
+  if (symbol === undefined) throw new Error(`${name} is not exported`);
+  const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+  return checker.getTypeOfSymbol(target).getCallSignatures()[0]?.getReturnType().aliasSymbol?.name;
+}
+
+/** The default that the documentation of a field states. */
+function documentedDefault(type: ts.Type, field: string): string | undefined {
+  const tags = type.getProperty(field)?.getJsDocTags(program.getTypeChecker()) ?? [];
+  const text = tags.find(({ name }) => name === 'default')?.text;
+  return text && ts.displayPartsToString(text);
+}
+
 const fieldsOf = (type: ts.Type): string[] => type.getProperties().map(({ name }) => name);
 const membersOf = (type: ts.Type): readonly ts.Type[] => (type.isUnion() ? type.types : [type]);
 const literalsOf = (name: string): unknown[] =>
   membersOf(publicType(name)).map((member) => (member.isLiteral() ? member.value : undefined));
 
 describe('the readme as a text', () => {
-  test('stays under 30 kB and has no badges', () => {
-    expect(Buffer.byteLength(readme)).toBeLessThan(30_000);
+  test('stays under 36 kB and has no badges', () => {
+    expect(Buffer.byteLength(readme)).toBeLessThan(36_000);
     expect(readme).not.toContain('![');
   });
 
@@ -296,6 +313,100 @@ describe('the option tables', () => {
     }
   });
 
+  const OPTIONS_OF_DETECTORS: Record<string, string> = {
+    failuresInWindow: 'FailuresInWindowOptions',
+    failureRate: 'FailureRateOptions',
+    failureRateInWindow: 'FailureRateInWindowOptions',
+    slowCallRate: 'SlowCallRateOptions',
+  };
+
+  /** The rows of a table as `[option, type, field, shown default]`. */
+  const documented: Record<string, () => (readonly [string, string, string, string | undefined])[]> = {
+    detectors: () =>
+      table('Choosing a detector', 'option').rows.map(([cell, shown]) => {
+        const [factory = '', field = ''] = codeIn(cell).join().split('.');
+        return [factory, OPTIONS_OF_DETECTORS[factory] ?? '', field, shown];
+      }),
+    exponentialCooldown: () =>
+      table('Cooldown and probes', 'option of `exponentialCooldown`').rows.map(([cell, shown]) => [
+        'exponentialCooldown',
+        'ExponentialCooldownOptions',
+        codeIn(cell).join(),
+        shown,
+      ]),
+    retry: () =>
+      table('What is not axios', 'option of `retry`').rows.map(([cell, shown]) => [
+        'retry',
+        'RetryFunctionOptions',
+        codeIn(cell).join(),
+        shown,
+      ]),
+  };
+
+  test.each(Object.keys(documented))('%s: names every option and no other, with the default of its type', (name) => {
+    const rows = documented[name]?.() ?? [];
+    const types =
+      name === 'detectors' ? Object.values(OPTIONS_OF_DETECTORS) : [...new Set(rows.map(([, type]) => type))];
+    const actual = types.flatMap((type) => fieldsOf(publicType(type)).map((field) => `${type}.${field}`));
+    expect(rows.map(([, type, field]) => `${type}.${field}`).sort()).toEqual(actual.sort());
+    for (const [, type, field, shown] of rows) {
+      const stated = documentedDefault(publicType(type), field);
+      const expected = stated === 'none' ? undefined : stated;
+      expect([`${type}.${field}`, wholeCode(shown)]).toEqual([`${type}.${field}`, expected]);
+    }
+  });
+
+  /** At which outcomes of a fixed mixture the detector trips; empty again after each. */
+  const tripsOf = (make: library.DetectorFactory): number[] => {
+    const detector = make();
+    let state = 7;
+    let now = 0;
+    return Array.from({ length: 3_000 }, (_, index) => index).filter((index) => {
+      state = (state * 48_271) % 2_147_483_647;
+      const share = [0.35, 0.1, 0.6][Math.floor(index / 100) % 3] ?? 0;
+      now += Math.floor(index / 50) % 2 === 0 ? 2_000 : 9_000;
+      const isBad = state / 2_147_483_647 < share;
+      const trips = detector.record(isBad ? 'failure' : 'success', now, isBad ? 1_000 : 10);
+      if (trips) detector.reset();
+      return trips;
+    });
+  };
+
+  test('the defaults of the detectors are what they do, and twice as much is something else', async () => {
+    for (const [factory, , field, shown] of documented['detectors']?.() ?? []) {
+      const code = wholeCode(shown);
+      if (code === undefined) continue;
+      const slow = factory === 'slowCallRate' && { slowMs: 500 };
+      const make = (given: object) => (library as any)[factory]({ ...slow, ...given }) as library.DetectorFactory;
+      const value = Number(await evaluate(code));
+      expect([factory, field, tripsOf(make({ [field]: value }))]).toEqual([factory, field, tripsOf(make({}))]);
+      expect([factory, field, tripsOf(make({ [field]: value * 2 }))]).not.toEqual([factory, field, tripsOf(make({}))]);
+    }
+  });
+
+  test('the defaults of exponentialCooldown are what it does, and twice as much is something else', async () => {
+    const cooldowns = (given: library.ExponentialCooldownOptions) =>
+      [1, 2, 3, 4, 5, 20].map((openings) =>
+        library.exponentialCooldown({ random: () => 0.5, ...given })({ key: '', openings }),
+      );
+    expect(cooldowns({})).toEqual([5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+    for (const [, , field, shown] of documented['exponentialCooldown']?.() ?? []) {
+      const code = wholeCode(shown);
+      if (code === undefined) continue;
+      const value = await evaluate(code);
+      expect([field, cooldowns({ [field]: value })]).toEqual([field, cooldowns({})]);
+      const other = value === false ? 0.5 : Number(value) * 2;
+      expect([field, cooldowns({ [field]: other })]).not.toEqual([field, cooldowns({})]);
+    }
+  });
+
+  test('retry has the defaults of attach', async () => {
+    const shown = new Map(documented['retry']?.().map(([, , field, cell]) => [field, wholeCode(cell)]));
+    expect(await evaluate(shown.get('retries') ?? '')).toBe(DEFAULTS.retry.retries);
+    const backoff = (await evaluate(shown.get('backoff') ?? '')) as library.Backoff;
+    expect(delaysOf(backoff)).toEqual(delaysOf(DEFAULTS.retry.backoff));
+  });
+
   test('the transient codes are those of DEFAULTS', () => {
     const paragraph = /^The transient codes:[\s\S]*?\n\n/m.exec(readme)?.[0];
     expect(codeIn(paragraph?.replaceAll('\n', ' '))).toEqual(DEFAULTS.retry.codes);
@@ -332,6 +443,24 @@ describe('the other tables', () => {
     expect(shown).toHaveLength(9);
   });
 
+  test('reasons: every one', () => {
+    const shown = firstCodes(table('Events', '`reason` of `stateChange`'));
+    expect(shown.sort()).toEqual(literalsOf('TransitionReason').sort());
+  });
+
+  test('detectors: every built-in one', () => {
+    const actual = Object.keys(library).filter((name) => yieldOf(name) === 'DetectorFactory');
+    expect(firstCodes(table('Choosing a detector', 'detector')).sort()).toEqual(actual.sort());
+    expect(actual).toHaveLength(7);
+  });
+
+  test('stats(): every field, and every count', () => {
+    const shown = table('Control by hand', 'field of `stats()`');
+    expect(firstCodes(shown)).toEqual(fieldsOf(publicType('CircuitStats')));
+    const counts = shown.rows.find(([cell]) => cell === '`counts`')?.[1];
+    expect(codeIn(counts).sort()).toEqual(Object.keys(new library.CircuitBreaker('x').stats().counts).sort());
+  });
+
   test('stopped: every reason', () => {
     expect(firstCodes(table('Errors', '`stopped`')).sort()).toEqual(literalsOf('Stopped').sort());
   });
@@ -361,7 +490,7 @@ const modules: Record<string, object> = {
   'axios-mock-adapter': { default: MockAdapter },
   '@nestjs/common': nestCommon,
   '@nestjs/core': nestCore,
-  'node:fs': { createReadStream },
+  'node:fs': { createReadStream, existsSync, readFileSync, writeFileSync },
   vitest,
 };
 
@@ -645,14 +774,106 @@ describe('on a real server', () => {
     }
   });
 
-  test('what is not axios is guarded', async () => {
+  test('choosing a detector: the configurations trip as their names say', async () => {
+    const wanted = ['threeInARow', 'fiveInAMinute', 'halfOfTheLastTen', 'both', 'either'];
+    const made = await run('Choosing a detector', { wanted });
+    /** When it trips: F a failure, S a success, one a second. */
+    const tripsAt = (name: string, outcomes: string, everyMs = 1_000): number => {
+      const detector = (made[name] as library.DetectorFactory)();
+      return outcomes
+        .split('')
+        .findIndex((outcome, index) => detector.record(outcome === 'F' ? 'failure' : 'success', index * everyMs, 1));
+    };
+    expect(tripsAt('threeInARow', 'FFSFFF')).toBe(5);
+    expect(tripsAt('fiveInAMinute', 'FSSFSSFSSFSSF')).toBe(12);
+    expect(tripsAt('fiveInAMinute', 'FFFFFFFF', 20_000)).toBe(-1);
+    expect(tripsAt('halfOfTheLastTen', 'FFFF')).toBe(-1);
+    expect(tripsAt('halfOfTheLastTen', 'SFSFSF')).toBe(5);
+    expect(tripsAt('both', 'FSSFSSFSSFSSF')).toBe(-1);
+    expect(tripsAt('both', 'SFSFSFSFSF')).toBe(9);
+    expect(tripsAt('either', 'SSSFFF')).toBe(5);
+    expect(tripsAt('either', 'FSFSF')).toBe(4);
+  });
+
+  test('choosing a detector: the moving average opens the circuit at the seventh failure in a row', async () => {
+    await run('Choosing a detector', {}, 1);
+    server.script(503);
+    const call = () => api.get('/', { resilience: { retry: false } }).catch((thrown: unknown) => thrown);
+    for (let count = 0; count < 9; count++) await call();
+    expect(asked()).toHaveLength(7);
+    expect(library.isCircuitOpenError(await call())).toBe(true);
+  });
+
+  test('cooldown and probes: opens at a Retry-After, waits for it, and closes at the eighth of ten probes', async () => {
+    vi.useFakeTimers();
+    const timeouts: unknown[] = [];
+    const statuses = [429, 503, 503, ...Array<number>(8).fill(200)];
+    const adapter: AxiosAdapter = async (config) => {
+      const status = statuses.shift() ?? 200;
+      timeouts.push(config.timeout);
+      const headers = status === 429 ? { 'retry-after': '30' } : {};
+      const response = { data: '', status, statusText: '', headers, config };
+      if (status < 400) return response;
+      throw new AxiosError(`status ${status}`, 'ERR_BAD_RESPONSE', config, {}, response);
+    };
+    const guarded = axios.create({ baseURL: 'https://api.example.com', timeout: 5_000, adapter });
+    await run('Cooldown and probes', { given: { api: guarded } });
+    const call = async () => {
+      const error: unknown = await guarded
+        .get('/', { resilience: { retry: false } })
+        .catch((thrown: unknown) => thrown);
+      return library.isCircuitOpenError(error) ? error.retryAfterMs : 'let through';
+    };
+    expect([await call(), await call()]).toEqual(['let through', 30_000]);
+    vi.advanceTimersByTime(30_000);
+    const probes = await Promise.all(Array.from({ length: 12 }, call));
+    expect(probes.filter((answer) => answer === 'let through')).toHaveLength(10);
+    expect([await call(), timeouts.length]).toEqual(['let through', 12]);
+    expect(timeouts).toEqual([5_000, ...Array<number>(10).fill(1_000), 5_000]);
+  });
+
+  test('control by hand: the circuit changes as the comments say', async () => {
+    const resilience = attach(api);
+    const key = 'GET https://api.example.com';
+    const changes: string[] = [];
+    resilience.on('stateChange', ({ from, to, reason }) => changes.push(`${from} -> ${to} (${reason})`));
+    await execute(block('Control by hand'), { given: { resilience } });
+    expect(changes).toEqual([
+      'closed -> open (manual)',
+      'open -> closed (manual)',
+      'closed -> open (manual)',
+      'open -> closed (manual)',
+    ]);
+    expect(resilience.breakers.get(key)).toMatchObject({ state: 'closed', mode: 'observe' });
+  });
+
+  test('circuits are kept across a restart', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'axios-resilience-'));
+    const handlers: Record<string, () => void> = {};
+    const process = { once: (signal: string, handler: () => void) => Object.assign(handlers, { [signal]: handler }) };
+    const start = async () => {
+      const resilience = attach(axios.create());
+      const given = { resilience, file: join(folder, 'circuits.json'), process };
+      await run('How do I keep circuits across a restart?', { given });
+      return resilience.breakers;
+    };
+    const before = await start();
+    expect(before.size).toBe(0);
+    before.ensure('GET https://api.example.com').trip();
+    handlers['SIGTERM']?.();
+    const after = (await start()).get('GET https://api.example.com');
+    await rm(folder, { recursive: true });
+    expect(after?.state).toBe('open');
+    expect(after?.stats().remainingCooldownMs).toBeGreaterThan(5_000);
+  });
+
+  test('what is not axios is guarded and retried', async () => {
     const sent: unknown[] = [];
-    const send = async (message: unknown) => void sent.push(message);
-    const { breaker } = await run('Can I guard something that is not axios?', {
-      given: { queue: { send } },
-      wanted: ['breaker'],
-    });
-    expect(sent).toEqual([{ item: 7 }]);
-    expect(breaker.state).toBe('closed');
+    const send = vi.fn(async (message: unknown) => void sent.push(message));
+    send.mockImplementationOnce(async (message) => void sent.push(message)).mockRejectedValueOnce(new Error('busy'));
+    const { breaker } = await run('What is not axios', { given: { queue: { send } }, wanted: ['breaker'] });
+    expect(sent).toEqual([{ item: 7 }, { item: 8 }]);
+    expect(send).toHaveBeenCalledTimes(3);
+    expect(breaker.stats()).toMatchObject({ state: 'closed', counts: { success: 2, failure: 1 } });
   });
 });

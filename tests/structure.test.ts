@@ -53,13 +53,13 @@ const ours = imports.filter(({ to }) => sources.has(to));
 const arrows = (found: readonly Import[]) => found.map(({ from, to }) => `${from} -> ${to}`);
 
 /**
- * From the top to the bottom; a file imports from its own layer or from those below. `axios.ts` adds our options to
+ * From the top to the bottom; a file imports from its own layer or from those below. `axios-augmentation.ts` adds our options to
  * axios's types.
  */
 const LAYERS: readonly RegExp[] = [
   /^index\.ts$/,
   /^attach\.ts$/,
-  /^interceptors\/|^axios\.ts$/,
+  /^interceptors\/|^axios-augmentation\.ts$/,
   /^options\.ts$/,
   /^circuit\/|^retry\/|^sinks\//,
   /^(?:errors|events|clock|emitter|validation)\.ts$/,

@@ -24,7 +24,7 @@ const OUTAGE: readonly { readonly phase: Phase; readonly lastsMs: number; readon
   { phase: 'healthy', lastsMs: 2_500 * pace, meaning: 'answers 200 again' },
 ];
 
-const REASONS = {
+const REASONS: Partial<Record<StateChangeEvent['reason'], (change: StateChangeEvent) => string>> = {
   threshold: ({ failures }: StateChangeEvent) => `${failures} failures in a row`,
   'cooldown-elapsed': () => 'the cooldown is over, one call may probe',
   'probe-failed': () => 'the probe failed',
@@ -71,7 +71,7 @@ print(
 resilient.resilience.on('stateChange', (event) => {
   circuit.push({ at: now(), state: event.to });
   const change = `${inItsColour(event.from)} -> ${inItsColour(event.to)}`;
-  timeline.announce('circuit', `${change}: ${REASONS[event.reason](event)}`);
+  timeline.announce('circuit', `${change}: ${REASONS[event.reason]?.(event) ?? event.reason}`);
 });
 
 const calls: Promise<void>[] = [];

@@ -1,14 +1,36 @@
 import { type Clock, monotonicClock } from '../clock.js';
-import { aFunction, anInteger, eitherOf, merged, milliseconds, oneOf, options, withMethods } from '../validation.js';
-import { consecutiveFailures, type DetectorFactory } from './detectors.js';
+import {
+  aBoolean,
+  aFunction,
+  anInteger,
+  aRatio,
+  eitherOf,
+  merged,
+  milliseconds,
+  oneOf,
+  options,
+  withMethods,
+} from '../validation.js';
+import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors.js';
 
 /** `enforce` rejects; `observe` has the same states and events but rejects nothing. */
 export type BreakerMode = 'enforce' | 'observe';
 
+/** What is known of the attempt that opens a circuit. */
+export interface FailureDetails {
+  /** What the server asked to wait, ms (`Retry-After`). */
+  readonly retryAfterMs?: number | undefined;
+  /** The error of the attempt, or its response. */
+  readonly failure?: unknown;
+}
+
 /** What a cooldown is computed from. */
-export interface CooldownContext {
+export interface CooldownContext extends FailureDetails {
   readonly key: string;
-  /** How many times the circuit has opened since it was last closed, from 1. */
+  /**
+   * How many times in succession the circuit has opened, from 1. Each cooldown that passes quietly after it has closed
+   * takes one back.
+   */
   readonly openings: number;
 }
 
@@ -25,10 +47,21 @@ export interface HalfOpenOptions {
    */
   successThreshold?: number | undefined;
   /**
+   * The share of `permits` probes that may fail, in (0, 1]. The circuit closes or opens as soon as the outcome of that many
+   * probes is certain; it opens in any case when all of them fail. `successThreshold` is not used then.
+   * @default none: any failed probe re-opens
+   */
+  failureRatio?: number | undefined;
+  /**
    * How long a probe holds its permit, ms >= 1. After it another probe is admitted, and a failure of the first is void.
    * @default the request's `timeout` plus one second, or 30_000 where it has none
    */
   leaseMs?: number | undefined;
+  /**
+   * The most that a probe's own `timeout` may be, ms >= 1: a service that hangs costs no more than this.
+   * @default none
+   */
+  probeTimeoutMs?: number | undefined;
 }
 
 /** What one circuit breaker is made of. */
@@ -41,9 +74,19 @@ export interface CircuitBreakerOptions {
   /**
    * How long an open circuit rejects before it may be probed, ms >= 0, or a function of the context.
    * @default 10_000
-   * @example ({ openings }) => Math.min(60_000, 5_000 * 2 ** (openings - 1))
+   * @example exponentialCooldown({ baseMs: 5_000, maxMs: 60_000 })
    */
   cooldownMs?: number | ((context: CooldownContext) => number) | undefined;
+  /**
+   * The most that a `Retry-After` on the tripping response may lengthen the cooldown to, ms >= 0; 0: it is not looked at.
+   * @default 60_000
+   */
+  maxRetryAfterMs?: number | undefined;
+  /**
+   * Whether a failure that carries a `Retry-After` opens a closed circuit at once.
+   * @default false
+   */
+  openOnRetryAfter?: boolean | undefined;
   halfOpen?: HalfOpenOptions | undefined;
   /**
    * What a rejection means.
@@ -72,7 +115,9 @@ export interface BreakerRegistryOptions extends CircuitBreakerOptions {
 export const CIRCUIT_DEFAULTS = Object.freeze({
   detector: consecutiveFailures(5),
   cooldownMs: 10_000,
-  halfOpen: Object.freeze({ permits: 1, successThreshold: 1, leaseMs: undefined }),
+  maxRetryAfterMs: 60_000,
+  openOnRetryAfter: false,
+  halfOpen: Object.freeze({ permits: 1, successThreshold: 1 }),
   mode: 'enforce',
   maxBreakers: 256,
 });
@@ -81,11 +126,9 @@ export const CIRCUIT_DEFAULTS = Object.freeze({
 export interface CircuitPolicy {
   readonly detector: DetectorFactory;
   readonly cooldownMs: number | ((context: CooldownContext) => number);
-  readonly halfOpen: {
-    readonly permits: number;
-    readonly successThreshold: number;
-    readonly leaseMs: number | undefined;
-  };
+  readonly maxRetryAfterMs: number;
+  readonly openOnRetryAfter: boolean;
+  readonly halfOpen: HalfOpenOptions & { readonly permits: number; readonly successThreshold: number };
   readonly mode: BreakerMode;
   readonly clock: Clock;
 }
@@ -96,7 +139,15 @@ export const aMode = oneOf('enforce', 'observe');
 const CIRCUIT_RULES = {
   detector: aFunction,
   cooldownMs: eitherOf({ function: aFunction }, milliseconds()),
-  halfOpen: options({ permits: anInteger(1), successThreshold: anInteger(1), leaseMs: milliseconds(1) }),
+  maxRetryAfterMs: milliseconds(),
+  openOnRetryAfter: aBoolean,
+  halfOpen: options({
+    permits: anInteger(1),
+    successThreshold: anInteger(1),
+    failureRatio: aRatio,
+    leaseMs: milliseconds(1),
+    probeTimeoutMs: milliseconds(1),
+  }),
   mode: aMode,
 };
 
@@ -107,5 +158,7 @@ const checkCircuit = options({ ...CIRCUIT_RULES, clock: aClock });
 /** Checks options and lays them over a policy. */
 export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: CircuitPolicy): CircuitPolicy {
   checkCircuit(given, path);
-  return merged<CircuitPolicy>(base ?? { ...CIRCUIT_DEFAULTS, clock: monotonicClock }, given, 'halfOpen');
+  const policy = merged<CircuitPolicy>(base ?? { ...CIRCUIT_DEFAULTS, clock: monotonicClock }, given, 'halfOpen');
+  if (given.detector) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
+  return policy;
 }

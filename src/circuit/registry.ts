@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.js';
 import { Emitter } from '../emitter.js';
 import type { EventOf, EventType, Sink } from '../events.js';
-import { options } from '../validation.js';
+import { options, unexpected } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
+import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
 import {
   aClock,
   aMode,
@@ -81,19 +82,51 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     return this.#events.pipe(sink);
   }
 
+  /** All circuits as plain data, the least recently used first. */
+  snapshot(): RegistrySnapshot {
+    return { version: 1, breakers: Array.from(this, (breaker) => breaker.snapshot()) };
+  }
+
+  /**
+   * Takes over a snapshot: each circuit in it is made if there is none yet. One of an unknown version is ignored, with a
+   * `listenerError` of source `restore`.
+   */
+  restore(snapshot: RegistrySnapshot): void {
+    const given: unknown = snapshot;
+    const { version, breakers } = (given ?? {}) as { version?: unknown; breakers?: unknown };
+    if (version === 1 && Array.isArray(breakers)) {
+      for (const saved of breakers as (CircuitSnapshot | null)[]) {
+        if (typeof saved?.key === 'string') this.ensure(saved.key).restore(saved);
+        else this.#ignore(saved);
+      }
+    } else {
+      this.#ignore(snapshot);
+    }
+  }
+
+  #ignore(snapshot: unknown): void {
+    const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
+    this.#events.emit({ type: 'listenerError', key: '', source: 'restore', error });
+  }
+
   #make(key: string): CircuitBreaker {
     const own = this.#overrides?.(key);
     const policy = own ? circuitPolicy(own, `overrides("${key}")`, this.#policy) : this.#policy;
-    const breaker = new CircuitBreaker(key, {}, { policy, events: this.#events });
+    const breaker = new CircuitBreaker(key, undefined, { policy, events: this.#events });
     if (this.#mode) breaker.mode = this.#mode;
     return breaker;
   }
 
   /** Drops one: the oldest that is closed and idle, else the oldest. */
   #evict(): void {
-    const [...candidates] = this.#breakers.values();
-    candidates.pop();
-    const victim = candidates.find(({ inFlight, state }) => inFlight === 0 && state === 'closed') ?? candidates[0];
+    let victim: CircuitBreaker | undefined;
+    for (const breaker of this) {
+      if (breaker === this.#latest) continue;
+      victim ??= breaker;
+      if (!breaker.isIdle) continue;
+      victim = breaker;
+      break;
+    }
     if (!victim) return;
     this.#breakers.delete(victim.key);
     this.#events.emit({ type: 'evicted', key: victim.key, state: victim.state });

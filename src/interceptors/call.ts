@@ -1,9 +1,12 @@
-import type { AxiosAdapter, AxiosInstance, InternalAxiosRequestConfig, RawAxiosHeaders } from 'axios';
+import type { AxiosAdapter, AxiosInstance, AxiosResponse, InternalAxiosRequestConfig, RawAxiosHeaders } from 'axios';
 import type { BreakerRegistry } from '../circuit/registry.js';
 import type { Clock } from '../clock.js';
 import type { Emitter } from '../emitter.js';
 import type { Outcome, Stopped } from '../events.js';
 import type { RetryBudgets } from '../retry/budget.js';
+import { unexpected } from '../validation.js';
+import type { Diagnosis } from './diagnosis.js';
+import { byMethodAndBaseUrl } from './key.js';
 import type { Policy } from './policy.js';
 import { CallState } from './report.js';
 
@@ -49,6 +52,10 @@ export class Call {
   dispatched: Config | undefined;
   /** Why the last attempt was not made. */
   refusal: Stopped | undefined;
+  /** What the adapter came to last, before `transformResponse`. */
+  settled: { readonly diagnosis: Diagnosis; readonly response: AxiosResponse | undefined } | undefined;
+  /** The response of the attempt before, which the next one replaces. */
+  superseded: AxiosResponse | undefined;
   /** What the last attempt said about the service. */
   outcome: Outcome | undefined;
   over = false;
@@ -72,11 +79,27 @@ export class Call {
 }
 
 /** The circuit's key; `null` where there is none. */
-export const circuitKeyOf = (config: Config, { breaker }: Policy): string | null =>
-  breaker.enabled ? breaker.key(config) : null;
+export function circuitKeyOf(config: Config, { breaker }: Policy): string | null {
+  if (!breaker.enabled) return null;
+  const key: unknown = breaker.key(config);
+  if (key === undefined) return byMethodAndBaseUrl(config);
+  if (typeof key !== 'string' && key !== null) throw unexpected('breaker.key(config)', 'a string or null', key);
+  return key;
+}
 
 /** Puts an adapter on a config; the absence of one too. */
 export function setAdapter(config: Config, adapter: Config['adapter']): void {
   if (adapter) config.adapter = adapter;
   else delete config.adapter;
 }
+
+const armedCalls = new WeakMap<object, Call>();
+
+/** Makes `adapterOf` know this call's adapter: its config may now be sent again by a hook, while the call goes on. */
+export function rememberArmed(call: Call): void {
+  armedCalls.set(call.armed, call);
+}
+
+/** The adapter that a config names; where that is the armed one of another call, the one it stands for. */
+export const adapterOf = ({ adapter }: Config): Config['adapter'] =>
+  (typeof adapter === 'function' ? armedCalls.get(adapter)?.adapter : undefined) ?? adapter;

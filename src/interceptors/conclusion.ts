@@ -4,6 +4,7 @@ import { type Call, type Captured, setAdapter } from './call.js';
 import type { Result } from './diagnosis.js';
 import { fallbackFor } from './fallback.js';
 import { byMethodAndBaseUrl } from './key.js';
+import { remember } from './report.js';
 
 /**
  * Closes a call: its config is put in order, its report completed; a failure is announced, and answered by fallback if
@@ -18,6 +19,7 @@ export function conclude(
   const { attachment, state } = call;
   call.over = true;
   restore(call, captured, result);
+  if (result.rejected) remember(result.error, state);
   state.stopped = stopped;
   state.elapsedMs = call.elapsedMs();
   if (!state.key) state.key = byMethodAndBaseUrl(captured.config);
@@ -37,7 +39,7 @@ function restore(call: Call, { config, fields }: Captured, { error, response }: 
   if (dispatched && dispatched !== config) {
     Object.assign(config, dispatched);
     for (const carrier of [error, response] as (Carrier | null | undefined)[]) {
-      if (carrier?.config === dispatched) carrier.config = config;
+      if (carrier?.config === dispatched) Reflect.set(carrier, 'config', config);
     }
   }
   setAdapter(config, fields.adapter === call.armed ? call.adapter : fields.adapter);

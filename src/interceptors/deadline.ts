@@ -29,13 +29,17 @@ export function dispatchWithin(
       controller.abort();
     }, remainingMs);
   });
-  if (!signal) config.signal = controller.signal;
-  else if (signal instanceof AbortSignal && 'any' in AbortSignal) {
+  const forward = () => controller.abort();
+  if (signal instanceof AbortSignal && config.responseType === 'stream' && 'any' in AbortSignal) {
     config.signal = AbortSignal.any([signal, controller.signal]);
+  } else if (!signal?.aborted) {
+    signal?.addEventListener?.('abort', forward);
+    config.signal = controller.signal;
   }
   const attempt = async () => adapter(config);
   return Promise.race([attempt(), outOfTime]).finally(() => {
     clearTimeout(timer);
+    signal?.removeEventListener?.('abort', forward);
     if (signal) config.signal = signal;
     else delete config.signal;
   });

@@ -35,7 +35,7 @@ const BODY_CUT = /^(stream has been )?aborted$|^terminated$/;
 const MAX_CAUSES = 8;
 
 interface ErrorLike {
-  readonly message?: string;
+  readonly message?: unknown;
   readonly code?: unknown;
   readonly cause?: unknown;
   readonly errors?: unknown;
@@ -56,7 +56,7 @@ function chainOf(error: unknown, chain: ErrorLike[] = []): ErrorLike[] {
 
 function codesOf(chain: readonly ErrorLike[]): string[] {
   const codes = chain.flatMap(({ code, message }) => [
-    message?.includes('NGHTTP2_REFUSED_STREAM') ? 'NGHTTP2_REFUSED_STREAM' : code,
+    String(message).includes('NGHTTP2_REFUSED_STREAM') ? 'NGHTTP2_REFUSED_STREAM' : code,
   ]);
   const telling = codes.filter((code) => typeof code === 'string' && code !== 'ERR_NETWORK') as string[];
   const isNetwork = codes.includes('ERR_NETWORK') || chain[0]?.message === 'Network Error';
@@ -76,14 +76,23 @@ const ofStatus = (status = 0): Outcome => (status === 429 || status >= 500 ? 'fa
 const isOffline = (): boolean => (globalThis.navigator as Navigator | undefined)?.onLine === false;
 
 /** Reads everything that the policies need from the result of an attempt, in one place. */
-export function diagnose({ rejected, error, response }: Result, { signal }: InternalAxiosRequestConfig): Diagnosis {
+export function diagnose({ rejected, error, response }: Result, config: InternalAxiosRequestConfig): Diagnosis {
   const status = response?.status;
   if (!rejected) return { outcome: ofStatus(status), status, codes: NONE };
+  try {
+    return diagnoseError(error, status, config);
+  } catch {
+    // An error whose fields cannot be read says nothing of the service.
+    return { outcome: 'neutral', status, codes: NONE };
+  }
+}
+
+function diagnoseError(error: unknown, status: number | undefined, { signal }: InternalAxiosRequestConfig): Diagnosis {
   const chain = chainOf(error);
   const codes = codesOf(chain);
   const [code] = codes;
   const cancelled = isCancel(error) || signal?.aborted === true;
-  const bodyCut = chain.some(({ message }) => BODY_CUT.test(message ?? ''));
+  const bodyCut = chain.some(({ message }) => BODY_CUT.test(String(message)));
   const dismissed = code === 'ECONNABORTED' && chain[0]?.message === 'Request aborted';
   let outcome: Outcome = 'neutral';
   if (bodyCut) outcome = 'failure';

@@ -1,18 +1,22 @@
 import { AxiosHeaders, type AxiosResponse } from 'axios';
 import type { Stopped } from '../events.js';
 import type { FallbackContext } from '../options.js';
+import { discard } from './bodies.js';
 import type { Call, Captured } from './call.js';
+import { isDeadlineError } from './deadline.js';
 import type { Result } from './diagnosis.js';
+import { interruptible } from './interruptible.js';
 
 /** The answer to a call that ended without one; `undefined` where there is no data for it. */
 export function fallbackFor(
-  { attachment, outcome, state }: Call,
+  call: Call,
   { config, policy }: Captured,
   stopped: Stopped,
   { error, response }: Result,
 ): Promise<AxiosResponse | undefined> | undefined {
   const { fallback, fallbackOn } = policy;
   if (fallback === undefined || stopped === 'aborted') return undefined;
+  const { attachment, outcome, state } = call;
   const { key } = state;
   const context: FallbackContext = { key, stopped, outcome, error, response, config };
   const applies =
@@ -21,8 +25,14 @@ export function fallbackFor(
       : stopped === 'circuit-open' || (fallbackOn === 'failure' && outcome === 'failure');
   if (!applies) return undefined;
   const respond = async (): Promise<AxiosResponse | undefined> => {
-    const data: unknown = typeof fallback === 'function' ? await (fallback as FallbackFunction)(context) : fallback;
+    const yielded = (): unknown =>
+      typeof fallback === 'function' ? (fallback as FallbackFunction)(context) : fallback;
+    const limitMs = Math.max(0, call.remainingMs());
+    const data = await interruptible(config, limitMs, yielded).catch((thrown: unknown) => {
+      if (!isDeadlineError(thrown)) throw thrown;
+    });
     if (data === undefined) return undefined;
+    discard(response);
     state.fallback = true;
     attachment.events.emit({ type: 'fallback', key, cause: stopped });
     const headers = new AxiosHeaders({ 'cache-control': 'no-store' });

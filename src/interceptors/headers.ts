@@ -1,4 +1,5 @@
-import type { RawAxiosHeaders } from 'axios';
+import type { AxiosResponse, RawAxiosHeaders } from 'axios';
+import { retryAfterMs } from '../retry/retry-after.js';
 
 export const IDEMPOTENCY_KEY = 'Idempotency-Key';
 
@@ -26,3 +27,7 @@ export function writeHeader(headers: object, name: string, value: string): void 
 
 /** The headers as a plain object, which every copy and version of axios understands. */
 export const plainHeaders = (headers: AnyHeaders): RawAxiosHeaders => ({ ...headers });
+
+/** How long a response asks to wait, ms; `undefined` where it does not say. */
+export const serverDelay = ({ response }: { readonly response: AxiosResponse | undefined }): number | undefined =>
+  response && retryAfterMs((name) => readHeader(response.headers, name));

@@ -29,9 +29,12 @@ function normalise(url: string): string {
   return plain.replace(/\/+$/, '');
 }
 
+/** axios also takes a `URL` object, whatever its types say. */
+const textOf = (url: string | URL | undefined): string => (url === undefined ? '' : String(url));
+
 /** The base URL, or the origin of an absolute URL, as it was written. */
 function base({ baseURL, url, allowAbsoluteUrls }: InternalAxiosRequestConfig): string {
-  const origin = baseURL && allowAbsoluteUrls === false ? undefined : ORIGIN_OF_ABSOLUTE_URL.exec(url ?? '')?.[0];
+  const origin = baseURL && allowAbsoluteUrls === false ? undefined : ORIGIN_OF_ABSOLUTE_URL.exec(textOf(url))?.[0];
   return origin ?? (baseURL || '');
 }
 
@@ -56,7 +59,7 @@ export const byMethodAndOrigin = (config: InternalAxiosRequestConfig): string =>
 
 /** Where a request goes, fit for a log: without credentials, query and fragment. */
 export function urlWithoutSecrets(config: InternalAxiosRequestConfig): string {
-  const { url = '' } = config;
+  const url = textOf(config.url);
   const full = ORIGIN_OF_ABSOLUTE_URL.test(url)
     ? url
     : [base(config).replace(/\/+$/, ''), url.replace(/^\/+/, '')].join('/');

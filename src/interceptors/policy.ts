@@ -11,14 +11,12 @@ import {
   type UpdateOptions,
 } from '../options.js';
 import type { Backoff } from '../retry/backoff.js';
-import type { Budget } from '../retry/budget.js';
+import { BUDGET_RULES, type Budget } from '../retry/budget.js';
 import {
   aBoolean,
   aFunction,
   aName,
   anInteger,
-  aPositiveNumber,
-  aRatio,
   eitherOf,
   listOf,
   merged,
@@ -61,7 +59,7 @@ export interface Policy extends Pick<UpdateOptions, 'fallback' | 'fallbackOn'> {
 export const DEFAULT_POLICY: Policy = {
   retry: { ...DEFAULTS.retry, enabled: true },
   breaker: { enabled: true, key: byMethodAndBaseUrl },
-  fallbackOn: 'open',
+  fallbackOn: DEFAULTS.fallbackOn,
 };
 
 const RETRY_RULES = {
@@ -72,7 +70,7 @@ const RETRY_RULES = {
   backoff: aFunction,
   retryAfter: options({ respect: aBoolean, maxMs: milliseconds(0, Number.POSITIVE_INFINITY) }),
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
-  budget: orFalse(options({ ratio: aRatio, minPerSecond: aPositiveNumber })),
+  budget: orFalse(options(BUDGET_RULES)),
   idempotencyKey: eitherOf({ boolean: aBoolean }, options({ header: aName, generate: aFunction, quoted: aBoolean })),
   attemptHeader: orFalse(aName),
   shouldRetry: aFunction,
@@ -83,8 +81,10 @@ const RETRY_RULES = {
 const REQUEST_BREAKER_RULES = { key: aFunction, classify: aFunction, createError: aFunction };
 
 const onlyAtAttach: Rule = (_value, path) => {
-  throw new TypeError(`Expected \`${path}\` to be given to attach: it belongs to the circuit, not to one call`);
+  throw new TypeError(`Expected \`${path}\` to be given to attach alone`);
 };
+
+const ONLY_AT_ATTACH = { registry: onlyAtAttach, sinks: onlyAtAttach, clock: onlyAtAttach, random: onlyAtAttach };
 
 const CIRCUIT_ONLY_AT_ATTACH = Object.fromEntries(Object.keys(REGISTRY_RULES).map((name) => [name, onlyAtAttach]));
 
@@ -103,13 +103,15 @@ export const checkAttachOptions: (given: ResilienceOptions, path: string) => voi
   random: aFunction,
 });
 
-export const checkUpdateOptions: (given: UpdateOptions, path: string) => void = options(
-  policyRules(RETRY_RULES, { ...CIRCUIT_ONLY_AT_ATTACH, mode: aMode }),
-);
+export const checkUpdateOptions: (given: UpdateOptions, path: string) => void = options({
+  ...ONLY_AT_ATTACH,
+  ...policyRules(RETRY_RULES, { ...CIRCUIT_ONLY_AT_ATTACH, mode: aMode }),
+});
 
-export const checkRequestOptions: (given: RequestResilience, path: string) => void = options(
-  policyRules({ ...RETRY_RULES, budget: oneOf(false) }, CIRCUIT_ONLY_AT_ATTACH),
-);
+export const checkRequestOptions: (given: RequestResilience, path: string) => void = options({
+  ...ONLY_AT_ATTACH,
+  ...policyRules({ ...RETRY_RULES, budget: oneOf(false) }, CIRCUIT_ONLY_AT_ATTACH),
+});
 
 /** Lays checked options over a policy. */
 export function extendPolicy(base: Policy, given: UpdateOptions | RequestResilience): Policy {

@@ -2,12 +2,11 @@ import { AxiosHeaders, type InternalAxiosRequestConfig } from 'axios';
 import type { Stopped } from '../events.js';
 import type { RetryContext } from '../options.js';
 import { decideRetry } from '../retry/decision.js';
-import { retryAfterMs } from '../retry/retry-after.js';
 import { discard, isOneShot } from './bodies.js';
-import { type Call, type Captured, circuitKeyOf } from './call.js';
+import { type Call, type Captured, circuitKeyOf, rememberArmed } from './call.js';
 import { isDeadlineError } from './deadline.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from './diagnosis.js';
-import { IDEMPOTENCY_KEY, plainHeaders, readHeader } from './headers.js';
+import { IDEMPOTENCY_KEY, plainHeaders, readHeader, serverDelay } from './headers.js';
 import { interruptible, wait } from './interruptible.js';
 import { methodOf, urlWithoutSecrets } from './key.js';
 import type { RetryPolicy } from './policy.js';
@@ -21,6 +20,7 @@ interface Ending {
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
   captured.config.resilienceState = call.state;
+  rememberArmed(call);
   let result = first;
   for (;;) {
     const next = await repeatOnce(call, captured, result).catch((error: unknown) =>
@@ -36,7 +36,6 @@ async function repeatOnce(call: Call, captured: Captured, result: Result): Promi
   const { config, policy, fields, headers } = captured;
   const delayMs = await decide(call, captured, result);
   if (typeof delayMs === 'string') return { stopped: delayMs, result };
-  discard(result.response);
   await wait(config, delayMs);
   const next: InternalAxiosRequestConfig = {
     ...config,
@@ -51,19 +50,26 @@ async function repeatOnce(call: Call, captured: Captured, result: Result): Promi
   }
   if (next.data === fields.data && isOneShot(next.data)) return { stopped: 'body', result };
   const { dispatched } = call;
+  call.superseded = result.response;
   call.dispatched = undefined;
+  call.settled = undefined;
   const repeated = await attachment.bare
     .request({ ...next, headers: plainHeaders(next.headers) })
     .then(accepted, failed);
-  if (!call.refusal) return repeated;
+  if (!call.refusal || !repeated.rejected) return repeated;
   call.dispatched = dispatched;
   return { stopped: call.refusal, result };
 }
 
 /** What a hook threw, or what ended a wait. */
 function interrupted(call: Call, { config }: Captured, result: Result, error: unknown): Ending {
-  if (isDeadlineError(error)) return { stopped: 'deadline', result };
-  if (diagnose(failed(error), config).cancelled) return { stopped: 'aborted', result: failed(error) };
+  if (isDeadlineError(error) && (error as { config?: unknown }).config === config)
+    return { stopped: 'deadline', result };
+  if (config.signal?.aborted || config.cancelToken?.reason) {
+    discard(result.response);
+    return { stopped: 'aborted', result: failed(error) };
+  }
+  discard(result.response);
   call.outcome = undefined;
   if (error instanceof Error && !error.cause) {
     const value = result.error ?? result.response;
@@ -77,21 +83,25 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
   const { attachment, dispatched, refusal, state } = call;
   const { config, policy, fields } = captured;
   const { retry } = policy;
-  if (refusal) return refusal;
-  const diagnosis = diagnose(result, config);
-  if (diagnosis.cancelled) return 'aborted';
+  if (refusal && result.rejected) return refusal;
+  const { settled } = call;
+  const final = diagnose(result, config);
+  if (final.cancelled) return 'aborted';
+  // A `transformResponse` that throws hides what the adapter was answered.
+  const diagnosis = final.status === undefined && settled?.diagnosis.status ? settled.diagnosis : final;
   if (isDeadlineError(result.error)) return 'deadline';
-  if (!dispatched) return fields.adapter === call.armed ? 'not-retryable' : 'adapter-replaced';
+  if (!dispatched) return fields.adapter === call.armed && result.rejected ? 'not-retryable' : 'adapter-replaced';
   const { key, delaysMs } = state;
   const attempt = delaysMs.length + 1;
   const objection = objectionTo(call, diagnosis, result, retry, dispatched);
   if (!retry.enabled) return objection === 'success' ? objection : 'disabled';
   const hook = objection && !result.rejected ? 'shouldRetryResponse' : 'shouldRetry';
-  const question = attempt > retry.retries ? undefined : retry[hook];
+  const question = attempt > retry.retries && hook === 'shouldRetry' ? undefined : retry[hook];
   const verdict =
     question &&
     (await interruptible(config, call.remainingMs(), () => question(contextOf(call, captured, result, attempt))));
-  const serverDelayMs = (retry.retryAfter.respect && serverDelay(result)) || 0;
+  const serverDelayMs =
+    (retry.retryAfter.respect && serverDelay({ response: result.response ?? settled?.response })) || 0;
   const delayMs = decideRetry(
     retry,
     {
@@ -104,12 +114,15 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
       serverDelayMs,
       remainingMs: call.remainingMs(),
     },
-    () => !retry.budget || attachment.budgets.add(-1, key, retry.budget, attachment.clock.now()),
+    () =>
+      !retry.budget ||
+      call.outcome === 'success' ||
+      attachment.budgets.add(-1, key, retry.budget, attachment.clock.now()),
   );
   if (typeof delayMs === 'number') {
     delaysMs.push(delayMs);
     const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
-    const [method, url] = [methodOf(config), urlWithoutSecrets(config)];
+    const [method, url] = [methodOf(dispatched), urlWithoutSecrets(dispatched)];
     attachment.events.emit({ type: 'retry', key, attempt, delayMs, reason, method, url });
   }
   return delayMs;
@@ -139,19 +152,18 @@ function objectionTo(
 
 /** Why the next attempt cannot be made, whoever wants it. */
 function obstacleTo(
-  { attachment }: Call,
+  { attachment, state }: Call,
   { config, fields, policy }: Captured,
   serverDelayMs: number,
 ): Stopped | undefined {
-  const circuitKey = circuitKeyOf(config, policy);
-  const breaker = circuitKey === null ? undefined : attachment.registry.get(circuitKey);
-  if (breaker?.mode === 'enforce' && breaker.isOpen) return 'circuit-open';
+  const keys = policy.breaker.enabled ? [circuitKeyOf(config, policy), state.key] : [];
+  for (const key of keys) {
+    const breaker = attachment.registry.get(key ?? '');
+    if (breaker?.mode === 'enforce' && breaker.isOpen) return 'circuit-open';
+  }
   if (!policy.retry.beforeRetry && isOneShot(fields.data)) return 'body';
   return serverDelayMs > policy.retry.retryAfter.maxMs ? 'retry-after' : undefined;
 }
-
-const serverDelay = ({ response }: Result): number | undefined =>
-  retryAfterMs((name) => readHeader(response?.headers, name));
 
 const contextOf = (
   call: Call,

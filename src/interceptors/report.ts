@@ -40,16 +40,26 @@ export class CallState implements ResilienceReport {
 }
 
 const MAX_CAUSES = 8;
+const REPORTS = Symbol.for('axios-resilience.reports');
+
+/** Reports of errors that carry no config; one map for both of our module formats. */
+const shared = globalThis as { [REPORTS]?: WeakMap<object, CallState> };
+const reports = shared[REPORTS] ?? new WeakMap<object, CallState>();
+shared[REPORTS] = reports;
+
+export function remember(error: unknown, state: CallState): void {
+  if (typeof error === 'object' && error !== null) reports.set(error, state);
+}
 
 /**
- * What became of the call that this response or error is of; `undefined` for calls that went untouched
- * (`resilience: false`, another instance). Follows `error.cause`, so errors of your own that keep it can be asked too.
+ * What became of the call that this response or error is of; `undefined` for a call that went untouched
+ * (`resilience: false`). Follows `error.cause`, so errors of your own that keep it can be asked too.
  */
 export function reportOf(responseOrError: unknown): ResilienceReport | undefined {
   let current = responseOrError as { config?: { [STATE]?: ResilienceReport }; cause?: unknown } | null | undefined;
   for (let depth = 0; depth < MAX_CAUSES && typeof current === 'object' && current !== null; depth++) {
-    const state = current.config?.[STATE];
-    if (state !== undefined) return { ...state };
+    const state = reports.get(current) ?? current.config?.[STATE];
+    if (state !== undefined) return { ...state, delaysMs: [...state.delaysMs], history: [...state.history] };
     current = current.cause as typeof current;
   }
   return undefined;

@@ -1,6 +1,7 @@
 import type { InternalAxiosRequestConfig } from 'axios';
-import '../axios.js';
-import { type Call, type Captured, setAdapter } from './call.js';
+import '../axios-augmentation.js';
+import { aName } from '../validation.js';
+import { adapterOf, type Call, type Captured, setAdapter } from './call.js';
 import { IDEMPOTENCY_KEY, plainHeaders, readHeader, writeHeader } from './headers.js';
 import { type Handler, handler } from './placement.js';
 import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
@@ -12,19 +13,22 @@ type Config = InternalAxiosRequestConfig;
  * capture, after all of them. It never throws: axios before 1.19 loses errors of synchronous request interceptors.
  */
 export function requestInterceptor(call: Call): Handler {
-  let begun = false;
+  let runs = 0;
   return handler((config: Config) => {
-    if (begun) return capture(call, config);
-    begun = true;
-    call.adapter = config.adapter;
+    runs++;
+    if (runs > 2) return config;
+    if (runs === 2) return capture(call, config);
+    call.adapter = adapterOf(config);
     config.adapter = call.armed;
+    if (config.resilienceState) delete config.resilienceState;
     return config;
   });
 }
 
-function capture(call: Call, config: Config): Config {
+function capture(call: Call, given: Config): Config {
   // An interceptor that returns nothing is for axios to complain about.
-  if (!(config as Config | undefined)) return config;
+  if (!(given as Config | undefined)) return given;
+  const config = Object.isFrozen(given) ? { ...given } : given;
   if (config.resilience === false) {
     if (config.adapter === call.armed) setAdapter(config, call.adapter);
     return config;
@@ -38,6 +42,8 @@ function capture(call: Call, config: Config): Config {
     giveIdempotencyKey(config, policy);
     call.captured = { config, policy, fields: fieldsOf(config), headers: plainHeaders(config.headers) };
   } catch (error) {
+    call.captured = { config, policy: call.attachment.policy, fields: fieldsOf(config), headers: {} };
+    call.refusal = 'not-retryable';
     config.adapter = () => Promise.reject(error);
   }
   return config;
@@ -57,7 +63,9 @@ function giveIdempotencyKey(config: Config, { retry: { idempotencyKey } }: Polic
   if (!idempotencyKey || !/^(post|patch)$/i.test(config.method ?? '')) return;
   const { header = IDEMPOTENCY_KEY, generate = randomUuid, quoted } = idempotencyKey;
   if (readHeader(config.headers, header) !== undefined) return;
-  writeHeader(config.headers, header, quoted ? `"${generate()}"` : generate());
+  const key: unknown = generate();
+  aName(key, 'retry.idempotencyKey.generate()');
+  writeHeader(config.headers, header, quoted ? `"${String(key)}"` : String(key));
 }
 
 /** As `crypto.randomUUID`, which pages without TLS do not have: version 4, variant 10. */

@@ -10,7 +10,7 @@ export const retryInterceptor = (call: Call): Handler =>
   handler(
     (response: AxiosResponse) => {
       const { captured, dispatched, outcome } = call;
-      if (!captured) return response;
+      if (!captured || call.over) return response;
       const { enabled, statuses, shouldRetryResponse } = captured.policy.retry;
       const isDoubtful =
         outcome === 'failure' || statuses.includes(response.status) || (enabled && shouldRetryResponse);
@@ -21,7 +21,7 @@ export const retryInterceptor = (call: Call): Handler =>
   );
 
 async function retried(call: Call, first: Result): Promise<AxiosResponse | undefined> {
-  if (!call.captured) throw first.error;
+  if (!call.captured || call.over) throw first.error;
   const { stopped, result } = await repeat(call, call.captured, first);
   const answer = await conclude(call, call.captured, stopped, result);
   if (answer) return answer;

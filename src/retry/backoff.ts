@@ -53,7 +53,7 @@ const checkDecorrelated = options({ baseMs: aDelay, maxMs: aDelay });
 export function exponential(given: ExponentialOptions = {}): Backoff {
   checkExponential(given, 'exponential(options)');
   const { baseMs, factor, maxMs } = merged({ baseMs: 100, factor: 2, maxMs: 30_000 }, given);
-  return ({ attempt }) => Math.min(maxMs, baseMs * factor ** (attempt - 1));
+  return ({ attempt }) => Math.min(maxMs, baseMs * factor ** (attempt - 1)) || 0;
 }
 
 /** What the other backoff says, at most `maxMs`. */

@@ -34,10 +34,10 @@ export function decideRetry(
   withdraw: () => boolean,
 ): number | Stopped {
   if (failed.verdict === false) return 'vetoed';
-  const isExhausted = failed.attempt > retries;
-  if (failed.refusal && !failed.verdict && !(isExhausted && retries > 0 && failed.refusal !== 'success'))
-    return failed.refusal;
-  if (isExhausted) return 'exhausted';
+  if (failed.refusal === 'success' && !failed.verdict) return 'success';
+  if (retries > 0 && failed.attempt > retries) return 'exhausted';
+  if (failed.refusal && !failed.verdict) return failed.refusal;
+  if (failed.attempt > retries) return 'exhausted';
   if (failed.obstacle) return failed.obstacle;
   const { attempt, previousDelayMs, random } = failed;
   const delayMs: unknown = backoff({ attempt, previousDelayMs, random });

@@ -7,6 +7,10 @@ import {
   type CooldownContext,
   consecutiveFailures,
   type FailureDetector,
+  failureRate,
+  failureRateInWindow,
+  failuresInWindow,
+  slowCallRate,
 } from '../../src/index.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -264,13 +268,7 @@ describe('half-open', () => {
     clock.advance(10_000);
     const events = listen(breaker);
     succeed(breaker);
-    expect(breaker.stats()).toEqual({
-      state: 'closed',
-      failures: 0,
-      openings: 0,
-      inFlight: 0,
-      remainingCooldownMs: 0,
-    });
+    expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 0, inFlight: 0, remainingCooldownMs: 0 });
     expect(transitions(events)).toEqual([
       'open -> half-open (cooldown-elapsed)',
       'half-open -> closed (probe-succeeded)',
@@ -571,7 +569,7 @@ describe('rejections', () => {
 });
 
 describe('cooldown', () => {
-  test('a function is told the key and how often the circuit opened since it was closed', () => {
+  test('a function is told the key and how often in succession the circuit opened, also when it closed for less than a cooldown', () => {
     const cooldownMs = vi.fn(({ openings }: CooldownContext) => 1_000 * openings);
     const breaker = create({ cooldownMs });
     fail(breaker, 5);
@@ -581,12 +579,13 @@ describe('cooldown', () => {
     expect(ask(breaker)).toBe(2_000);
     clock.advance(2_000);
     succeed(breaker);
+    clock.advance(1_999);
     fail(breaker, 5);
-    expect(ask(breaker)).toBe(1_000);
-    expect(cooldownMs.mock.calls).toEqual([
+    expect(ask(breaker)).toBe(3_000);
+    expect(cooldownMs.mock.calls).toMatchObject([
       [{ key: KEY, openings: 1 }],
       [{ key: KEY, openings: 2 }],
-      [{ key: KEY, openings: 1 }],
+      [{ key: KEY, openings: 3 }],
     ]);
   });
 
@@ -683,7 +682,7 @@ describe('by hand', () => {
     fail(breaker, 5);
     const events = listen(breaker);
     breaker.reset();
-    expect(breaker.stats()).toEqual({ state: 'closed', failures: 0, openings: 0, inFlight: 0, remainingCooldownMs: 0 });
+    expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 0, openings: 0, remainingCooldownMs: 0 });
     expect(ask(breaker)).toBe('admitted');
     expect(transitions(events)).toEqual(['open -> closed (manual)']);
   });
@@ -789,14 +788,34 @@ describe('mode observe', () => {
 });
 
 describe('stats', () => {
+  test('of a new circuit has nothing in it', () => {
+    expect(create().stats()).toEqual({
+      state: 'closed',
+      stateAgeMs: 0,
+      remainingCooldownMs: 0,
+      failures: 0,
+      rate: undefined,
+      openings: 0,
+      inFlight: 0,
+      isolated: false,
+      counts: { success: 0, failure: 0, neutral: 0, rejected: 0, late: 0 },
+    });
+  });
+
   test('shows failures, openings, permits out and what is left of the cooldown', () => {
     const breaker = create();
     acquire(breaker);
     fail(breaker, 3);
-    expect(breaker.stats()).toEqual({ state: 'closed', failures: 3, openings: 0, inFlight: 1, remainingCooldownMs: 0 });
+    expect(breaker.stats()).toMatchObject({
+      state: 'closed',
+      failures: 3,
+      openings: 0,
+      inFlight: 1,
+      remainingCooldownMs: 0,
+    });
     fail(breaker, 2);
     clock.advance(4_000);
-    expect(breaker.stats()).toEqual({
+    expect(breaker.stats()).toMatchObject({
       state: 'open',
       failures: 0,
       openings: 1,
@@ -806,6 +825,74 @@ describe('stats', () => {
     clock.advance(6_000);
     fail(breaker);
     expect(breaker.stats()).toMatchObject({ state: 'open', openings: 2, remainingCooldownMs: 10_000 });
+  });
+
+  test('shows how long the circuit has been in its state', () => {
+    const breaker = create();
+    clock.advance(700);
+    expect(breaker.stats()).toMatchObject({ state: 'closed', stateAgeMs: 700 });
+    fail(breaker, 5);
+    clock.advance(4_000);
+    expect(breaker.stats()).toMatchObject({ state: 'open', stateAgeMs: 4_000 });
+    clock.advance(6_000);
+    expect(breaker.stats()).toMatchObject({ state: 'half-open', stateAgeMs: 0 });
+    clock.advance(300);
+    expect(breaker.stats().stateAgeMs).toBe(300);
+    succeed(breaker);
+    clock.advance(50);
+    expect(breaker.stats()).toMatchObject({ state: 'closed', stateAgeMs: 50 });
+  });
+
+  test('counts attempts by outcome, rejections and late ones since the circuit was made, over all states', () => {
+    const breaker = create();
+    const slow = [acquire(breaker), acquire(breaker)];
+    succeed(breaker);
+    succeed(breaker);
+    acquire(breaker).settle('neutral');
+    fail(breaker, 5);
+    ask(breaker);
+    ask(breaker);
+    ask(breaker);
+    for (const permit of slow) permit.settle('success');
+    expect(breaker.stats().counts).toEqual({ success: 4, failure: 5, neutral: 1, rejected: 3, late: 2 });
+    clock.advance(10_000);
+    fail(breaker);
+    breaker.reset();
+    expect(breaker.stats().counts).toEqual({ success: 4, failure: 6, neutral: 1, rejected: 3, late: 2 });
+  });
+
+  test('counts a neutral attempt that ends late as neutral only', () => {
+    const breaker = create();
+    const slow = acquire(breaker);
+    breaker.trip();
+    slow.settle('neutral');
+    expect(breaker.stats().counts).toMatchObject({ neutral: 1, late: 0 });
+  });
+
+  test('gives counts that later attempts do not change', () => {
+    const breaker = create();
+    const before = breaker.stats();
+    fail(breaker);
+    expect(before).toMatchObject({ failures: 0, counts: { failure: 0 } });
+  });
+
+  test.each([
+    ['failureRate', failureRate(), 0.25],
+    ['failureRateInWindow', failureRateInWindow(), 0.25],
+    ['failuresInWindow', failuresInWindow(), undefined],
+    ['slowCallRate', slowCallRate({ slowMs: 1 }), 0],
+    ['consecutiveFailures', consecutiveFailures(5), undefined],
+  ])('shows the rate of %s after three successes and a failure', (_name, detector, rate) => {
+    const breaker = create({ detector });
+    for (let i = 0; i < 3; i++) succeed(breaker);
+    fail(breaker);
+    expect(breaker.stats().rate).toBe(rate);
+  });
+
+  test('shows a rate of 0 where nothing has ended yet', () => {
+    const breaker = create({ detector: failureRate() });
+    acquire(breaker);
+    expect(breaker.stats().rate).toBe(0);
   });
 
   test('counts a lost probe as in flight until it ends', () => {
@@ -913,7 +1000,7 @@ describe('listeners', () => {
     fail(breaker, 5);
     clock.advance(10_000);
     succeed(breaker);
-    expect(seen).toEqual(['open: open, openings 1', 'half-open: half-open, openings 1', 'closed: closed, openings 0']);
+    expect(seen).toEqual(['open: open, openings 1', 'half-open: half-open, openings 1', 'closed: closed, openings 1']);
   });
 
   test('that throw stop neither the circuit nor other listeners and become a listenerError', () => {

@@ -582,6 +582,7 @@ describe('case 26: responses that axios accepts', () => {
     expect(contexts.map(({ attempt, retriesLeft, error }) => [attempt, retriesLeft, error])).toEqual([
       [1, 2, undefined],
       [2, 1, undefined],
+      [3, 0, undefined],
     ]);
   });
 

@@ -99,7 +99,7 @@ test('isCircuitOpenError makes an unknown error a CircuitOpenError', () => {
     expectTypeOf(error.key).toBeString();
     expectTypeOf(error.retryAfterMs).toBeNumber();
     expectTypeOf(error.statusCode).toBeNumber();
-    expectTypeOf(error.headers).toEqualTypeOf<{ readonly 'Retry-After': string }>();
+    expectTypeOf(error.headers).toEqualTypeOf<{ readonly 'Retry-After'?: string }>();
     expectTypeOf(error).toExtend<InstanceType<typeof axios.AxiosError>>();
   }
   expectTypeOf(CircuitOpenError).toBeConstructibleWith({ key: 'queue', retryAfterMs: 1 });

@@ -7,6 +7,8 @@ import { Axios, type AxiosInstance } from 'axios';
 export function bareInstance(instance: AxiosInstance): AxiosInstance {
   const bare = created(instance);
   for (const name of Object.keys(bare.defaults)) delete bare.defaults[name as keyof typeof bare.defaults];
+  bare.interceptors.request.clear();
+  bare.interceptors.response.clear();
   return bare;
 }
 

@@ -1,11 +1,12 @@
 import axios, { type AxiosAdapter, AxiosHeaders, getAdapter, type InternalAxiosRequestConfig } from 'axios';
-import type { Permit } from '../circuit/breaker.js';
+import type { Permit } from '../circuit/contract.js';
 import { CircuitOpenError } from '../errors.js';
 import { oneOf } from '../validation.js';
+import { discard } from './bodies.js';
 import { type Call, type Captured, circuitKeyOf } from './call.js';
 import { deadlineError, dispatchWithin, isDeadlineError } from './deadline.js';
 import { accepted, diagnose, failed, type Result } from './diagnosis.js';
-import { plainHeaders, writeHeader } from './headers.js';
+import { plainHeaders, serverDelay, writeHeader } from './headers.js';
 import { byMethodAndBaseUrl } from './key.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -14,7 +15,6 @@ const anOutcome = oneOf('success', 'failure', 'neutral');
 
 /** How late a timeout may be before its probe counts as lost. */
 const LEASE_GRACE_MS = 1_000;
-const DEFAULT_LEASE_MS = 30_000;
 
 /**
  * The adapter that stands in for a call's own while the call is under way. Only here is it certain that an attempt
@@ -48,11 +48,17 @@ function attempt(call: Call, captured: Captured, config: Config): ReturnType<Axi
   }
   const startedAt = attachment.clock.now();
   const permit = circuitKey === null ? undefined : acquire(call, captured, circuitKey, startedAt, config);
+  discard(call.superseded);
   const number = ++state.attempts;
   if (number === 1 && budget) attachment.budgets.add(budget.ratio, key, budget, startedAt);
+  const { timeout } = config;
+  if (permit?.timeoutMs) config.timeout = Math.min(timeout || permit.timeoutMs, permit.timeoutMs);
   if (attemptHeader) writeHeader(config.headers, attemptHeader, String(number));
 
-  const settle = (result: Result) => settleAttempt(call, captured, config, permit, number, startedAt, result);
+  const settle = (result: Result) => {
+    if (permit?.timeoutMs) config.timeout = timeout as number;
+    settleAttempt(call, captured, config, permit, number, startedAt, result);
+  };
   return dispatch(adapter, config, remainingMs).then(
     (response) => {
       settle(accepted(response));
@@ -66,7 +72,7 @@ function attempt(call: Call, captured: Captured, config: Config): ReturnType<Axi
 }
 
 function acquire(call: Call, { policy }: Captured, key: string, now: number, config: Config): Permit {
-  const leaseMs = config.timeout ? config.timeout + LEASE_GRACE_MS : DEFAULT_LEASE_MS;
+  const leaseMs = config.timeout ? Number.parseFloat(String(config.timeout)) + LEASE_GRACE_MS : undefined;
   const { clock, registry } = call.attachment;
   const answer = registry.ensure(key).tryAcquire(registry.clock === clock ? now : undefined, leaseMs);
   if (answer.admitted) return answer;
@@ -77,7 +83,9 @@ function acquire(call: Call, { policy }: Captured, key: string, now: number, con
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): ReturnType<AxiosAdapter> {
   try {
-    return remainingMs < Number.POSITIVE_INFINITY ? dispatchWithin(remainingMs, adapter, config) : adapter(config);
+    return remainingMs < Number.POSITIVE_INFINITY
+      ? dispatchWithin(remainingMs, adapter, config)
+      : Promise.resolve(adapter(config));
   } catch (error) {
     return Promise.reject(error);
   }
@@ -98,6 +106,7 @@ function settleAttempt(
   const now = clock.now();
   const durationMs = now - startedAt;
   const diagnosis = diagnose(result, config);
+  call.settled = { diagnosis, response };
   const { status, code } = diagnosis;
   let outcome = isDeadlineError(error) ? 'neutral' : diagnosis.outcome;
   try {
@@ -112,7 +121,8 @@ function settleAttempt(
   }
   call.outcome = outcome;
   history.push({ status, code, durationMs });
-  permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined);
+  const details = outcome === 'failure' ? { retryAfterMs: serverDelay(result), failure: error ?? response } : undefined;
+  permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs });
 }
 

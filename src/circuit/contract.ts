@@ -1,0 +1,69 @@
+import type { CircuitState, Outcome } from '../events.js';
+import type { FailureDetails } from './options.js';
+
+/** The right to make one attempt. */
+export interface Permit {
+  readonly admitted: true;
+  /** The most that the attempt's own timeout may be, ms (`halfOpen.probeTimeoutMs`). */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * Says how the attempt ended. Only the first call counts.
+   *
+   * @param now The time on the circuit's clock, ms.
+   */
+  settle(outcome: Outcome, now?: number, details?: FailureDetails): void;
+}
+
+/** There is no permit at present. */
+export interface Rejection {
+  readonly admitted: false;
+  /** When it is worth asking again, in ms, >= 0; `Infinity` while isolated. */
+  readonly retryAfterMs: number;
+}
+
+/** A circuit as it is at one moment. */
+export interface CircuitStats {
+  readonly state: CircuitState;
+  /** How long it has been in this state, ms. */
+  readonly stateAgeMs: number;
+  /** What is left of the cooldown, ms; 0 unless open. */
+  readonly remainingCooldownMs: number;
+  /** Failures that the detector counts at present. */
+  readonly failures: number;
+  /** The share of bad outcomes that the detector goes by, in [0, 1]; `undefined` for one that goes by none. */
+  readonly rate: number | undefined;
+  /** How many times in succession the circuit has opened; see `CooldownContext`. */
+  readonly openings: number;
+  /** Permits that are not settled yet. */
+  readonly inFlight: number;
+  /** Whether `isolate` holds the circuit open. */
+  readonly isolated: boolean;
+  /** Since the breaker was made: settled attempts by outcome, attempts rejected, and outcomes that came too late to count. */
+  readonly counts: Readonly<Record<Outcome | 'rejected' | 'late', number>>;
+}
+
+/** A circuit as plain data, for another process: durations, never absolute times. */
+export interface CircuitSnapshot {
+  readonly version: 1;
+  readonly key: string;
+  /** A half-open circuit is saved as an open one whose cooldown is over. */
+  readonly state: 'closed' | 'open';
+  readonly remainingCooldownMs: number;
+  /** What growth goes on from: the length of the last cooldown, ms. Its quiet time begins anew with a restore. */
+  readonly lastCooldownMs: number;
+  readonly openings: number;
+  /** What the detector saved. */
+  readonly detector?: unknown;
+}
+
+/** All circuits of a registry as plain data. */
+export interface RegistrySnapshot {
+  readonly version: 1;
+  readonly breakers: readonly CircuitSnapshot[];
+}
+
+/** Holds a circuit open by hand until it is released. */
+export interface Isolation {
+  /** Lets the circuit go on as it would have been. Only the first call counts. */
+  release(): void;
+}

@@ -1,0 +1,411 @@
+import axios, { type AxiosInstance } from 'axios';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  attach,
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CooldownContext,
+  consecutiveFailures,
+  type ExponentialCooldownOptions,
+  exponentialCooldown,
+  type MemorySink,
+  memorySink,
+  type ResilienceOptions,
+} from '../../src/index.js';
+import { json, startServer, type TestServer } from '../support/server.js';
+import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed } from './support.js';
+
+const KEY = 'GET https://api.example.com';
+
+let clock: ManualClock;
+beforeEach(() => {
+  clock = manualClock();
+});
+
+const create = (options: CircuitBreakerOptions = {}) =>
+  new CircuitBreaker(KEY, { clock, detector: consecutiveFailures(1), ...options });
+
+const at = (openings: number): CooldownContext => ({ key: KEY, openings });
+
+/** Opens a closed or half-open circuit; says for how long. */
+function open(breaker: CircuitBreaker): number {
+  fail(breaker);
+  return breaker.stats().remainingCooldownMs;
+}
+
+/** Waits for the end of the cooldown and closes the circuit with a probe. */
+function recover(breaker: CircuitBreaker): void {
+  clock.advance(breaker.stats().remainingCooldownMs);
+  succeed(breaker);
+  expect(breaker.state).toBe('closed');
+}
+
+/** Opens the circuit, again and again after each cooldown; says how long each was. */
+function keepOpening(breaker: CircuitBreaker, times: number): number[] {
+  return Array.from({ length: times }, () => {
+    const cooldownMs = open(breaker);
+    clock.advance(cooldownMs);
+    return cooldownMs;
+  });
+}
+
+describe('a number', () => {
+  test.each([0, 1, 250.5, 10_000])('of %d ms is the same at every opening', (cooldownMs) => {
+    expect(keepOpening(create({ cooldownMs }), 3)).toEqual([cooldownMs, cooldownMs, cooldownMs]);
+  });
+
+  test('is 10 s unless given', () => {
+    expect(open(create())).toBe(10_000);
+  });
+});
+
+describe('a function', () => {
+  test('is told the key, the number of the opening, the failure and what the server asked for', () => {
+    const cooldownMs = vi.fn(() => 100);
+    const breaker = create({ cooldownMs });
+    const failure = new Error('503');
+    acquire(breaker).settle('failure', undefined, { retryAfterMs: 50, failure });
+    expect(cooldownMs.mock.calls).toEqual([[{ key: KEY, openings: 1, retryAfterMs: 50, failure }]]);
+    expect(ask(breaker)).toBe(100);
+  });
+
+  test('is asked once for each opening, also of a probe that failed and of trip', () => {
+    const cooldownMs = vi.fn(({ openings }: CooldownContext) => openings * 100);
+    const breaker = create({ cooldownMs });
+    expect(keepOpening(breaker, 2)).toEqual([100, 200]);
+    clock.advance(200);
+    expect(breaker.state).toBe('half-open');
+    breaker.trip();
+    expect(ask(breaker)).toBe(300);
+    expect(cooldownMs).toHaveBeenCalledTimes(3);
+  });
+
+  test('is not asked by trip({ forMs })', () => {
+    const cooldownMs = vi.fn(() => 100);
+    const breaker = create({ cooldownMs });
+    breaker.trip({ forMs: 7 });
+    expect(ask(breaker)).toBe(7);
+    expect(cooldownMs).not.toHaveBeenCalled();
+  });
+});
+
+describe('exponentialCooldown', () => {
+  test('doubles from 5 s to at most 60 s', () => {
+    expect(keepOpening(create({ cooldownMs: exponentialCooldown() }), 6)).toEqual([
+      5_000, 10_000, 20_000, 40_000, 60_000, 60_000,
+    ]);
+  });
+
+  test.each<[ExponentialCooldownOptions, number[]]>([
+    [{ baseMs: 100, factor: 3, maxMs: 2_000 }, [100, 300, 900, 2_000]],
+    [{ baseMs: 1_000, factor: 1 }, [1_000, 1_000, 1_000, 1_000]],
+    [{ baseMs: 800, factor: 0.5 }, [800, 400, 200, 100]],
+    [{ baseMs: 5_000, maxMs: 1_000 }, [1_000, 1_000, 1_000, 1_000]],
+    [{ baseMs: undefined, factor: undefined, maxMs: undefined, jitter: undefined }, [5_000, 10_000, 20_000, 40_000]],
+  ])('%j yields %j', (options, expected) => {
+    const cooldownMs = exponentialCooldown(options);
+    expect([1, 2, 3, 4].map((openings) => cooldownMs(at(openings)))).toEqual(expected);
+  });
+
+  test('stays at maxMs for any number of openings', () => {
+    expect(exponentialCooldown()(at(5_000))).toBe(60_000);
+  });
+
+  test('of baseMs 0 stays 0 for any number of openings', () => {
+    expect([1, 2, 5_000].map((openings) => exponentialCooldown({ baseMs: 0 })(at(openings)))).toEqual([0, 0, 0]);
+  });
+
+  test.each([
+    [0, 10_000],
+    [0.5, 9_000],
+    [0.999, 8_002],
+  ])('with jitter 0.2 a random number of %d makes 10 s to %d ms', (number, expected) => {
+    const random = vi.fn(() => number);
+    const cooldownMs = exponentialCooldown({ baseMs: 10_000, jitter: 0.2, random });
+    expect(cooldownMs(at(1))).toBeCloseTo(expected, 6);
+    expect(random).toHaveBeenCalledTimes(1);
+  });
+
+  test('with jitter 1 yields anything from 0 to the whole, and never more than maxMs', () => {
+    const cooldownMs = (number: number) =>
+      exponentialCooldown({ baseMs: 10_000, maxMs: 20_000, jitter: 1, random: () => number })(at(9));
+    expect([0, 0.25, 0.75].map(cooldownMs)).toEqual([20_000, 15_000, 5_000]);
+  });
+
+  test.each([undefined, false] as const)('with jitter %s random changes nothing', (jitter) => {
+    expect(exponentialCooldown({ jitter, random: () => 0.9 })(at(2))).toBe(10_000);
+  });
+
+  test.each<[unknown, ErrorConstructor, string]>([
+    [
+      { baseMs: -1 },
+      RangeError,
+      'Expected `exponentialCooldown(options).baseMs` to be a number of milliseconds >= 0, got -1',
+    ],
+    [{ factor: 0 }, RangeError, 'Expected `exponentialCooldown(options).factor` to be a finite number > 0, got 0'],
+    [
+      { maxMs: '1m' },
+      TypeError,
+      'Expected `exponentialCooldown(options).maxMs` to be a number of milliseconds >= 0, got "1m"',
+    ],
+    [{ jitter: 1.5 }, RangeError, 'Expected `exponentialCooldown(options).jitter` to be a number in (0, 1], got 1.5'],
+    [{ jitter: true }, TypeError, 'Expected `exponentialCooldown(options).jitter` to be a number in (0, 1], got true'],
+    [{ random: 4 }, TypeError, 'Expected `exponentialCooldown(options).random` to be a function, got 4'],
+    [{ base: 5 }, TypeError, 'Unknown option `exponentialCooldown(options).base`: did you mean `baseMs`?'],
+  ])('%j is refused', (options, kind, message) => {
+    const make = () => exponentialCooldown(options as ExponentialCooldownOptions);
+    expect(make).toThrow(kind);
+    expect(make).toThrow(message);
+  });
+});
+
+describe('growth', () => {
+  const doubling = exponentialCooldown({ baseMs: 1_000, maxMs: 8_000 });
+
+  test('survives flapping: open, closed and open again within the cooldown goes on growing, up to the cap', () => {
+    const breaker = create({ cooldownMs: doubling });
+    const cooldowns = Array.from({ length: 6 }, () => {
+      const cooldownMs = open(breaker);
+      recover(breaker);
+      clock.advance(cooldownMs - 1);
+      return cooldownMs;
+    });
+    expect(cooldowns).toEqual([1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+  });
+
+  test('a cooldown that passes quietly takes one step back: opening again after it is as long as before', () => {
+    const breaker = create({ cooldownMs: doubling });
+    keepOpening(breaker, 2);
+    expect(open(breaker)).toBe(4_000);
+    recover(breaker);
+    clock.advance(4_000);
+    expect(open(breaker)).toBe(4_000);
+    recover(breaker);
+    clock.advance(3_999);
+    expect(open(breaker)).toBe(8_000);
+  });
+
+  test.each([
+    [3_999, 8_000],
+    [4_000, 4_000],
+    [7_999, 4_000],
+    [8_000, 2_000],
+    [12_000, 1_000],
+    [3_600_000, 1_000],
+  ])('after three openings and %d quiet ms the next cooldown is %d ms', (quietMs, expected) => {
+    const breaker = create({ cooldownMs: doubling });
+    keepOpening(breaker, 2);
+    open(breaker);
+    recover(breaker);
+    clock.advance(quietMs);
+    expect(open(breaker)).toBe(expected);
+  });
+
+  test('quiet time counts from the closing, not from the opening', () => {
+    const breaker = create({ cooldownMs: doubling });
+    open(breaker);
+    clock.advance(500_000);
+    succeed(breaker);
+    expect(open(breaker)).toBe(2_000);
+  });
+
+  test('stats shows the steps that were taken back', () => {
+    const breaker = create({ cooldownMs: doubling });
+    keepOpening(breaker, 2);
+    open(breaker);
+    recover(breaker);
+    const openingsAfter = [0, 3_999, 1, 4_000, 4_000, 3_600_000].map((ms) => {
+      clock.advance(ms);
+      return breaker.stats().openings;
+    });
+    expect(openingsAfter).toEqual([3, 3, 2, 1, 0, 0]);
+  });
+
+  test('starts anew after reset', () => {
+    const breaker = create({ cooldownMs: doubling });
+    keepOpening(breaker, 3);
+    breaker.reset();
+    expect(breaker.stats().openings).toBe(0);
+    expect(open(breaker)).toBe(1_000);
+  });
+
+  test('a trip of a circuit that is open already is no further opening', () => {
+    const breaker = create({ cooldownMs: doubling });
+    open(breaker);
+    breaker.trip({ forMs: 5_000 });
+    breaker.trip({ forMs: 5_000 });
+    expect(breaker.stats()).toMatchObject({ openings: 1, remainingCooldownMs: 5_000 });
+  });
+});
+
+describe('Retry-After', () => {
+  /** Fails with what the server asks to wait; says for how long the circuit is open. */
+  function openAfter(breaker: CircuitBreaker, retryAfterMs: number): number {
+    acquire(breaker).settle('failure', undefined, { retryAfterMs });
+    return breaker.stats().remainingCooldownMs;
+  }
+
+  test.each([
+    [{}, 0, 10_000],
+    [{}, 9_999, 10_000],
+    [{}, 25_000, 25_000],
+    [{}, 60_000, 60_000],
+    [{}, 3_600_000, 60_000],
+    [{ maxRetryAfterMs: 20_000 }, 3_600_000, 20_000],
+    [{ maxRetryAfterMs: 5_000 }, 3_600_000, 10_000],
+    [{ maxRetryAfterMs: 0 }, 25_000, 10_000],
+    [{ cooldownMs: 90_000 }, 3_600_000, 90_000],
+    [{ cooldownMs: exponentialCooldown({ baseMs: 2_000 }) }, 30_000, 30_000],
+  ])('with %j and %d ms asked for the circuit is open for %d ms', (options, retryAfterMs, expected) => {
+    const breaker = create(options);
+    const events = listen(breaker);
+    expect(openAfter(breaker, retryAfterMs)).toBe(expected);
+    expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', reason: 'threshold', cooldownMs: expected }]);
+  });
+
+  test('counts on the response that trips the circuit, not on those before it', () => {
+    const breaker = create({ detector: consecutiveFailures(2) });
+    acquire(breaker).settle('failure', undefined, { retryAfterMs: 30_000 });
+    expect(breaker.state).toBe('closed');
+    fail(breaker);
+    expect(ask(breaker)).toBe(10_000);
+  });
+
+  test('of a probe that fails lengthens the next cooldown', () => {
+    const breaker = create();
+    breaker.trip({ forMs: 0 });
+    expect(openAfter(breaker, 30_000)).toBe(30_000);
+  });
+
+  test.each<[unknown, ErrorConstructor, string]>([
+    [{ maxRetryAfterMs: -1 }, RangeError, 'Expected `maxRetryAfterMs` to be a number of milliseconds >= 0, got -1'],
+    [{ maxRetryAfterMs: '1m' }, TypeError, 'Expected `maxRetryAfterMs` to be a number of milliseconds >= 0, got "1m"'],
+    [{ openOnRetryAfter: 1 }, TypeError, 'Expected `openOnRetryAfter` to be a boolean, got 1'],
+  ])('%j is refused', (options, kind, message) => {
+    expect(() => create(options as CircuitBreakerOptions)).toThrow(kind);
+    expect(() => create(options as CircuitBreakerOptions)).toThrow(message);
+  });
+});
+
+describe('openOnRetryAfter', () => {
+  const detector = consecutiveFailures(5);
+
+  test('opens at the first failure that carries a Retry-After, with reason retry-after', () => {
+    const breaker = create({ detector, openOnRetryAfter: true });
+    const events = listen(breaker);
+    fail(breaker);
+    expect(breaker.state).toBe('closed');
+    acquire(breaker).settle('failure', undefined, { retryAfterMs: 25_000 });
+    expect(ask(breaker)).toBe(25_000);
+    expect(ofType(events, 'stateChange')).toMatchObject([
+      { from: 'closed', to: 'open', reason: 'retry-after', failures: 2, cooldownMs: 25_000 },
+    ]);
+  });
+
+  test('gives the reason of the detector where that trips as well', () => {
+    const breaker = create({ detector: consecutiveFailures(1), openOnRetryAfter: true });
+    const events = listen(breaker);
+    acquire(breaker).settle('failure', undefined, { retryAfterMs: 25_000 });
+    expect(ofType(events, 'stateChange')).toMatchObject([{ reason: 'threshold' }]);
+  });
+
+  test.each(['success', 'neutral'] as const)('leaves the circuit closed for a %s with a Retry-After', (outcome) => {
+    const breaker = create({ detector, openOnRetryAfter: true });
+    acquire(breaker).settle(outcome, undefined, { retryAfterMs: 25_000 });
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('is off unless asked for', () => {
+    const breaker = create({ detector });
+    acquire(breaker).settle('failure', undefined, { retryAfterMs: 25_000 });
+    expect(breaker.state).toBe('closed');
+  });
+});
+
+describe('over HTTP', () => {
+  let server: TestServer;
+  let sink: MemorySink;
+  beforeEach(async () => {
+    server = await startServer(200);
+    sink = memorySink();
+  });
+  afterEach(() => server.close());
+
+  function guard(breaker: ResilienceOptions['breaker']): { api: AxiosInstance; circuit: CircuitBreaker } {
+    const api = axios.create({ baseURL: server.url });
+    const { breakers } = attach(api, { retry: false, clock, breaker, sinks: [sink] });
+    return { api, circuit: breakers.ensure(`GET ${server.url}`) };
+  }
+
+  const opening = () => ofType(sink.events, 'stateChange').filter(({ to }) => to === 'open');
+
+  test.each([
+    ['30', 30_000],
+    ['5', 10_000],
+    ['86400', 60_000],
+    ['soon', 10_000],
+  ])('a Retry-After of %s on the tripping response opens the circuit for %d ms', async (retryAfter, expected) => {
+    server.script(503, json(503, {}, { 'retry-after': retryAfter }));
+    const { api, circuit } = guard({ detector: consecutiveFailures(2) });
+    await Promise.allSettled([api.get('/')]);
+    await Promise.allSettled([api.get('/')]);
+    expect(circuit.stats()).toMatchObject({ state: 'open', remainingCooldownMs: expected });
+    expect(opening()).toMatchObject([{ reason: 'threshold', cooldownMs: expected }]);
+  });
+
+  test('a date is taken against the Date of the response', async () => {
+    server.script(
+      json(503, {}, { date: 'Tue, 01 Jan 2030 00:00:00 GMT', 'retry-after': 'Tue, 01 Jan 2030 00:00:45 GMT' }),
+    );
+    const { api, circuit } = guard({ detector: consecutiveFailures(1) });
+    await Promise.allSettled([api.get('/')]);
+    expect(circuit.stats().remainingCooldownMs).toBe(45_000);
+  });
+
+  test('it counts on a response that validateStatus accepts, and the function is told of that response', async () => {
+    server.script(json(429, {}, { 'retry-after': '30' }));
+    const cooldownMs = vi.fn(({ openings }: CooldownContext) => openings);
+    const { api, circuit } = guard({ detector: consecutiveFailures(1), cooldownMs });
+    const response = await api.get('/', { validateStatus: () => true });
+    expect(circuit.stats().remainingCooldownMs).toBe(30_000);
+    const [context] = cooldownMs.mock.calls[0] ?? [];
+    expect(context).toMatchObject({ key: circuit.key, openings: 1, retryAfterMs: 30_000, failure: { status: 429 } });
+    expect(response.status).toBe(429);
+  });
+
+  test('the function is told of the error that trips the circuit', async () => {
+    server.script(json(503, {}, { 'retry-after': '120' }));
+    const cooldownMs = vi.fn(({ retryAfterMs }: CooldownContext) => retryAfterMs ?? 0);
+    const { api, circuit } = guard({ detector: consecutiveFailures(1), cooldownMs });
+    const [result] = await Promise.allSettled([api.get('/')]);
+    expect(cooldownMs).toHaveBeenCalledTimes(1);
+    expect(cooldownMs.mock.calls[0]?.[0].failure).toBe(result.status === 'rejected' && result.reason);
+    expect(circuit.stats().remainingCooldownMs).toBe(120_000);
+  });
+
+  test.each([429, 503])('openOnRetryAfter opens at the first %i that carries one', async (status) => {
+    server.script(status, json(status, {}, { 'retry-after': '20' }));
+    const { api, circuit } = guard({ openOnRetryAfter: true });
+    await Promise.allSettled([api.get('/')]);
+    expect(circuit.state).toBe('closed');
+    await Promise.allSettled([api.get('/')]);
+    expect(opening()).toMatchObject([{ reason: 'retry-after', failures: 2, cooldownMs: 20_000 }]);
+    await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_CIRCUIT_OPEN', retryAfterMs: 20_000 });
+    expect(server.requests).toHaveLength(2);
+  });
+
+  test('openOnRetryAfter leaves the circuit closed for a 404 that carries one', async () => {
+    server.script(json(404, {}, { 'retry-after': '20' }));
+    const { api, circuit } = guard({ openOnRetryAfter: true });
+    await Promise.allSettled([api.get('/')]);
+    expect(circuit.state).toBe('closed');
+  });
+
+  test('a probe that is told to stay away re-opens the circuit for so long', async () => {
+    server.script(json(503, {}, { 'retry-after': '40' }));
+    const { api, circuit } = guard({});
+    circuit.trip({ forMs: 0 });
+    await Promise.allSettled([api.get('/')]);
+    expect(circuit.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 40_000 });
+  });
+});

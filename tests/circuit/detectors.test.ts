@@ -1,0 +1,890 @@
+import axios from 'axios';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  allOf,
+  anyOf,
+  attach,
+  BreakerRegistry,
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  consecutiveFailures,
+  type DetectorFactory,
+  type FailureDetector,
+  failureRate,
+  failureRateInWindow,
+  failuresInWindow,
+  memorySink,
+  slowCallRate,
+} from '../../src/index.js';
+import { scripted } from '../support/scripted-adapter.js';
+import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed } from './support.js';
+
+const KEY = 'GET https://api.example.com';
+const HOUR_MS = 3_600_000;
+
+let clock: ManualClock;
+beforeEach(() => {
+  clock = manualClock();
+});
+
+const create = (detector: DetectorFactory, options: CircuitBreakerOptions = {}) =>
+  new CircuitBreaker(KEY, { clock, detector, ...options });
+
+/** Plays outcomes, `F` for a failure, `S` for a success; says at which of them the circuit opened. */
+function play(breaker: CircuitBreaker, outcomes: string, everyMs = 0): number | 'stays closed' {
+  for (const [index, outcome] of Array.from(outcomes).entries()) {
+    acquire(breaker).settle(outcome === 'F' ? 'failure' : 'success');
+    if (breaker.state === 'open') return index + 1;
+    clock.advance(everyMs);
+  }
+  return 'stays closed';
+}
+
+/** One attempt that takes its time. */
+function take(breaker: CircuitBreaker, durationMs: number, outcome: 'success' | 'failure' = 'success'): void {
+  const permit = acquire(breaker);
+  clock.advance(durationMs);
+  permit.settle(outcome);
+}
+
+function advanceTo(timeMs: number): void {
+  clock.advance(timeMs - clock.now());
+}
+
+describe('consecutiveFailures', () => {
+  test.each([
+    [1, 'SSF', 3],
+    [3, 'FFF', 3],
+    [3, 'FFSFFSFFF', 9],
+    [3, 'FFSFFSFF', 'stays closed'],
+  ])('of %i with %s opens at %s', (threshold, outcomes, opensAt) => {
+    expect(play(create(consecutiveFailures(threshold)), outcomes)).toBe(opensAt);
+  });
+
+  test('counts in a row over any time, an idle hour too', () => {
+    const breaker = create(consecutiveFailures(3));
+    expect(play(breaker, 'FFF', HOUR_MS)).toBe(3);
+  });
+});
+
+describe('failuresInWindow', () => {
+  test.each([
+    ['FFFFF', 5],
+    ['FFFF', 'stays closed'],
+    ['FSFSFSFSF', 9],
+    ['SSSSSSSSSSFFFFF', 15],
+  ])('of 5 in 60 s with %s opens at %s, whatever succeeds between', (outcomes, opensAt) => {
+    expect(play(create(failuresInWindow({ failures: 5, windowMs: 60_000 })), outcomes)).toBe(opensAt);
+    expect(play(create(failuresInWindow()), outcomes)).toBe(opensAt);
+  });
+
+  test('opens when the 5th failure comes within 60 s of the first, not when it comes after', () => {
+    expect(play(create(failuresInWindow()), 'FFFFF', 14_999)).toBe(5);
+    clock = manualClock();
+    expect(play(create(failuresInWindow()), 'FFFFFFFFFFFFFFFFFFFF', 15_000)).toBe('stays closed');
+  });
+
+  test.each([
+    ['counts until 60 s after the beginning of its bucket', 5_999, 59_999, 'open'],
+    ['has expired 60 s after the beginning of its bucket', 5_999, 60_000, 'closed'],
+    ['at the beginning of a bucket counts for all of 60 s', 6_000, 65_999, 'open'],
+    ['at the beginning of a bucket has expired after 60 s', 6_000, 66_000, 'closed'],
+    ['has expired after 10 more windows, though its slot is used again', 6_000, 606_000, 'closed'],
+  ])('a failure %s', (_what, firstMs, secondMs, state) => {
+    const breaker = create(failuresInWindow({ failures: 2, windowMs: 60_000 }));
+    advanceTo(firstMs);
+    fail(breaker);
+    advanceTo(secondMs);
+    fail(breaker);
+    expect(breaker.state).toBe(state);
+  });
+
+  test('buckets expire one by one', () => {
+    const breaker = create(failuresInWindow({ failures: 100, windowMs: 1_000 }));
+    for (let bucket = 0; bucket < 10; bucket++) {
+      fail(breaker, bucket + 1);
+      clock.advance(100);
+    }
+    const counted = Array.from({ length: 10 }, () => {
+      const { failures } = breaker.stats();
+      clock.advance(100);
+      return failures;
+    });
+    expect(counted).toEqual([54, 52, 49, 45, 40, 34, 27, 19, 10, 0]);
+  });
+
+  test.each([0.25, 1_000_000.125, 2 ** 40])('works the same from any origin of the clock, such as %d', (originMs) => {
+    clock = manualClock(originMs);
+    expect(play(create(failuresInWindow({ failures: 3, windowMs: 1_000 })), 'FFF', 300)).toBe(3);
+    clock = manualClock(originMs);
+    expect(play(create(failuresInWindow({ failures: 3, windowMs: 1_000 })), 'FFFFFF', 501)).toBe('stays closed');
+  });
+
+  test('a window of 1 ms counts what ends in the same instant', () => {
+    expect(play(create(failuresInWindow({ failures: 2, windowMs: 1 })), 'FF')).toBe(2);
+    expect(play(create(failuresInWindow({ failures: 2, windowMs: 1 })), 'FFFF', 1)).toBe('stays closed');
+  });
+});
+
+describe('failureRate', () => {
+  const halfOfTen = failureRate({ size: 10, rate: 0.5, minimumCalls: 5 });
+
+  test.each([
+    ['FFFF', 'stays closed'],
+    ['FFFFF', 5],
+    ['FSFSF', 5],
+    ['FFFFS', 5],
+    ['SSSFFF', 6],
+    ['SSSSSFFFFF', 10],
+    ['SSSSSFFFF', 'stays closed'],
+    ['SSSSSSSSSSFFFFF', 15],
+    ['SSSSSSSSSSFFFF', 'stays closed'],
+  ])('of half of the last 10 with at least 5 and %s opens at %s', (outcomes, opensAt) => {
+    expect(play(create(halfOfTen), outcomes)).toBe(opensAt);
+    expect(play(create(failureRate()), outcomes)).toBe(opensAt);
+  });
+
+  test.each([
+    [{ size: 4, rate: 0.5, minimumCalls: 4 }, 'FSSSFF', 6],
+    [{ size: 4, rate: 0.5, minimumCalls: 4 }, 'FSSSFSSSF', 'stays closed'],
+    [{ size: 1, rate: 1, minimumCalls: 1 }, 'SSF', 3],
+    [{ size: 10, rate: 0.3, minimumCalls: 10 }, 'SSSSSSSFFF', 10],
+    [{ size: 3, rate: 1 / 3, minimumCalls: 3 }, 'SSF', 3],
+    [{ size: 7, rate: 0.5, minimumCalls: 7 }, 'SSSSFFF', 'stays closed'],
+    [{ size: 7, rate: 0.5, minimumCalls: 7 }, 'SSSSFFFF', 8],
+    [{ size: 10, rate: 0.5, minimumCalls: 1 }, 'F', 1],
+  ])('with %j and %s opens at %s', (options, outcomes, opensAt) => {
+    expect(play(create(failureRate(options)), outcomes)).toBe(opensAt);
+  });
+
+  test('reaches a rate of 1 when the last 5 of 5 failed', () => {
+    expect(play(create(failureRate({ size: 5, rate: 1 })), 'FFFFF')).toBe(5);
+    expect(play(create(failureRate({ size: 5, rate: 1 })), 'SFFFFF')).toBe(6);
+    expect(play(create(failureRate({ size: 5, rate: 1 })), 'FFFFSFFFF')).toBe('stays closed');
+  });
+
+  test('is over completed attempts: those under way, neutral ones and rejected ones are not in it', () => {
+    const breaker = create(halfOfTen);
+    const underWay = Array.from({ length: 100 }, () => acquire(breaker));
+    for (let i = 0; i < 100; i++) acquire(breaker).settle('neutral');
+    expect(play(breaker, 'FFFF')).toBe('stays closed');
+    expect(breaker.stats()).toMatchObject({ failures: 4, rate: 1 });
+    expect(play(breaker, 'F')).toBe(1);
+    for (let i = 0; i < 1_000; i++) expect(ask(breaker)).toBe(10_000);
+    for (const permit of underWay) permit.settle('success');
+    clock.advance(10_000);
+    succeed(breaker);
+    expect(play(breaker, 'FFFFF')).toBe(5);
+  });
+
+  test('without maxAgeMs the last 10 count over any time', () => {
+    expect(play(create(halfOfTen), 'FFFFF', HOUR_MS)).toBe(5);
+  });
+
+  test('with maxAgeMs an attempt counts for so long, to the millisecond', () => {
+    const detector = failureRate({ size: 10, rate: 1, minimumCalls: 2, maxAgeMs: 1_000 });
+    expect(play(create(detector), 'FF', 999)).toBe(2);
+    expect(play(create(detector), 'FFFFFF', 1_000)).toBe('stays closed');
+  });
+
+  test('with maxAgeMs old successes go as well as old failures', () => {
+    const breaker = create(failureRate({ size: 10, rate: 1, minimumCalls: 2, maxAgeMs: 1_000 }));
+    succeed(breaker);
+    clock.advance(500);
+    fail(breaker);
+    expect(breaker.stats().rate).toBe(0.5);
+    clock.advance(500);
+    fail(breaker);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('with maxAgeMs both the age and the number of attempts bound the window', () => {
+    const breaker = create(failureRate({ size: 3, rate: 1, minimumCalls: 3, maxAgeMs: 10_000 }));
+    expect(play(breaker, 'SSSSSFFF', 1)).toBe(8);
+  });
+});
+
+describe('failureRateInWindow', () => {
+  const halfOfMinute = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 });
+
+  test.each([
+    ['FFFF', 'stays closed'],
+    ['FFFFF', 5],
+    ['SSSFFF', 6],
+    ['SSSSSSSSSSFFFFFFFFF', 'stays closed'],
+    ['SSSSSSSSSSFFFFFFFFFF', 20],
+  ])('of half of the attempts of a minute with at least 5 and %s opens at %s', (outcomes, opensAt) => {
+    expect(play(create(halfOfMinute), outcomes)).toBe(opensAt);
+    expect(play(create(failureRateInWindow()), outcomes)).toBe(opensAt);
+  });
+
+  test('reaches a rate of 1, once the one success has expired', () => {
+    const breaker = create(failureRateInWindow({ windowMs: 1_000, rate: 1, minimumCalls: 3 }));
+    expect(play(breaker, 'SFFFFFFFFF', 100)).toBe('stays closed');
+    expect(play(breaker, 'F')).toBe(1);
+  });
+
+  test('asks for minimumCalls within the window, not over all time', () => {
+    const breaker = create(failureRateInWindow({ windowMs: 1_000, rate: 0.5, minimumCalls: 3 }));
+    expect(play(breaker, 'FFFFFFFFFFFF', 500)).toBe('stays closed');
+  });
+
+  test('a bucket keeps successes and failures apart', () => {
+    const breaker = create(failureRateInWindow({ windowMs: 1_000, rate: 0.5, minimumCalls: 5 }));
+    expect(play(breaker, 'SFSFSSS')).toBe('stays closed');
+    expect(breaker.stats()).toMatchObject({ failures: 2, rate: 2 / 7 });
+  });
+});
+
+describe('slowCallRate', () => {
+  const slow = slowCallRate({ slowMs: 1_000, rate: 0.5, size: 10, minimumCalls: 5 });
+
+  test('opens when at least half of the last 10 attempts took 1,000 ms or more, with reason slow', () => {
+    const breaker = create(slow);
+    const events = listen(breaker);
+    for (let i = 0; i < 3; i++) take(breaker, 999);
+    for (let i = 0; i < 2; i++) take(breaker, 1_000);
+    expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 2, rate: 0.4 });
+    take(breaker, 1_000);
+    expect(breaker.state).toBe('open');
+    expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', reason: 'slow', failures: 3 }]);
+  });
+
+  test.each(['success', 'failure'] as const)('a slow %s counts, so does one that is much too slow', (outcome) => {
+    const breaker = create(slow);
+    for (let i = 0; i < 4; i++) take(breaker, 5_000, outcome);
+    expect(breaker.state).toBe('closed');
+    take(breaker, 5_000, outcome);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('quick failures do not open it', () => {
+    expect(play(create(slow), 'FFFFFFFFFFFFFFFFFFFF', 10_000)).toBe('stays closed');
+  });
+
+  test('reaches a rate of 1', () => {
+    const breaker = create(slowCallRate({ slowMs: 10, rate: 1, size: 2, minimumCalls: 2 }));
+    for (const durationMs of [10, 9, 10]) take(breaker, durationMs);
+    expect(breaker.state).toBe('closed');
+    take(breaker, 10);
+    expect(breaker.state).toBe('open');
+  });
+
+  test('takes half of the last 10 with at least 5 unless told otherwise', () => {
+    const breaker = create(slowCallRate({ slowMs: 100 }));
+    for (let i = 0; i < 10; i++) take(breaker, 99);
+    for (let i = 0; i < 4; i++) take(breaker, 100);
+    expect(breaker.state).toBe('closed');
+    take(breaker, 100);
+    expect(breaker.state).toBe('open');
+  });
+});
+
+describe('anyOf and allOf', () => {
+  const inARow = consecutiveFailures(3);
+  const inAMinute = failuresInWindow({ failures: 5, windowMs: 60_000 });
+
+  test('anyOf opens with the first that trips', () => {
+    expect(play(create(anyOf(inARow, inAMinute)), 'FFF')).toBe(3);
+    expect(play(create(anyOf(inARow, inAMinute)), 'FFSFFSF')).toBe(7);
+    expect(play(create(anyOf(inAMinute, inARow)), 'FFSFFS')).toBe('stays closed');
+  });
+
+  test('allOf opens only when all trip at the same outcome', () => {
+    expect(play(create(allOf(inARow, inAMinute)), 'FFF')).toBe('stays closed');
+    expect(play(create(allOf(inARow, inAMinute)), 'FFFFF')).toBe(5);
+    expect(play(create(allOf(inARow, inAMinute)), 'FFFSFFSFF')).toBe('stays closed');
+    expect(play(create(allOf(inARow, inAMinute)), 'FFFSFFSFFF')).toBe(10);
+  });
+
+  test('every part sees every outcome, also when an earlier one has decided', () => {
+    const seen = vi.fn(() => false);
+    const observer: DetectorFactory = () => ({ failures: 0, record: seen, reset: vi.fn() });
+    play(create(anyOf(consecutiveFailures(1), observer)), 'F');
+    play(create(allOf(consecutiveFailures(9), observer)), 'F');
+    expect(seen.mock.calls).toEqual([
+      ['failure', 0, 0],
+      ['failure', 0, 0],
+    ]);
+  });
+
+  test('of one detector are that detector', () => {
+    expect(play(create(anyOf(inARow)), 'FFSFFF')).toBe(6);
+    expect(play(create(allOf(inARow)), 'FFSFFF')).toBe(6);
+  });
+
+  test('can be nested: 3 in a row, or both half of the last 10 and 4 in a second', () => {
+    const detector = anyOf(
+      inARow,
+      allOf(failureRate({ minimumCalls: 4 }), failuresInWindow({ failures: 4, windowMs: 1_000 })),
+    );
+    expect(play(create(detector), 'FFF')).toBe(3);
+    expect(play(create(detector), 'FFSFF')).toBe(5);
+    clock = manualClock();
+    expect(play(create(detector), 'FFSFFSFF', 600)).toBe('stays closed');
+  });
+
+  test('give the reason of the part that tripped, through all levels', () => {
+    const detector = anyOf(consecutiveFailures(2), allOf(slowCallRate({ slowMs: 50, size: 2, minimumCalls: 2 })));
+    const [slow, failing] = [create(detector), create(detector)];
+    const events = [listen(slow), listen(failing)];
+    take(slow, 50);
+    take(slow, 50);
+    play(failing, 'FF');
+    expect(events.map((list) => ofType(list, 'stateChange').map(({ reason }) => reason))).toEqual([
+      ['slow'],
+      ['threshold'],
+    ]);
+  });
+
+  test('report the most failures that a part counts', () => {
+    const breaker = create(anyOf(consecutiveFailures(5), inAMinute));
+    play(breaker, 'FFSF');
+    expect(breaker.stats().failures).toBe(3);
+  });
+
+  test('every circuit has parts of its own', () => {
+    const detector = anyOf(inARow);
+    const [one, other] = [create(detector), create(detector)];
+    play(one, 'FF');
+    expect(play(other, 'FF')).toBe('stays closed');
+    expect(play(one, 'F')).toBe(1);
+  });
+});
+
+const BUILT_IN: [name: string, detector: DetectorFactory, needed: number][] = [
+  ['consecutiveFailures', consecutiveFailures(5), 5],
+  ['failuresInWindow', failuresInWindow(), 5],
+  ['failureRate', failureRate(), 5],
+  ['failureRate with maxAgeMs', failureRate({ maxAgeMs: 60_000 }), 5],
+  ['failureRateInWindow', failureRateInWindow(), 5],
+  ['anyOf', anyOf(consecutiveFailures(5), failureRate({ size: 20, minimumCalls: 20 })), 5],
+  ['allOf', allOf(consecutiveFailures(2), failuresInWindow()), 5],
+];
+
+describe.each(BUILT_IN)('%s is empty', (_name, detector, needed) => {
+  const almost = 'F'.repeat(needed - 1);
+
+  test('after a good probe: one failure does not open the circuit again', () => {
+    const breaker = create(detector, { cooldownMs: 0 });
+    expect(play(breaker, `${almost}F`)).toBe('stays closed');
+    succeed(breaker);
+    expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 0 });
+    fail(breaker, needed - 1);
+    expect(breaker.state).toBe('closed');
+    fail(breaker);
+    expect(breaker.state).toBe('half-open');
+  });
+
+  test('after reset', () => {
+    const breaker = create(detector);
+    play(breaker, almost);
+    breaker.reset();
+    expect(breaker.stats().failures).toBe(0);
+    expect(play(breaker, almost)).toBe('stays closed');
+    expect(play(breaker, 'F')).toBe(1);
+  });
+
+  test('after trip, with what had been counted before', () => {
+    const breaker = create(detector);
+    play(breaker, almost);
+    breaker.trip({ forMs: 10 });
+    expect(breaker.stats().failures).toBe(0);
+    clock.advance(10);
+    succeed(breaker);
+    expect(play(breaker, almost)).toBe('stays closed');
+  });
+});
+
+test('slowCallRate is empty after a good probe, however slow the probe was', () => {
+  const breaker = create(slowCallRate({ slowMs: 50 }), { cooldownMs: 0 });
+  for (let i = 0; i < 5; i++) take(breaker, 50);
+  expect(breaker.state).toBe('half-open');
+  take(breaker, 50);
+  for (let i = 0; i < 4; i++) take(breaker, 50);
+  expect(breaker.state).toBe('closed');
+});
+
+describe('after an idle hour', () => {
+  const WINDOWS: [string, DetectorFactory][] = [
+    ['failuresInWindow', failuresInWindow()],
+    ['failureRateInWindow', failureRateInWindow()],
+    ['failureRate with maxAgeMs', failureRate({ maxAgeMs: 60_000 })],
+  ];
+
+  test.each(WINDOWS)('%s counts no old failure', (_name, detector) => {
+    const breaker = create(detector);
+    play(breaker, 'FFFF');
+    clock.advance(HOUR_MS);
+    expect(play(breaker, 'FFFF')).toBe('stays closed');
+    expect(breaker.stats().failures).toBe(4);
+    expect(play(breaker, 'F')).toBe(1);
+  });
+
+  test.each(WINDOWS)('%s counts no old success', (_name, detector) => {
+    const breaker = create(detector);
+    play(breaker, 'SSSSSSSSSS');
+    clock.advance(HOUR_MS);
+    expect(play(breaker, 'FFFFF')).toBe(5);
+  });
+
+  test.each(WINDOWS)('stats of %s shows no old failure, also before the next attempt', (_name, detector) => {
+    const breaker = create(detector);
+    play(breaker, 'FFFF');
+    clock.advance(HOUR_MS);
+    expect(breaker.stats().failures).toBe(0);
+    expect(breaker.stats().rate ?? 0).toBe(0);
+  });
+});
+
+describe('the configurations of the quick start', () => {
+  const threeInARow = consecutiveFailures(3);
+  const fiveInAMinute = failuresInWindow({ failures: 5, windowMs: 60_000 });
+  const halfOfTen = failureRate({ size: 10, rate: 0.5, minimumCalls: 5 });
+
+  test('3 in a row', () => {
+    expect(play(create(threeInARow), 'FFSFFSFFF')).toBe(9);
+  });
+
+  test('5 in 60 s', () => {
+    expect(play(create(fiveInAMinute), 'FSFSFSFSF', 5_000)).toBe(9);
+    clock = manualClock();
+    expect(play(create(fiveInAMinute), 'FSFSFSFSFSFSFSF', 7_500)).toBe('stays closed');
+  });
+
+  test('half of the last 10 with at least 5', () => {
+    expect(play(create(halfOfTen), 'SFSF')).toBe('stays closed');
+    expect(play(create(halfOfTen), 'SFSFSF')).toBe(6);
+  });
+
+  test('both: 5 in 60 s and half of the last 10', () => {
+    expect(play(create(allOf(fiveInAMinute, halfOfTen)), 'FSFSFSFSF')).toBe(9);
+    expect(play(create(allOf(fiveInAMinute, halfOfTen)), 'SSFSSFSSFSSFSSF')).toBe('stays closed');
+  });
+
+  test('either: 3 in a row or half of the last 10', () => {
+    expect(play(create(anyOf(threeInARow, halfOfTen)), 'SSSSSSSFFF')).toBe(10);
+    expect(play(create(anyOf(threeInARow, halfOfTen)), 'FFSFF')).toBe(5);
+  });
+
+  test('as options of attach', async () => {
+    const adapter = scripted(200, 503, 503, 200);
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter });
+    const detector = anyOf(threeInARow, failureRate({ size: 4, rate: 0.5, minimumCalls: 3 }));
+    const { breakers } = attach(api, { retry: false, breaker: { detector } });
+    await Promise.allSettled([api.get('/')]);
+    await Promise.allSettled([api.get('/')]);
+    expect(breakers.get(KEY)?.state).toBe('closed');
+    await Promise.allSettled([api.get('/')]);
+    expect(breakers.get(KEY)?.state).toBe('open');
+  });
+});
+
+describe('options that are wrong', () => {
+  const MAKERS: Record<string, (given: any) => DetectorFactory> = {
+    consecutiveFailures,
+    failuresInWindow,
+    failureRate,
+    failureRateInWindow,
+    slowCallRate,
+    anyOf: (detectors) => anyOf(...detectors),
+    allOf: (detectors) => allOf(...detectors),
+  };
+  const make = (name: string, given: unknown) => () => MAKERS[name]?.(given);
+
+  test.each<[string, unknown, ErrorConstructor, string]>([
+    ['consecutiveFailures', 0, RangeError, '`consecutiveFailures(threshold)` to be an integer >= 1, got 0'],
+    ['consecutiveFailures', 2.5, RangeError, '`consecutiveFailures(threshold)` to be an integer >= 1, got 2.5'],
+    ['consecutiveFailures', '3', TypeError, '`consecutiveFailures(threshold)` to be an integer >= 1, got "3"'],
+    [
+      'failuresInWindow',
+      { failures: 0 },
+      RangeError,
+      '`failuresInWindow(options).failures` to be an integer >= 1, got 0',
+    ],
+    [
+      'failuresInWindow',
+      { failures: 1.5 },
+      RangeError,
+      '`failuresInWindow(options).failures` to be an integer >= 1, got 1.5',
+    ],
+    [
+      'failuresInWindow',
+      { windowMs: 0 },
+      RangeError,
+      '`failuresInWindow(options).windowMs` to be a number of milliseconds >= 1, got 0',
+    ],
+    [
+      'failuresInWindow',
+      { windowMs: Number.POSITIVE_INFINITY },
+      RangeError,
+      '`failuresInWindow(options).windowMs` to be a number of milliseconds >= 1, got Infinity',
+    ],
+    [
+      'failuresInWindow',
+      { windowMs: '1m' },
+      TypeError,
+      '`failuresInWindow(options).windowMs` to be a number of milliseconds >= 1, got "1m"',
+    ],
+    ['failuresInWindow', 5, TypeError, '`failuresInWindow(options)` to be an object, got 5'],
+    ['failureRate', { rate: 0 }, RangeError, '`failureRate(options).rate` to be a number in (0, 1], got 0'],
+    ['failureRate', { rate: 1.01 }, RangeError, '`failureRate(options).rate` to be a number in (0, 1], got 1.01'],
+    ['failureRate', { rate: 50 }, RangeError, '`failureRate(options).rate` to be a number in (0, 1], got 50'],
+    ['failureRate', { rate: Number.NaN }, RangeError, '`failureRate(options).rate` to be a number in (0, 1], got NaN'],
+    ['failureRate', { rate: '50%' }, TypeError, '`failureRate(options).rate` to be a number in (0, 1], got "50%"'],
+    ['failureRate', { size: 0 }, RangeError, '`failureRate(options).size` to be an integer >= 1, got 0'],
+    [
+      'failureRate',
+      { size: 10, minimumCalls: 11 },
+      RangeError,
+      '`failureRate(options).minimumCalls` to be an integer from 1 to 10, got 11',
+    ],
+    [
+      'failureRate',
+      { minimumCalls: 0 },
+      RangeError,
+      '`failureRate(options).minimumCalls` to be an integer >= 1, got 0',
+    ],
+    [
+      'failureRate',
+      { maxAgeMs: 0 },
+      RangeError,
+      '`failureRate(options).maxAgeMs` to be a number of milliseconds >= 1, got 0',
+    ],
+    [
+      'failureRateInWindow',
+      { rate: -0.5 },
+      RangeError,
+      '`failureRateInWindow(options).rate` to be a number in (0, 1], got -0.5',
+    ],
+    [
+      'failureRateInWindow',
+      { windowMs: -1 },
+      RangeError,
+      '`failureRateInWindow(options).windowMs` to be a number of milliseconds >= 1, got -1',
+    ],
+    [
+      'failureRateInWindow',
+      { minimumCalls: 0 },
+      RangeError,
+      '`failureRateInWindow(options).minimumCalls` to be an integer >= 1, got 0',
+    ],
+    [
+      'slowCallRate',
+      {},
+      TypeError,
+      '`slowCallRate(options).slowMs` to be a number of milliseconds >= 1, got undefined',
+    ],
+    [
+      'slowCallRate',
+      { slowMs: 0 },
+      RangeError,
+      '`slowCallRate(options).slowMs` to be a number of milliseconds >= 1, got 0',
+    ],
+    [
+      'slowCallRate',
+      { slowMs: 5, rate: 2 },
+      RangeError,
+      '`slowCallRate(options).rate` to be a number in (0, 1], got 2',
+    ],
+    [
+      'slowCallRate',
+      { slowMs: 5, size: 4, minimumCalls: 5 },
+      RangeError,
+      '`slowCallRate(options).minimumCalls` to be an integer from 1 to 4, got 5',
+    ],
+    ['anyOf', [], RangeError, '`anyOf(...detectors)` to be at least one detector, got []'],
+    ['allOf', [], RangeError, '`allOf(...detectors)` to be at least one detector, got []'],
+    ['anyOf', [consecutiveFailures(1), 3], TypeError, '`anyOf(...detectors)[1]` to be a function, got 3'],
+    [
+      'allOf',
+      [consecutiveFailures(1)()],
+      TypeError,
+      '`allOf(...detectors)[0]` to be a function, got a value of type object',
+    ],
+  ])('%s with %j is refused', (name, given, kind, message) => {
+    expect(make(name, given)).toThrow(kind);
+    expect(make(name, given)).toThrow(`Expected ${message}`);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['failuresInWindow', { window: 5 }, 'Unknown option `failuresInWindow(options).window`: did you mean `windowMs`?'],
+    [
+      'failureRate',
+      { minimumCall: 5 },
+      'Unknown option `failureRate(options).minimumCall`: did you mean `minimumCalls`?',
+    ],
+    ['failureRateInWindow', { size: 5, rates: 1 }, 'Unknown option `failureRateInWindow(options).size`: did you mean '],
+    ['slowCallRate', { slowMS: 5 }, 'Unknown option `slowCallRate(options).slowMS`: did you mean `slowMs`?'],
+  ])('%s with %j is refused and a name is offered', (name, given, message) => {
+    expect(make(name, given)).toThrow(TypeError);
+    expect(make(name, given)).toThrow(message);
+  });
+
+  test('those that are undefined count as not given', () => {
+    expect(play(create(failuresInWindow({ failures: undefined, windowMs: undefined })), 'FFFFF')).toBe(5);
+    expect(play(create(failureRate({ size: undefined, rate: undefined, maxAgeMs: undefined })), 'FFFFF')).toBe(5);
+  });
+});
+
+describe('a detector of the user', () => {
+  /** Trips as soon as the attempts have failed for longer than this, whatever their number. */
+  class FailingFor implements FailureDetector {
+    failures = 0;
+    readonly #limitMs: number;
+    #since: number | undefined;
+
+    constructor(limitMs: number) {
+      this.#limitMs = limitMs;
+    }
+
+    record(outcome: 'success' | 'failure', now: number): boolean {
+      if (outcome === 'success') this.reset();
+      else {
+        this.failures++;
+        this.#since ??= now;
+      }
+      return this.#since !== undefined && now - this.#since >= this.#limitMs;
+    }
+
+    reset(): void {
+      this.failures = 0;
+      this.#since = undefined;
+    }
+  }
+
+  test('decides, alone or in a combination', () => {
+    expect(
+      play(
+        create(() => new FailingFor(300)),
+        'FFSFFFFF',
+        100,
+      ),
+    ).toBe(7);
+    expect(play(create(anyOf(consecutiveFailures(3), () => new FailingFor(150))), 'FFF', 100)).toBe(3);
+    expect(play(create(allOf(consecutiveFailures(3), () => new FailingFor(300))), 'FFFF', 100)).toBe(4);
+  });
+
+  test('is told outcome, end and duration of each attempt', () => {
+    const record = vi.fn(() => false);
+    const breaker = create(() => ({ failures: 0, record, reset: vi.fn() }));
+    clock.advance(1_000);
+    take(breaker, 30, 'failure');
+    take(breaker, 70);
+    expect(record.mock.calls).toEqual([
+      ['failure', 1_030, 30],
+      ['success', 1_100, 70],
+    ]);
+  });
+
+  test('gives its reason, its failures and its rate', () => {
+    const breaker = create(() => ({
+      failures: 7,
+      rate: 0.75,
+      reason: 'slow',
+      record: () => true,
+      reset: vi.fn(),
+    }));
+    const events = listen(breaker);
+    expect(breaker.stats()).toMatchObject({ failures: 7, rate: 0.75 });
+    succeed(breaker);
+    expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', reason: 'slow', failures: 7 }]);
+  });
+
+  test('that never trips never opens the circuit, which can still be opened by hand', () => {
+    const breaker = create(() => ({ failures: 0, record: () => false, reset: vi.fn() }));
+    const events = listen(breaker);
+    fail(breaker, 1_000);
+    expect([breaker.state, events]).toEqual(['closed', []]);
+    breaker.trip();
+    expect(breaker.state).toBe('open');
+  });
+});
+
+describe('a detector of the user that does not work', () => {
+  const error = new Error('detector is broken');
+  const explode = (): never => {
+    throw error;
+  };
+  const working: FailureDetector = { failures: 0, record: () => false, reset: () => undefined };
+
+  /** One good and one bad call through axios; says how they ended and what was heard of it. */
+  async function call(detector: unknown) {
+    const adapter = scripted(200, 503);
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter });
+    const sink = memorySink();
+    const { breakers } = attach(api, {
+      retry: false,
+      breaker: { detector: detector as DetectorFactory },
+      sinks: [sink],
+    });
+    const { data, status } = await api.get('/');
+    const [failed] = await Promise.allSettled([api.get('/')]);
+    return {
+      answered: [data, status],
+      failed: failed.status === 'rejected' ? failed.reason.response?.status : 'answered',
+      stats: breakers.get(KEY)?.stats(),
+      heard: ofType(sink.events, 'listenerError').map((event) => [event.source, event.key, event.error]),
+    };
+  }
+
+  test('one that throws loses no call; one listenerError for each attempt says so', async () => {
+    const { answered, failed, stats, heard } = await call(() => ({ ...working, record: explode }));
+    expect([answered, failed]).toEqual([['', 200], 503]);
+    expect(stats).toMatchObject({ state: 'closed', inFlight: 0 });
+    expect(heard).toEqual([
+      ['breaker.detector', KEY, error],
+      ['breaker.detector', KEY, error],
+    ]);
+  });
+
+  test.each([
+    ['nothing', undefined, 'undefined'],
+    ['a number', 1, '1'],
+    ['a string', 'open', '"open"'],
+    ['a promise', Promise.resolve(true), 'a value of type object'],
+  ])('one whose record yields %s loses no call and does not trip', async (_what, answer, shown) => {
+    const { answered, failed, stats, heard } = await call(() => ({ ...working, record: () => answer }));
+    expect([answered, failed, stats?.state]).toEqual([['', 200], 503, 'closed']);
+    const complaint = new TypeError(`Expected \`detector.record(…)\` to be a boolean, got ${shown}`);
+    expect(heard).toEqual([
+      ['breaker.detector', KEY, complaint],
+      ['breaker.detector', KEY, complaint],
+    ]);
+  });
+
+  test.each([
+    ['anyOf', anyOf],
+    ['allOf', allOf],
+  ])('a part of %s whose record yields a promise or a string does not trip either', async (_name, combine) => {
+    for (const answer of [Promise.resolve(false), 'open']) {
+      const { answered, failed, stats, heard } = await call(
+        combine(() => ({ ...working, record: () => answer as never })),
+      );
+      expect([answered, failed, stats?.state]).toEqual([['', 200], 503, 'closed']);
+      expect(heard.map(([source]) => source)).toEqual(['breaker.detector', 'breaker.detector']);
+    }
+  });
+
+  test('a promise of record that rejects is not left unhandled', async () => {
+    const others = process.rawListeners('unhandledRejection') as (() => void)[];
+    process.removeAllListeners('unhandledRejection');
+    const unhandled = vi.fn();
+    process.on('unhandledRejection', unhandled);
+    try {
+      const breaker = create(() => ({ ...working, record: (async () => explode()) as never }));
+      fail(breaker);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(unhandled).not.toHaveBeenCalled();
+    } finally {
+      process.removeAllListeners('unhandledRejection');
+      for (const other of others) process.on('unhandledRejection', other);
+    }
+  });
+
+  test('one whose reason throws opens the circuit all the same and loses no call', async () => {
+    const { answered, stats, heard } = await call(() => ({
+      ...working,
+      record: () => true,
+      get reason() {
+        return explode();
+      },
+    }));
+    expect(answered).toEqual(['', 200]);
+    expect(stats).toMatchObject({ state: 'open', inFlight: 0 });
+    expect(heard).toEqual([['breaker.detector', KEY, error]]);
+  });
+
+  test('one whose failures throw opens the circuit all the same, with 0 failures', async () => {
+    const breaker = create(() => ({
+      record: () => true,
+      reset: () => undefined,
+      get failures() {
+        return explode();
+      },
+    }));
+    const events = listen(breaker);
+    fail(breaker);
+    expect(breaker.stats()).toMatchObject({ state: 'open', failures: 0 });
+    expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', failures: 0 }]);
+    expect(ofType(events, 'listenerError')[0]).toMatchObject({ key: KEY, source: 'breaker.detector', error });
+  });
+
+  test('one whose rate throws fails neither stats nor a call', async () => {
+    const breaker = create(() => ({
+      ...working,
+      get rate() {
+        return explode();
+      },
+    }));
+    const events = listen(breaker);
+    expect(breaker.stats()).toMatchObject({ state: 'closed', rate: undefined });
+    expect(ofType(events, 'listenerError')).toMatchObject([{ key: KEY, source: 'breaker.detector', error }]);
+  });
+
+  test('one whose reset throws keeps the circuit from no transition', () => {
+    const breaker = create(() => ({ ...working, record: () => true, reset: explode }), { cooldownMs: 0 });
+    const events = listen(breaker);
+    fail(breaker);
+    succeed(breaker);
+    expect(breaker.state).toBe('closed');
+    expect(ofType(events, 'stateChange')).toHaveLength(3);
+    expect(ofType(events, 'listenerError').map((event) => [event.source, event.error])).toEqual([
+      ['breaker.detector', error],
+      ['breaker.detector', error],
+      ['breaker.detector', error],
+    ]);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['yields nothing', () => undefined, 'undefined'],
+    ['yields null', () => null, 'null'],
+    ['yields a number', () => 5, '5'],
+    ['yields an object without record', () => ({ failures: 0, reset: () => undefined }), 'a value of type object'],
+    ['yields an object without reset', () => ({ failures: 0, record: () => false }), 'a value of type object'],
+    ['yields another factory', () => consecutiveFailures(1), 'a value of type function'],
+    ['is async', async () => working, 'a value of type object'],
+  ])('a factory that %s is refused before any call', (_what, factory, shown) => {
+    const detector = factory as DetectorFactory;
+    const expected = `\` to be a FailureDetector with record(…) and reset(), got ${shown}`;
+    expect(() => create(detector)).toThrow(new TypeError(`Expected \`detector()${expected}`));
+    expect(() => new BreakerRegistry({ detector })).toThrow(new TypeError(`Expected \`detector()${expected}`));
+    expect(() => attach(axios.create(), { breaker: { detector } })).toThrow(TypeError);
+    const overriding = new BreakerRegistry({ overrides: () => ({ detector }) });
+    expect(() => overriding.ensure(KEY)).toThrow(new TypeError(`Expected \`overrides("${KEY}").detector()${expected}`));
+    expect(overriding.size).toBe(0);
+  });
+
+  test('a factory that throws is refused before any call', () => {
+    expect(() => create(explode)).toThrow(error);
+    expect(() => attach(axios.create(), { breaker: { detector: explode } })).toThrow(error);
+  });
+
+  test.each<[string, unknown]>([
+    ['yields null', () => null],
+    ['yields an object without record', () => ({ failures: 0, reset: () => undefined })],
+    ['yields another factory', () => consecutiveFailures(1)],
+    ['throws', explode],
+  ])('a factory within anyOf or allOf, however deep, that %s is refused before any call', (_what, factory) => {
+    const detector = factory as DetectorFactory;
+    expect(() => create(anyOf(consecutiveFailures(1), detector))).toThrow();
+    expect(() => create(allOf(anyOf(detector)))).toThrow();
+  });
+
+  test.each<[string, unknown]>([
+    ['throws', explode],
+    ['yields nothing', () => undefined],
+    ['is async', async () => working],
+  ])(
+    'a factory that first works and then %s loses no call: an event says so, the default decides',
+    async (_what, later) => {
+      let made = 0;
+      const { answered, failed, stats, heard } = await call(() =>
+        ++made === 1 ? consecutiveFailures(1)() : (later as DetectorFactory)(),
+      );
+      expect([answered, failed]).toEqual([['', 200], 503]);
+      expect(stats).toMatchObject({ state: 'closed', failures: 1, inFlight: 0 });
+      expect(heard).toEqual([['breaker.detector', KEY, expect.any(Error)]]);
+    },
+  );
+});

@@ -1,0 +1,302 @@
+import axios, { type AxiosError, type AxiosInstance } from 'axios';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  attach,
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  type HalfOpenOptions,
+  type MemorySink,
+  memorySink,
+  type Permit,
+  type ResilienceOptions,
+} from '../../src/index.js';
+import { hang, startServer, type TestServer } from '../support/server.js';
+import { acquire, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
+
+const KEY = 'GET https://api.example.com';
+
+let clock: ManualClock;
+beforeEach(() => {
+  clock = manualClock();
+});
+
+/** A circuit that tripped and whose cooldown is over. */
+function createHalfOpen(halfOpen: HalfOpenOptions, options: CircuitBreakerOptions = {}): CircuitBreaker {
+  const breaker = new CircuitBreaker(KEY, { clock, halfOpen, ...options });
+  breaker.trip({ forMs: 0 });
+  return breaker;
+}
+
+/** Plays probes one after the other, `F` for a failure, `S` for a success; says at which the circuit decided, and how. */
+function probe(breaker: CircuitBreaker, outcomes: string): string {
+  for (const [index, outcome] of Array.from(outcomes).entries()) {
+    acquire(breaker).settle(outcome === 'F' ? 'failure' : 'success');
+    if (breaker.state !== 'half-open') return `${breaker.state} at ${index + 1}`;
+  }
+  return 'undecided';
+}
+
+describe('permits and successThreshold', () => {
+  test.each([
+    [{}, 'S', 'closed at 1'],
+    [{}, 'F', 'open at 1'],
+    [{ successThreshold: 3 }, 'SS', 'undecided'],
+    [{ successThreshold: 3 }, 'SSS', 'closed at 3'],
+    [{ successThreshold: 3 }, 'SSF', 'open at 3'],
+    [{ permits: 3, successThreshold: 2 }, 'SS', 'closed at 2'],
+    [{ permits: 3 }, 'S', 'closed at 1'],
+  ])('with %j and %s the circuit is %s', (halfOpen, outcomes, decision) => {
+    expect(probe(createHalfOpen(halfOpen), outcomes)).toBe(decision);
+  });
+
+  test('a probe that ends gives its seat to the next, so more successes than permits can be asked for', () => {
+    const breaker = createHalfOpen({ permits: 1, successThreshold: 5 });
+    for (let i = 0; i < 4; i++) {
+      const permit = acquire(breaker);
+      expect(breaker.tryAcquire().admitted).toBe(false);
+      permit.settle('success');
+    }
+    expect(breaker.state).toBe('half-open');
+    succeed(breaker);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('a rejected caller is told when the first lease ends', () => {
+    const breaker = createHalfOpen({ permits: 2, leaseMs: 2_000 });
+    acquire(breaker);
+    clock.advance(300);
+    acquire(breaker);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 1_700 });
+  });
+});
+
+describe('failureRatio', () => {
+  test.each([
+    [{ permits: 4, failureRatio: 0.5 }, 'FF', 'undecided'],
+    [{ permits: 4, failureRatio: 0.5 }, 'FFF', 'open at 3'],
+    [{ permits: 4, failureRatio: 0.5 }, 'SS', 'closed at 2'],
+    [{ permits: 4, failureRatio: 0.5 }, 'FFSS', 'closed at 4'],
+    [{ permits: 4, failureRatio: 0.5 }, 'SFFF', 'open at 4'],
+    [{ permits: 10, failureRatio: 0.3 }, 'FFFSSSSSSS', 'closed at 10'],
+    [{ permits: 10, failureRatio: 0.3 }, 'FFFF', 'open at 4'],
+    [{ permits: 10, failureRatio: 0.3 }, 'SSSSSSS', 'closed at 7'],
+    [{ permits: 3, failureRatio: 0.5 }, 'FF', 'open at 2'],
+    [{ permits: 3, failureRatio: 0.5 }, 'FSS', 'closed at 3'],
+    [{ permits: 3, failureRatio: 0.1 }, 'F', 'open at 1'],
+    [{ permits: 3, failureRatio: 0.1 }, 'SSS', 'closed at 3'],
+    [{ permits: 1, failureRatio: 0.9 }, 'F', 'open at 1'],
+    [{ permits: 1, failureRatio: 0.9 }, 'S', 'closed at 1'],
+    [{ permits: 3, failureRatio: 1 }, 'FFF', 'open at 3'],
+    [{ permits: 3, failureRatio: 1 }, 'FFS', 'closed at 3'],
+    [{ permits: 2, failureRatio: 0.5, successThreshold: 9 }, 'S', 'closed at 1'],
+  ])('with %j and %s the circuit is %s', (halfOpen, outcomes, decision) => {
+    expect(probe(createHalfOpen(halfOpen), outcomes)).toBe(decision);
+  });
+
+  test.each([
+    [0.29, 29],
+    [0.57, 57],
+    [0.58, 58],
+  ])('of %d lets exactly %i of 100 probes fail', (failureRatio, allowed) => {
+    const halfOpen = { permits: 100, failureRatio };
+    const within = 'F'.repeat(allowed) + 'S'.repeat(100 - allowed);
+    expect(probe(createHalfOpen(halfOpen), within)).toBe('closed at 100');
+    expect(probe(createHalfOpen(halfOpen), 'F'.repeat(100))).toBe(`open at ${allowed + 1}`);
+  });
+
+  test('is decided in whatever order concurrent probes end; the rest is late', () => {
+    const breaker = createHalfOpen({ permits: 4, failureRatio: 0.5 });
+    const probes = Array.from({ length: 4 }, () => acquire(breaker)) as [Permit, Permit, Permit, Permit];
+    expect(breaker.tryAcquire().admitted).toBe(false);
+    const events = listen(breaker);
+    probes[3].settle('failure');
+    probes[1].settle('success');
+    expect(breaker.state).toBe('half-open');
+    probes[2].settle('success');
+    expect(breaker.state).toBe('closed');
+    probes[0].settle('failure');
+    expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 0, counts: { late: 1 } });
+    expect(transitions(events)).toEqual(['half-open -> closed (probe-succeeded)']);
+  });
+
+  test('neutral probes decide nothing and are replaced', () => {
+    const breaker = createHalfOpen({ permits: 2, failureRatio: 0.5 });
+    for (let i = 0; i < 10; i++) acquire(breaker).settle('neutral');
+    expect(probe(breaker, 'FF')).toBe('open at 2');
+  });
+
+  test('a failure after its lease is void, a success after it counts', () => {
+    const breaker = createHalfOpen({ permits: 2, failureRatio: 0.5, leaseMs: 1_000 });
+    const [lost, slow] = [acquire(breaker), acquire(breaker)];
+    clock.advance(1_000);
+    lost.settle('failure');
+    fail(breaker);
+    expect(breaker.state).toBe('half-open');
+    slow.settle('success');
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('counts afresh in the next half-open phase', () => {
+    const breaker = createHalfOpen({ permits: 4, failureRatio: 0.5 }, { cooldownMs: 0 });
+    fail(breaker, 3);
+    expect(breaker.stats()).toMatchObject({ state: 'half-open', openings: 2 });
+    expect(probe(breaker, 'FFSS')).toBe('closed at 4');
+  });
+
+  test('the re-opening has reason probe-failed', () => {
+    const breaker = createHalfOpen({ permits: 2, failureRatio: 0.5 });
+    const events = listen(breaker);
+    fail(breaker, 2);
+    expect(ofType(events, 'stateChange').at(-1)).toMatchObject({
+      from: 'half-open',
+      to: 'open',
+      reason: 'probe-failed',
+    });
+  });
+});
+
+describe('options that are wrong', () => {
+  test.each<[unknown, ErrorConstructor, string]>([
+    [{ failureRatio: 0 }, RangeError, 'Expected `halfOpen.failureRatio` to be a number in (0, 1], got 0'],
+    [{ failureRatio: 1.1 }, RangeError, 'Expected `halfOpen.failureRatio` to be a number in (0, 1], got 1.1'],
+    [{ failureRatio: '1' }, TypeError, 'Expected `halfOpen.failureRatio` to be a number in (0, 1], got "1"'],
+    [
+      { probeTimeoutMs: 0 },
+      RangeError,
+      'Expected `halfOpen.probeTimeoutMs` to be a number of milliseconds >= 1, got 0',
+    ],
+    [
+      { probeTimeoutMs: '1' },
+      TypeError,
+      'Expected `halfOpen.probeTimeoutMs` to be a number of milliseconds >= 1, got "1"',
+    ],
+    [{ permits: 1.5 }, RangeError, 'Expected `halfOpen.permits` to be an integer >= 1, got 1.5'],
+    [{ successThreshold: 0 }, RangeError, 'Expected `halfOpen.successThreshold` to be an integer >= 1, got 0'],
+  ])('%j is refused', (halfOpen, kind, message) => {
+    const make = () => new CircuitBreaker(KEY, { halfOpen: halfOpen as HalfOpenOptions });
+    expect(make).toThrow(kind);
+    expect(make).toThrow(message);
+  });
+});
+
+describe('probeTimeoutMs', () => {
+  let server: TestServer;
+  let sink: MemorySink;
+  beforeEach(async () => {
+    server = await startServer(hang);
+    sink = memorySink();
+  });
+  afterEach(() => server.close());
+
+  function guard(
+    halfOpen: HalfOpenOptions,
+    options: Partial<ResilienceOptions> = {},
+    timeout = 10_000,
+    adapter = 'http',
+  ): { api: AxiosInstance; circuit: CircuitBreaker } {
+    const api = axios.create({ baseURL: server.url, timeout, adapter });
+    const { breakers } = attach(api, { retry: false, clock, breaker: { halfOpen }, sinks: [sink], ...options });
+    return { api, circuit: breakers.ensure(`GET ${server.url}`) };
+  }
+
+  /** The error of a call that must fail, and how long it took, ms. */
+  async function timed(call: Promise<unknown>): Promise<{ error: AxiosError; tookMs: number }> {
+    const startedAt = performance.now();
+    const [result] = await Promise.allSettled([call]);
+    if (result.status === 'fulfilled') throw new Error('the call was answered');
+    return { error: result.reason as AxiosError, tookMs: performance.now() - startedAt };
+  }
+
+  test.each(['http', 'fetch'])(
+    "ends a probe of a server that hangs (%s), and the timeout is the user's again",
+    async (adapter) => {
+      const { api, circuit } = guard({ probeTimeoutMs: 60 }, {}, 10_000, adapter);
+      circuit.trip({ forMs: 0 });
+      const { error, tookMs } = await timed(api.get('/'));
+      expect(error.message).toBe('timeout of 60ms exceeded');
+      expect(tookMs).toBeLessThan(5_000);
+      expect(error.config?.timeout).toBe(10_000);
+      expect(ofType(sink.events, 'attempt')).toMatchObject([{ outcome: 'failure' }]);
+      expect(circuit.stats()).toMatchObject({ state: 'open', openings: 2, inFlight: 0 });
+      await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_CIRCUIT_OPEN' });
+    },
+  );
+
+  test('a shorter timeout of the request stays', async () => {
+    const { api, circuit } = guard({ probeTimeoutMs: 5_000 });
+    circuit.trip({ forMs: 0 });
+    const { error } = await timed(api.get('/', { timeout: 40 }));
+    expect(error.message).toBe('timeout of 40ms exceeded');
+    expect(error.config?.timeout).toBe(40);
+  });
+
+  test('bounds a probe of a request that has no timeout, which has none afterwards', async () => {
+    const { api, circuit } = guard({ probeTimeoutMs: 50 }, {}, 0);
+    circuit.trip({ forMs: 0 });
+    const { error } = await timed(api.get('/'));
+    expect(error.message).toBe('timeout of 50ms exceeded');
+    expect(error.config?.timeout).toBe(0);
+  });
+
+  test('leaves attempts of a closed circuit alone', async () => {
+    const { api, circuit } = guard({ probeTimeoutMs: 20 }, {}, 120);
+    const { error } = await timed(api.get('/'));
+    expect(error.message).toBe('timeout of 120ms exceeded');
+    expect(circuit.state).toBe('closed');
+  });
+
+  test('leaves the timeout of an answered probe as it was, and of the calls after it', async () => {
+    server.script(200, 200);
+    const { api, circuit } = guard({ probeTimeoutMs: 5_000 });
+    circuit.trip({ forMs: 0 });
+    const response = await api.get('/');
+    expect(response.config.timeout).toBe(10_000);
+    expect(circuit.state).toBe('closed');
+    expect((await api.get('/')).config.timeout).toBe(10_000);
+    expect(api.defaults.timeout).toBe(10_000);
+  });
+
+  test('under a longer deadlineMs the probe still fails for its own timeout', async () => {
+    const { api, circuit } = guard({ probeTimeoutMs: 50 }, { retry: { retries: 0, deadlineMs: 8_000 } });
+    circuit.trip({ forMs: 0 });
+    const { error } = await timed(api.get('/'));
+    expect(error.message).toBe('timeout of 50ms exceeded');
+    expect(error.config?.timeout).toBe(10_000);
+    expect(ofType(sink.events, 'attempt')).toMatchObject([{ outcome: 'failure' }]);
+    expect(circuit.state).toBe('open');
+  });
+
+  test('under a shorter deadlineMs the probe is neutral', async () => {
+    const { api, circuit } = guard({ probeTimeoutMs: 5_000 }, { retry: { retries: 0, deadlineMs: 50 } });
+    circuit.trip({ forMs: 0 });
+    const { error } = await timed(api.get('/'));
+    expect(error.config?.timeout).toBe(10_000);
+    expect(ofType(sink.events, 'attempt')).toMatchObject([{ outcome: 'neutral' }]);
+    expect(circuit.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });
+  });
+
+  test('the retry that becomes the probe is bounded, the attempt before it is not', async () => {
+    const { api, circuit } = guard(
+      { probeTimeoutMs: 40 },
+      {
+        retry: { retries: 1, backoff: () => 0, beforeRetry: () => circuit.trip({ forMs: 0 }) },
+      },
+      150,
+    );
+    const { error } = await timed(api.get('/'));
+    expect(error.message).toBe('timeout of 40ms exceeded');
+    expect(error.config?.timeout).toBe(150);
+    expect(ofType(sink.events, 'attempt').map(({ attempt, outcome }) => [attempt, outcome])).toEqual([
+      [1, 'failure'],
+      [2, 'failure'],
+    ]);
+    expect(circuit.state).toBe('open');
+  });
+
+  test('a permit says how long its attempt may take, and only that of a probe', () => {
+    const breaker = new CircuitBreaker(KEY, { clock, halfOpen: { probeTimeoutMs: 300 } });
+    expect(acquire(breaker).timeoutMs).toBeUndefined();
+    breaker.trip({ forMs: 0 });
+    expect(acquire(breaker).timeoutMs).toBe(300);
+  });
+});

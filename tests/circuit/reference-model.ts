@@ -1,0 +1,391 @@
+import type {
+  BreakerMode,
+  CircuitState,
+  LateEvent,
+  Outcome,
+  RejectedEvent,
+  StateChangeEvent,
+  TransitionReason,
+} from '../../src/index.js';
+
+/** A detector as plain data; rates in whole percent. */
+export type DetectorPlan =
+  | { readonly kind: 'consecutiveFailures'; readonly threshold: number }
+  | { readonly kind: 'failuresInWindow'; readonly failures: number; readonly windowMs: number }
+  | {
+      readonly kind: 'failureRate';
+      readonly size: number;
+      readonly percent: number;
+      readonly minimumCalls: number;
+      readonly maxAgeMs?: number | undefined;
+    }
+  | {
+      readonly kind: 'failureRateInWindow';
+      readonly windowMs: number;
+      readonly percent: number;
+      readonly minimumCalls: number;
+    }
+  | {
+      readonly kind: 'slowCallRate';
+      readonly slowMs: number;
+      readonly size: number;
+      readonly percent: number;
+      readonly minimumCalls: number;
+    }
+  | { readonly kind: 'anyOf' | 'allOf'; readonly parts: readonly DetectorPlan[] };
+
+/** A circuit as plain data. */
+export interface CircuitPlan {
+  readonly detector: DetectorPlan;
+  readonly cooldown: number | { readonly baseMs: number; readonly factor: number; readonly maxMs: number };
+  readonly maxRetryAfterMs: number;
+  readonly openOnRetryAfter: boolean;
+  readonly permits: number;
+  readonly successThreshold: number;
+  readonly failurePercent?: number | undefined;
+  readonly leaseMs?: number | undefined;
+  readonly mode: BreakerMode;
+}
+
+type Told<Event> = Event extends unknown ? Omit<Event, 'key' | 'at'> : never;
+export type ModelEvent = Told<StateChangeEvent | RejectedEvent | LateEvent>;
+
+interface Completed {
+  readonly outcome: 'success' | 'failure';
+  readonly at: number;
+  readonly durationMs: number;
+}
+
+/** What a detector makes of the outcomes it was told. */
+interface Verdict {
+  readonly trips: boolean;
+  readonly failures: number;
+  readonly rate: number | undefined;
+  readonly reason: 'threshold' | 'slow';
+}
+
+export interface ModelPermit {
+  readonly era: number | 'uncounted';
+  readonly acquiredAt: number;
+  readonly leaseEnd: number;
+  outcome?: Outcome;
+}
+
+/** What a circuit was when it was saved; `now` is the time on the clock that it was saved by. */
+export interface ModelSave {
+  readonly now: number;
+  readonly state: 'closed' | 'open';
+  readonly remainingCooldownMs: number;
+  readonly openings: number;
+  readonly lastCooldownMs: number;
+  readonly completed: readonly Completed[][];
+}
+
+const BUCKETS = 10;
+const DEFAULT_LEASE_MS = 30_000;
+
+const leavesOf = (plan: DetectorPlan): DetectorPlan[] => ('parts' in plan ? plan.parts.flatMap(leavesOf) : [plan]);
+
+const bucketOf = (at: number, windowMs: number) => Math.floor((at * BUCKETS) / windowMs);
+
+/** The outcomes that a detector looks at, out of all that it was told. */
+function inSight(plan: DetectorPlan, completed: readonly Completed[], now: number): Completed[] {
+  switch (plan.kind) {
+    case 'failuresInWindow':
+    case 'failureRateInWindow':
+      return completed.filter(({ at }) => bucketOf(at, plan.windowMs) > bucketOf(now, plan.windowMs) - BUCKETS);
+    case 'failureRate':
+      return completed.slice(-plan.size).filter(({ at }) => now - at < (plan.maxAgeMs ?? Number.POSITIVE_INFINITY));
+    case 'slowCallRate':
+      return completed.slice(-plan.size);
+    default:
+      return [...completed];
+  }
+}
+
+function judgeOne(plan: DetectorPlan, completed: readonly Completed[], now: number): Verdict {
+  const seen = inSight(plan, completed, now);
+  const failures = seen.filter(({ outcome }) => outcome === 'failure').length;
+  const byRate = (bad: number, percent: number, minimumCalls: number) => ({
+    trips: seen.length >= minimumCalls && bad * 100 >= percent * seen.length,
+    failures: bad,
+    rate: seen.length === 0 ? 0 : bad / seen.length,
+  });
+  switch (plan.kind) {
+    case 'consecutiveFailures': {
+      const inARow = seen.length - 1 - seen.findLastIndex(({ outcome }) => outcome === 'success');
+      return { trips: inARow >= plan.threshold, failures: inARow, rate: undefined, reason: 'threshold' };
+    }
+    case 'failuresInWindow':
+      return { trips: failures >= plan.failures, failures, rate: undefined, reason: 'threshold' };
+    case 'failureRate':
+    case 'failureRateInWindow':
+      return { ...byRate(failures, plan.percent, plan.minimumCalls), reason: 'threshold' };
+    case 'slowCallRate': {
+      const slow = seen.filter(({ durationMs }) => durationMs >= plan.slowMs).length;
+      return { ...byRate(slow, plan.percent, plan.minimumCalls), reason: 'slow' };
+    }
+    default:
+      throw new Error(`${plan.kind} has parts`);
+  }
+}
+
+/** `completed` has one list for each leaf of the plan, in the order of `leavesOf`. */
+function judge(plan: DetectorPlan, completed: readonly Completed[][], now: number): Verdict {
+  if (!('parts' in plan)) return judgeOne(plan, completed[0] ?? [], now);
+  let first = 0;
+  const verdicts = plan.parts.map((part) => {
+    const count = leavesOf(part).length;
+    first += count;
+    return judge(part, completed.slice(first - count, first), now);
+  });
+  const tripping = verdicts.filter(({ trips }) => trips);
+  return {
+    trips: plan.kind === 'anyOf' ? tripping.length > 0 : tripping.length === verdicts.length,
+    failures: Math.max(...verdicts.map(({ failures }) => failures)),
+    rate: undefined,
+    reason: tripping[0]?.reason ?? 'threshold',
+  };
+}
+
+/**
+ * What a circuit breaker should do, said a second time: it keeps the whole lists of outcomes and probes and counts them
+ * anew whenever something depends on them. Times are whole milliseconds.
+ */
+export class ReferenceModel {
+  readonly plan: CircuitPlan;
+  readonly events: ModelEvent[] = [];
+  readonly counts = { success: 0, failure: 0, neutral: 0, rejected: 0, late: 0 };
+  mode: BreakerMode;
+  now: number;
+  isolations = 0;
+  #state: CircuitState = 'closed';
+  #since: number;
+  #shownSince: number;
+  /** Everything that was begun in an earlier era comes too late. */
+  #era = 0;
+  #until = 0;
+  #openings = 0;
+  #lastCooldownMs = 1;
+  #completed: Completed[][] = [];
+  #permits: ModelPermit[] = [];
+
+  constructor(plan: CircuitPlan, now: number) {
+    this.plan = plan;
+    this.mode = plan.mode;
+    this.now = now;
+    this.#since = now;
+    this.#shownSince = now;
+    this.#forget();
+  }
+
+  /** Looks at the circuit: an open one whose cooldown is over becomes half-open by it. */
+  look() {
+    if (this.#state === 'open' && this.now >= this.#until) this.#change('half-open', 'cooldown-elapsed');
+    const verdict = this.#verdict();
+    return {
+      state: this.#shown(),
+      stateAgeMs: this.now - this.#shownSince,
+      remainingCooldownMs: this.#state === 'open' ? this.#until - this.now : 0,
+      failures: verdict.failures,
+      rate: verdict.rate,
+      openings: this.#currentOpenings(),
+      inFlight: this.#permits.filter(({ outcome }) => outcome === undefined).length,
+      isolated: this.isolations > 0,
+      counts: { ...this.counts },
+    };
+  }
+
+  /** A permit, or how long to wait; in mode `observe` both. */
+  tryAcquire(leaseMs = DEFAULT_LEASE_MS): { permit?: ModelPermit; retryAfterMs?: number } {
+    this.look();
+    if (this.isolations > 0) return this.#reject(Number.POSITIVE_INFINITY);
+    if (this.#state === 'open') return this.#reject(this.#until - this.now);
+    if (this.#state === 'closed') return { permit: this.#give(this.#era, Number.POSITIVE_INFINITY) };
+    const seats = this.#probes().filter(({ outcome, leaseEnd }) => outcome === undefined && leaseEnd > this.now);
+    if (seats.length < this.plan.permits) {
+      return { permit: this.#give(this.#era, this.now + (this.plan.leaseMs ?? leaseMs)) };
+    }
+    return this.#reject(Math.min(...seats.map(({ leaseEnd }) => leaseEnd)) - this.now);
+  }
+
+  settle(permit: ModelPermit, outcome: Outcome, retryAfterMs?: number): void {
+    if (permit.outcome !== undefined) return;
+    permit.outcome = outcome;
+    this.counts[outcome]++;
+    if (outcome === 'neutral' || permit.era === 'uncounted') return;
+    const isVoid = outcome === 'failure' && this.now >= permit.leaseEnd;
+    if (permit.era !== this.#era || isVoid) {
+      // A void failure decides nothing when the probes are counted later on either.
+      if (isVoid) permit.outcome = 'neutral';
+      this.counts.late++;
+      this.events.push({ type: 'late', outcome });
+      return;
+    }
+    if (this.#state === 'closed') this.#record(outcome, permit, retryAfterMs);
+    else this.#judgeProbes(retryAfterMs);
+  }
+
+  trip(forMs?: number): void {
+    this.#open('manual', undefined, forMs);
+  }
+
+  reset(): void {
+    this.#openings = 0;
+    this.#change('closed', 'manual');
+  }
+
+  isolate(): void {
+    this.#hold(1);
+  }
+
+  release(): void {
+    this.#hold(-1);
+  }
+
+  save(): ModelSave {
+    const { remainingCooldownMs, openings } = this.look();
+    return {
+      now: this.now,
+      state: this.#state === 'closed' ? 'closed' : 'open',
+      remainingCooldownMs,
+      openings,
+      lastCooldownMs: this.#lastCooldownMs,
+      completed: this.#completed.map((list) => [...list]),
+    };
+  }
+
+  /** Outcomes keep their age; in a window of buckets that is the age of their bucket. */
+  restore(save: ModelSave): void {
+    this.#openings = save.openings;
+    this.#lastCooldownMs = save.lastCooldownMs;
+    this.#until = this.now + save.remainingCooldownMs;
+    this.#change(save.state, 'restored', save.remainingCooldownMs);
+    const leaves = leavesOf(this.plan.detector);
+    this.#completed = save.completed.map((list, index) => {
+      const leaf = leaves[index]!;
+      const shifted = (at: number) => this.now - (save.now - at);
+      if (!('windowMs' in leaf)) return list.map((entry) => ({ ...entry, at: shifted(entry.at) }));
+      const bucketMs = leaf.windowMs / BUCKETS;
+      const shiftedBucket = (at: number) =>
+        bucketOf(this.now, leaf.windowMs) - (bucketOf(save.now, leaf.windowMs) - bucketOf(at, leaf.windowMs));
+      return list.map((entry) => ({ ...entry, at: shiftedBucket(entry.at) * bucketMs }));
+    });
+  }
+
+  /** The times to come at which something ends or expires. */
+  moments(): number[] {
+    const moments = [this.#until, ...this.#permits.map(({ leaseEnd }) => leaseEnd)];
+    if (this.#openings > 0) moments.push(this.#since + this.#lastCooldownMs, this.#since + 2 * this.#lastCooldownMs);
+    for (const [index, leaf] of leavesOf(this.plan.detector).entries()) {
+      for (const { at } of this.#completed[index] ?? []) {
+        if ('windowMs' in leaf) {
+          const bucketMs = leaf.windowMs / BUCKETS;
+          const bucket = bucketOf(at, leaf.windowMs);
+          moments.push((bucket + 1) * bucketMs, (bucket + BUCKETS) * bucketMs);
+        }
+        if ('maxAgeMs' in leaf && leaf.maxAgeMs !== undefined) moments.push(at + leaf.maxAgeMs);
+      }
+    }
+    const toCome = moments.filter((moment) => moment > this.now && Number.isFinite(moment));
+    return [...new Set(toCome)].sort((a, b) => a - b);
+  }
+
+  #shown(): CircuitState {
+    return this.isolations > 0 ? 'open' : this.#state;
+  }
+
+  #verdict(): Verdict {
+    return judge(this.plan.detector, this.#completed, this.now);
+  }
+
+  #forget(): void {
+    this.#completed = leavesOf(this.plan.detector).map(() => []);
+  }
+
+  #give(era: number | 'uncounted', leaseEnd: number): ModelPermit {
+    const permit: ModelPermit = { era, acquiredAt: this.now, leaseEnd };
+    this.#permits.push(permit);
+    return permit;
+  }
+
+  #reject(retryAfterMs: number): { permit?: ModelPermit; retryAfterMs: number } {
+    const observed = this.mode === 'observe';
+    this.counts.rejected++;
+    this.events.push({ type: 'rejected', retryAfterMs, observed });
+    return observed ? { permit: this.#give('uncounted', this.now), retryAfterMs } : { retryAfterMs };
+  }
+
+  #probes(): ModelPermit[] {
+    return this.#permits.filter(({ era }) => era === this.#era);
+  }
+
+  #record(outcome: 'success' | 'failure', permit: ModelPermit, retryAfterMs: number | undefined): void {
+    const entry = { outcome, at: this.now, durationMs: this.now - permit.acquiredAt };
+    for (const list of this.#completed) list.push(entry);
+    const { trips, reason } = this.#verdict();
+    if (trips) this.#open(reason, retryAfterMs);
+    else if (outcome === 'failure' && this.plan.openOnRetryAfter && retryAfterMs !== undefined) {
+      this.#open('retry-after', retryAfterMs);
+    }
+  }
+
+  #judgeProbes(retryAfterMs: number | undefined): void {
+    const { permits, successThreshold, failurePercent } = this.plan;
+    const outcomes = this.#probes().map(({ outcome }) => outcome);
+    const successes = outcomes.filter((outcome) => outcome === 'success').length;
+    const failures = outcomes.filter((outcome) => outcome === 'failure').length;
+    // One success closes and no success opens, also where all probes may fail.
+    const mayFail = Math.min(Math.floor(((failurePercent ?? 0) * permits) / 100), permits - 1);
+    const mustSucceed = failurePercent === undefined ? successThreshold : permits - mayFail;
+    if (failures > mayFail) this.#open('probe-failed', retryAfterMs);
+    else if (successes >= mustSucceed) this.#change('closed', 'probe-succeeded');
+  }
+
+  /** Each cooldown that passed quietly since it closed takes one opening back. */
+  #currentOpenings(): number {
+    if (this.#state !== 'closed') return this.#openings;
+    const quietCooldowns = Math.floor((this.now - this.#since) / Math.max(1, this.#lastCooldownMs));
+    return Math.max(0, this.#openings - quietCooldowns);
+  }
+
+  #open(reason: TransitionReason, retryAfterMs = 0, forMs?: number): void {
+    if (this.#state !== 'open') this.#openings = this.#currentOpenings() + 1;
+    const cooldownMs = forMs ?? Math.max(this.#cooldownMs(), Math.min(retryAfterMs, this.plan.maxRetryAfterMs));
+    this.#lastCooldownMs = cooldownMs;
+    this.#until = this.now + cooldownMs;
+    this.#change('open', reason, cooldownMs);
+  }
+
+  #cooldownMs(): number {
+    const { cooldown } = this.plan;
+    if (typeof cooldown === 'number') return cooldown;
+    let cooldownMs = cooldown.baseMs;
+    for (let opening = 1; opening < this.#openings; opening++) cooldownMs *= cooldown.factor;
+    return Math.min(cooldownMs, cooldown.maxMs);
+  }
+
+  #hold(change: 1 | -1): void {
+    this.look();
+    const from = this.#shown();
+    this.isolations += change;
+    if (from !== this.#shown()) this.#shownSince = this.now;
+    this.#tell(from, 'manual', this.#verdict().failures, 0);
+  }
+
+  #change(to: CircuitState, reason: TransitionReason, cooldownMs = 0): void {
+    const from = this.#shown();
+    const { failures } = this.#verdict();
+    this.#state = to;
+    this.#since = this.now;
+    if (this.isolations === 0) this.#shownSince = this.now;
+    this.#era++;
+    this.#forget();
+    this.#tell(from, reason, failures, cooldownMs);
+  }
+
+  #tell(from: CircuitState, reason: TransitionReason, failures: number, cooldownMs: number): void {
+    const to = this.#shown();
+    if (from !== to) this.events.push({ type: 'stateChange', from, to, reason, failures, cooldownMs });
+  }
+}
