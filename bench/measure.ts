@@ -48,12 +48,20 @@ export function spreadOf(values: readonly number[]): Spread {
   return { lower: at(0.25), median: at(0.5), upper: at(0.75) };
 }
 
-/** What each item adds to the heap, in bytes; the seeds it is made from do not count. */
-export function bytesPerItem<Seed>(seeds: readonly Seed[], make: (seed: Seed) => unknown): number {
+/** The heap, and what typed arrays hold outside of it, once there is no garbage left. */
+async function bytesInUse(): Promise<number> {
+  for (let collections = 0; collections < 4; collections++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+/** What each item adds to the memory in use, in bytes; the seeds it is made from do not count. */
+export async function bytesPerItem<Seed>(seeds: readonly Seed[], make: (seed: Seed) => unknown): Promise<number> {
   const items: unknown[] = new Array(seeds.length).fill(undefined);
-  globalThis.gc?.();
-  const before = process.memoryUsage().heapUsed;
+  const before = await bytesInUse();
   for (const [index, seed] of seeds.entries()) items[index] = make(seed);
-  globalThis.gc?.();
-  return (process.memoryUsage().heapUsed - before) / items.length;
+  return ((await bytesInUse()) - before) / items.length;
 }
