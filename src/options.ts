@@ -100,7 +100,8 @@ export interface RetryOptions {
   backoff?: Backoff | undefined;
   retryAfter?: RetryAfterOptions | undefined;
   /**
-   * The most that the whole call may take, from its beginning, with all waits, hooks and interceptors; ms from 1 to 2_147_483_647.
+   * The most that the whole call may take, from its beginning, ms from 1 to 2_147_483_647. Attempts, waits and hooks are cut
+   * off; request interceptors count but are not interrupted, response interceptors come after.
    * @default none
    */
   deadlineMs?: number | undefined;
