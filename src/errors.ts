@@ -43,3 +43,16 @@ export class CircuitOpenError extends AxiosError {
 export function isCircuitOpenError(error: unknown): error is CircuitOpenError {
   return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
 }
+
+/** Whether an error is an abort: by its name, or a cancellation of any copy of axios. */
+export function isAbort(error: unknown): boolean {
+  const { name, __CANCEL__ } = (error ?? {}) as { name?: unknown; __CANCEL__?: unknown };
+  return name === 'AbortError' || __CANCEL__ === true;
+}
+
+/** Gives an error a cause where it has none and can take one. */
+export function giveCause(error: unknown, value: unknown): void {
+  if (error instanceof Error && !error.cause) {
+    Reflect.defineProperty(error, 'cause', { value, writable: true, configurable: true });
+  }
+}

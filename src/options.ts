@@ -5,7 +5,7 @@ import type { Clock } from './clock.js';
 import type { RejectionContext } from './errors.js';
 import type { Outcome, Sink, Stopped } from './events.js';
 import { type Backoff, exponential, fullJitter } from './retry/backoff.js';
-import type { BudgetOptions } from './retry/budget.js';
+import { BUDGET_DEFAULTS, type BudgetOptions } from './retry/budget.js';
 import { TRANSIENT_CODES } from './retry/transient-codes.js';
 
 /** Names the circuit of a request; `null`: it has none. Pure and cheap: it is asked for every attempt. */
@@ -249,7 +249,7 @@ export const DEFAULTS = Object.freeze({
     backoff: fullJitter(exponential()),
     retryAfter: Object.freeze({ respect: true, maxMs: 60_000 }),
     deadlineMs: undefined,
-    budget: Object.freeze({ ratio: 0.2, minPerSecond: 10 }),
+    budget: BUDGET_DEFAULTS,
     idempotencyKey: false,
     attemptHeader: false,
   }),

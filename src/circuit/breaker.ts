@@ -1,5 +1,5 @@
 import { Emitter } from '../emitter.js';
-import { CircuitOpenError, isCircuitOpenError } from '../errors.js';
+import { CircuitOpenError, isAbort, isCircuitOpenError } from '../errors.js';
 import type { CircuitState, EventOf, EventType, Outcome, TransitionReason } from '../events.js';
 import { milliseconds, unexpected } from '../validation.js';
 import type { CircuitSnapshot, CircuitStats, Isolation, Permit, Rejection } from './contract.js';
@@ -195,7 +195,7 @@ export class CircuitBreaker {
       permit.settle('success');
       return result;
     } catch (error) {
-      permit.settle(signal?.aborted || isNeutral(error) ? 'neutral' : 'failure');
+      permit.settle(signal?.aborted || isAbort(error) || isCircuitOpenError(error) ? 'neutral' : 'failure');
       throw error;
     }
   }
@@ -451,11 +451,6 @@ export class CircuitBreaker {
   #complain(source: string, error: unknown): void {
     this.#events.emit({ type: 'listenerError', key: this.key, source, error });
   }
-}
-
-function isNeutral(error: unknown): boolean {
-  const { name, __CANCEL__ } = (error ?? {}) as { name?: unknown; __CANCEL__?: unknown };
-  return name === 'AbortError' || __CANCEL__ === true || isCircuitOpenError(error);
 }
 
 const isSnapshot = (snapshot: Partial<CircuitSnapshot> | null | undefined): boolean =>

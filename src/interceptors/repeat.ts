@@ -1,4 +1,5 @@
 import { AxiosHeaders, type InternalAxiosRequestConfig } from 'axios';
+import { giveCause } from '../errors.js';
 import type { Stopped } from '../events.js';
 import type { RetryContext } from '../options.js';
 import { decideRetry } from '../retry/decision.js';
@@ -71,10 +72,7 @@ function interrupted(call: Call, { config }: Captured, result: Result, error: un
   }
   discard(result.response);
   call.outcome = undefined;
-  if (error instanceof Error && !error.cause) {
-    const value = result.error ?? result.response;
-    Reflect.defineProperty(error, 'cause', { value, writable: true, configurable: true });
-  }
+  giveCause(error, result.error ?? result.response);
   return { stopped: 'vetoed', result: failed(error) };
 }
 

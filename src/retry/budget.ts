@@ -25,6 +25,8 @@ interface Bucket {
   at: number;
 }
 
+export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.2, minPerSecond: 10 });
+
 export const BUDGET_RULES = { ratio: aRatio, minPerSecond: aPositiveNumber };
 
 const checkBudget = options(BUDGET_RULES);
@@ -68,7 +70,7 @@ export class RetryBudget {
   /** @throws a `TypeError` or `RangeError` that names the option. */
   constructor(given: BudgetOptions = {}) {
     checkBudget(given, 'RetryBudget(options)');
-    this.#budget = merged({ ratio: 0.2, minPerSecond: 10 }, given);
+    this.#budget = merged(BUDGET_DEFAULTS, given);
   }
 
   /** A call made its first attempt. */

@@ -1,5 +1,5 @@
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
-import { CircuitOpenError, isCircuitOpenError } from '../errors.js';
+import { CircuitOpenError, giveCause, isAbort, isCircuitOpenError } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { aFunction, anInteger, milliseconds, options, withMethods } from '../validation.js';
 import { type Backoff, exponential, fullJitter } from './backoff.js';
@@ -195,18 +195,10 @@ function openScope(outer: AbortSignal | undefined, deadlineMs: number | undefine
   };
 }
 
-/** An abort by name, or an axios cancellation. */
-function isAbort(error: unknown): boolean {
-  const { name, __CANCEL__ } = (error ?? {}) as { name?: unknown; __CANCEL__?: unknown };
-  return name === 'AbortError' || __CANCEL__ === true;
-}
-
 /** Rethrows what a hook threw, with the failure that it was asked about as its cause. */
 const withCause =
-  (value: unknown) =>
+  (failure: unknown) =>
   (error: unknown): never => {
-    if (error instanceof Error && !error.cause) {
-      Reflect.defineProperty(error, 'cause', { value, writable: true, configurable: true });
-    }
+    giveCause(error, failure);
     throw error;
   };
