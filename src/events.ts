@@ -48,7 +48,9 @@ export type TransitionReason =
   /** `trip`, `reset` or `isolate`. */
   | 'manual'
   /** `restore`. */
-  | 'restored';
+  | 'restored'
+  /** Another process that shares the circuit changed it. */
+  | 'shared';
 
 interface Base<Type extends string> {
   readonly type: Type;
@@ -127,6 +129,30 @@ export interface ListenerErrorEvent extends Base<'listenerError'> {
   readonly error: unknown;
 }
 
+/** The store of shared circuits does not answer: each process decides by itself until it does. `key` is empty. */
+export interface StoreDegradedEvent extends Base<'storeDegraded'> {
+  /** What the last command came to. */
+  readonly error: unknown;
+}
+
+/** The store of shared circuits answers again. `key` is empty. */
+export interface StoreRecoveredEvent extends Base<'storeRecovered'> {
+  /** How long the circuits were not shared, ms. */
+  readonly degradedMs: number;
+}
+
+/** Outcomes of a circuit could not be told to the store. They count in this process all the same. */
+export interface StoreDroppedEvent extends Base<'storeDropped'> {
+  /** How many outcomes. */
+  readonly outcomes: number;
+}
+
+/** The shared circuits in recent use are read anew: messages may have been missed. `key` is empty. */
+export interface ResyncEvent extends Base<'resync'> {
+  /** How many circuits. */
+  readonly circuits: number;
+}
+
 /** Everything that happens, told apart by `type`. */
 export type ResilienceEvent =
   | AttemptEvent
@@ -137,7 +163,11 @@ export type ResilienceEvent =
   | FallbackEvent
   | LateEvent
   | EvictedEvent
-  | ListenerErrorEvent;
+  | ListenerErrorEvent
+  | StoreDegradedEvent
+  | StoreRecoveredEvent
+  | StoreDroppedEvent
+  | ResyncEvent;
 
 export type EventType = ResilienceEvent['type'];
 export type EventOf<Type extends EventType> = Extract<ResilienceEvent, { type: Type }>;

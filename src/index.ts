@@ -50,10 +50,14 @@ export type {
   Outcome,
   RejectedEvent,
   ResilienceEvent,
+  ResyncEvent,
   RetryEvent,
   Sink,
   StateChangeEvent,
   Stopped,
+  StoreDegradedEvent,
+  StoreDroppedEvent,
+  StoreRecoveredEvent,
   TransitionReason,
 } from './events.js';
 export { byMethodAndOrigin, byOrigin } from './interceptors/key.js';

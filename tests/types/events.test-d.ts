@@ -49,6 +49,15 @@ test('events are told apart by type', () => {
       case 'listenerError':
         expectTypeOf(event.error).toBeUnknown();
         return event.source;
+      case 'storeDegraded':
+        expectTypeOf(event.error).toBeUnknown();
+        return event.key;
+      case 'storeRecovered':
+        return `${event.degradedMs}`;
+      case 'storeDropped':
+        return `${event.key} ${event.outcomes}`;
+      case 'resync':
+        return `${event.circuits}`;
       default:
         expectTypeOf(event).toBeNever();
         return event;
