@@ -3,13 +3,15 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { breaker } from './breaker/breaker.js';
 import { memory } from './memory/memory.js';
+import { outage } from './outage/outage.js';
 import { overhead } from './overhead/overhead.js';
 import { surroundings } from './report/machine.js';
 import { sectionText } from './report/markdown.js';
 import type { Part, Plot } from './report/section.js';
 import { size } from './size/size.js';
+import { storm } from './storm/storm.js';
 
-const PARTS: Readonly<Record<string, Part>> = { overhead, breaker, memory, size };
+const PARTS: Readonly<Record<string, Part>> = { overhead, breaker, memory, size, outage, storm };
 
 const USAGE = `npm run bench [-- ${Object.keys(PARTS).join(' | ')}]
 
