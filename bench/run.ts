@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { breaker } from './breaker/breaker.js';
 import { memory } from './memory/memory.js';
@@ -7,6 +7,7 @@ import { outage } from './outage/outage.js';
 import { overhead } from './overhead/overhead.js';
 import { surroundings } from './report/machine.js';
 import { sectionText } from './report/markdown.js';
+import { circumstances, withSections } from './report/results.js';
 import type { Part, Plot } from './report/section.js';
 import { size } from './size/size.js';
 import { storm } from './storm/storm.js';
@@ -15,9 +16,15 @@ const PARTS: Readonly<Record<string, Part>> = { overhead, breaker, memory, size,
 
 const USAGE = `npm run bench [-- ${Object.keys(PARTS).join(' | ')}]
 
-Without a part all of them run and bench/RESULTS.md is written; with parts their results are shown.`;
+Runs all parts or those that are named, shows what they came to, and writes it to bench/RESULTS.md.`;
 
 const BENCH = fileURLToPath(new URL('.', import.meta.url));
+const RESULTS = `${BENCH}RESULTS.md`;
+
+const HEAD = `# Benchmarks
+
+\`npm run bench\` writes this file; with the name of a part it renews that part alone. Ratios compare what ran in turns in one
+run, and hold on other machines better than times would. Where this package is not ahead, the lists of goals say so.`;
 
 function installPeers(): void {
   if (existsSync(`${BENCH}node_modules`)) return;
@@ -29,30 +36,22 @@ function writePlots(plots: readonly Plot[]): void {
   for (const { name, svg } of plots) writeFileSync(`${BENCH}plots/${name}.svg`, svg);
 }
 
-async function run(names: readonly string[]): Promise<string> {
-  const texts: string[] = [];
-  for (const name of names) {
-    console.error(`${name} ...`);
-    const section = await (PARTS[name] as Part)();
-    writePlots(section.plots ?? []);
-    texts.push(sectionText(section));
-  }
-  return texts.join('\n\n');
+async function run(name: string): Promise<void> {
+  console.error(`${name} ...`);
+  const begun = circumstances();
+  const section = await (PARTS[name] as Part)();
+  const text = sectionText({ ...section, intro: `${section.intro} ${begun}` });
+  console.log(`${text}\n`);
+  writePlots(section.plots ?? []);
+  const results = existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : '';
+  writeFileSync(RESULTS, withSections(results, `${HEAD}\n\n${surroundings()}`, text));
 }
 
 const given = process.argv.slice(2);
-if (!given.every((name) => Object.hasOwn(PARTS, name))) {
+if (given.every((name) => Object.hasOwn(PARTS, name))) {
+  installPeers();
+  for (const name of given.length > 0 ? given : Object.keys(PARTS)) await run(name);
+} else {
   console.error(USAGE);
   process.exitCode = 2;
-} else {
-  installPeers();
-  const startedAt = performance.now();
-  const results = await run(given.length > 0 ? given : Object.keys(PARTS));
-  if (given.length > 0) {
-    console.log(results);
-  } else {
-    const minutes = (performance.now() - startedAt) / 60_000;
-    const head = `# Benchmarks\n\n\`npm run bench\` wrote this file, in ${minutes.toFixed(0)} minutes. Ratios compare what ran in turns in one run; they hold on other machines better than times would.\n\n${surroundings()}`;
-    writeFileSync(`${BENCH}RESULTS.md`, `${head}\n\n${results}\n`);
-  }
 }

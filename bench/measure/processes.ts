@@ -4,8 +4,11 @@ import { type ChildProcess, fork } from 'node:child_process';
 export const start = (script: string, task: unknown, execArgv: readonly string[] = []): ChildProcess =>
   fork(script, [JSON.stringify(task)], { execArgv: ['--expose-gc', ...execArgv] });
 
-/** The task that `start` gave to this process. */
-export const givenTask = (): unknown => JSON.parse(process.argv[2] ?? 'null');
+/** The task that `start` gave to this process, which ends when the one that started it does. */
+export function givenTask(): unknown {
+  process.once('disconnect', () => process.exit());
+  return JSON.parse(process.argv[2] ?? 'null');
+}
 
 /** The next message of a process. */
 export function messageOf<Message>(child: ChildProcess): Promise<Message> {

@@ -1,8 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { givenTask } from '../measure/processes.js';
 
-/** Answers every request with a kilobyte of JSON. */
-const body = JSON.stringify({ text: 'x'.repeat(1_000) });
+/** Every request is answered with so many bytes in a JSON object. */
+const bytes = givenTask() as number;
+const body = JSON.stringify({ text: 'x'.repeat(bytes) });
 const server = createServer((request, response) => {
   request.resume();
   request.once('end', () => {
