@@ -2,8 +2,10 @@ import { Emitter } from '../emitter.js';
 import { CircuitOpenError, isAbort, isCircuitOpenError } from '../errors.js';
 import type { CircuitState, EventOf, EventType, Outcome, TransitionReason } from '../events.js';
 import { milliseconds, unexpected } from '../validation.js';
-import type { CircuitSnapshot, CircuitStats, Isolation, Permit, Rejection } from './contract.js';
-import { aDetector, checkVerdict, type FailureDetector } from './detectors.js';
+import type { CircuitSnapshot, CircuitStats, Forced, Isolation, Permit, Rejection } from './contract.js';
+import { cooldownOf, openingsAfter } from './cooldown.js';
+import { GuardedDetector } from './guarded-detector.js';
+import type { CircuitLink, Lease, LeaseAnswer, Opening, SharedView } from './link.js';
 import {
   aMode,
   type BreakerMode,
@@ -12,6 +14,7 @@ import {
   type CircuitPolicy,
   circuitPolicy,
   type FailureDetails,
+  probeRules,
 } from './options.js';
 
 /**
@@ -29,8 +32,7 @@ type State =
 
 const CLOSED: State = { name: 'closed' };
 
-/** 0.29 × 100 is a little less than 29. */
-const ROUNDING = 1e-9;
+const DEFAULT_LEASE_MS = 30_000;
 
 interface Shared {
   readonly policy: CircuitPolicy;
@@ -54,14 +56,23 @@ class IssuedPermit implements Permit {
   readonly acquiredAt: number;
   readonly leaseUntil: number;
   readonly timeoutMs: number | undefined;
+  readonly lease: Lease | undefined;
   #breaker: CircuitBreaker | undefined;
 
-  constructor(breaker: CircuitBreaker, generation: number, acquiredAt: number, leaseUntil: number, timeoutMs?: number) {
+  constructor(
+    breaker: CircuitBreaker,
+    generation: number,
+    acquiredAt: number,
+    leaseUntil: number,
+    timeoutMs?: number,
+    lease?: Lease,
+  ) {
     this.#breaker = breaker;
     this.generation = generation;
     this.acquiredAt = acquiredAt;
     this.leaseUntil = leaseUntil;
     this.timeoutMs = timeoutMs;
+    this.lease = lease;
   }
 
   settle(outcome: Outcome, now?: number, details?: FailureDetails): void {
@@ -86,8 +97,8 @@ export class CircuitBreaker {
   readonly key: string;
   readonly #policy: CircuitPolicy;
   readonly #events: Emitter;
-  readonly #detector: FailureDetector;
-  readonly #isTimeless: boolean;
+  readonly #detector: GuardedDetector;
+  readonly #link: CircuitLink | undefined;
   #state: State = CLOSED;
   #mode: BreakerMode;
   #generation = 0;
@@ -114,11 +125,18 @@ export class CircuitBreaker {
     this.key = key;
     this.#policy = shared?.policy ?? circuitPolicy(options);
     this.#events = shared?.events ?? new Emitter();
-    this.#detector = this.#makeDetector();
-    this.#isTimeless = this.#guarded(() => this.#detector.isTimeless, false) === true;
+    this.#detector = new GuardedDetector(this.#policy.detector, key, this.#events);
     this.#mode = this.#policy.mode;
     this.#changedAt = this.#policy.clock.now();
     this.#shownSince = this.#changedAt;
+    this.#link = this.#policy.store?.link({
+      key,
+      events: this.#events,
+      threshold: this.#detector.threshold,
+      probes: probeRules(this.#policy),
+      leaseMs: this.#policy.halfOpen.leaseMs ?? DEFAULT_LEASE_MS,
+      adopt: (view) => this.#adopt(view),
+    });
   }
 
   /** The state at present; `open` while isolated. */
@@ -159,20 +177,33 @@ export class CircuitBreaker {
   /**
    * Asks for the right to make one attempt. A permit must be settled; a rejection need not be looked after.
    *
+   * A circuit with a store gives no probes here, since a probe of the whole fleet has to be waited for: see `acquire`.
+   *
    * @param now The time on the circuit's clock, ms.
    * @param leaseMs How long a probe holds its permit, unless the options say.
    */
-  tryAcquire(now: number = this.#timeFor(true), leaseMs = 30_000): Permit | Rejection {
+  tryAcquire(now: number = this.#timeFor(true), leaseMs: number = DEFAULT_LEASE_MS): Permit | Rejection {
     const state = this.#at(now);
-    if (this.#isolations > 0) return this.#reject(now, Number.POSITIVE_INFINITY);
-    switch (state.name) {
-      case 'closed':
-        return this.#issue(this.#generation, now, Number.POSITIVE_INFINITY);
-      case 'open':
-        return this.#reject(now, state.until - now);
-      case 'half-open':
-        return this.#probe(state.probes, now, this.#policy.halfOpen.leaseMs ?? leaseMs);
-    }
+    this.#link?.touch();
+    return this.#isLeased(state) ? this.#reject(now, 0) : this.#admit(state, now, leaseMs);
+  }
+
+  /**
+   * As `tryAcquire`, and where the circuit has a store and is half-open, it asks that for a probe of the whole fleet:
+   * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
+   */
+  acquire(
+    now: number = this.#timeFor(true),
+    leaseMs: number = DEFAULT_LEASE_MS,
+  ): Permit | Rejection | Promise<Permit | Rejection> {
+    const state = this.#at(now);
+    this.#link?.touch();
+    if (!this.#isLeased(state)) return this.#admit(state, now, leaseMs);
+    const heldMs = this.#policy.halfOpen.leaseMs ?? leaseMs;
+    const answer = this.#link?.lease(heldMs);
+    return answer instanceof Promise
+      ? answer.then((later) => this.#admitLeased(later, this.#policy.clock.now(), heldMs))
+      : this.#admitLeased(answer, now, heldMs);
   }
 
   /**
@@ -188,7 +219,8 @@ export class CircuitBreaker {
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<T> {
     signal?.throwIfAborted();
-    const permit = this.tryAcquire();
+    const answer = this.acquire();
+    const permit = answer instanceof Promise ? await answer : answer;
     if (!permit.admitted) throw new CircuitOpenError({ key: this.key, retryAfterMs: permit.retryAfterMs });
     try {
       const result = await fn({ signal });
@@ -201,20 +233,21 @@ export class CircuitBreaker {
   }
 
   /** Opens the circuit by hand. It is probed after `forMs` (default: its cooldown) like one that tripped. */
-  trip({ forMs }: { forMs?: number | undefined } = {}): void {
+  trip({ forMs }: { forMs?: number | undefined } = {}): Forced {
     if (forMs !== undefined) milliseconds()(forMs, 'forMs');
-    this.#open('manual', this.#policy.clock.now(), { forMs });
+    const now = this.#policy.clock.now();
+    const { cooldownMs, openings } = this.#nextOpening(now);
+    return this.#force('open', now, { cooldownMs: forMs ?? cooldownMs, openings });
   }
 
   /** Closes the circuit by hand and forgets all failures. It does not lift an isolation. */
-  reset(): void {
-    this.#openings = 0;
-    this.#transition(CLOSED, 'manual', this.#policy.clock.now());
+  reset(): Forced {
+    return this.#force('closed', this.#policy.clock.now(), { cooldownMs: 0, openings: 0 });
   }
 
   /**
    * Keeps the circuit open, without probes, until the handle is released; then it is as it would have been. Several
-   * isolations add up: the last one released lifts them.
+   * isolations add up: the last one released lifts them. It is of this process alone, also with a store.
    */
   isolate(): Isolation {
     this.#hold(1);
@@ -235,11 +268,12 @@ export class CircuitBreaker {
       state: this.#shown(state),
       stateAgeMs: now - this.#shownSince,
       remainingCooldownMs: state.name === 'open' ? state.until - now : 0,
-      failures: this.#failures(now),
-      rate: this.#guarded(() => this.#detector.rate, undefined),
+      failures: this.#detector.failures(now),
+      rate: this.#detector.rate,
       openings: this.#openingsAt(now),
       inFlight: this.#inFlight,
       isolated: this.#isolations > 0,
+      ...(this.#link && { shared: { generation: this.#link.generation, live: this.#link.live } }),
       counts: {
         success: this.#success,
         failure: this.#failure,
@@ -261,7 +295,7 @@ export class CircuitBreaker {
       remainingCooldownMs: this.stats().remainingCooldownMs,
       openings: this.#openingsAt(now),
       lastCooldownMs: this.#lastCooldownMs,
-      detector: this.#guarded(() => this.#detector.save?.(now), undefined),
+      detector: this.#detector.save(now),
     };
   }
 
@@ -277,12 +311,17 @@ export class CircuitBreaker {
     this.#lastCooldownMs = lastCooldownMs;
     const next: State = state === 'open' ? { name: 'open', until: now + remainingCooldownMs } : CLOSED;
     this.#transition(next, 'restored', now, remainingCooldownMs);
-    if (detector !== undefined) this.#guarded(() => this.#detector.load?.(detector as never, now), undefined);
+    this.#detector.load(detector, now);
+  }
+
+  /** @internal Lets go of the store; the circuit goes on by itself. */
+  leaveFleet(): void {
+    this.#link?.close();
   }
 
   /** The time, unless nobody looks at it: the clock is the dearest part of a healthy call. */
   #timeFor(isHealthy: boolean): number {
-    return isHealthy && this.#isTimeless && this.#state === CLOSED ? 0 : this.#policy.clock.now();
+    return isHealthy && this.#detector.isTimeless && this.#state === CLOSED ? 0 : this.#policy.clock.now();
   }
 
   #shown({ name }: State): CircuitState {
@@ -297,9 +336,36 @@ export class CircuitBreaker {
     return this.#state;
   }
 
-  #issue(generation: number, now: number, leaseUntil: number, timeoutMs?: number): IssuedPermit {
+  /** Whether a probe needs a lease of the store. */
+  #isLeased({ name }: State): boolean {
+    return this.#link !== undefined && name === 'half-open' && this.#isolations === 0;
+  }
+
+  #admit(state: State, now: number, leaseMs: number): Permit | Rejection {
+    if (this.#isolations > 0) return this.#reject(now, Number.POSITIVE_INFINITY);
+    switch (state.name) {
+      case 'closed':
+        return this.#issue(now, Number.POSITIVE_INFINITY);
+      case 'open':
+        return this.#reject(now, state.until - now);
+      case 'half-open':
+        return this.#probe(state.probes, now, this.#policy.halfOpen.leaseMs ?? leaseMs);
+    }
+  }
+
+  /** While the store was asked, the circuit may have moved on. */
+  #admitLeased(answer: LeaseAnswer, now: number, leaseMs: number): Permit | Rejection {
+    const state = this.#at(now);
+    if (answer && this.#isLeased(state) && state.name === 'half-open') {
+      return answer.granted ? this.#seat(state.probes, now, leaseMs, answer) : this.#reject(now, answer.retryAfterMs);
+    }
+    if (answer?.granted) this.#link?.settle(answer, 'neutral', undefined);
+    return this.#admit(state, now, leaseMs);
+  }
+
+  #issue(acquiredAt: number, leaseUntil: number, timeoutMs?: number, lease?: Lease): IssuedPermit {
     this.#inFlight++;
-    return new IssuedPermit(this, generation, now, leaseUntil, timeoutMs);
+    return new IssuedPermit(this, this.#generation, acquiredAt, leaseUntil, timeoutMs, lease);
   }
 
   #probe(probes: Set<IssuedPermit>, now: number, leaseMs: number): Permit | Rejection {
@@ -308,9 +374,13 @@ export class CircuitBreaker {
       if (probe.leaseUntil <= now) probes.delete(probe);
       else firstEnd = Math.min(firstEnd, probe.leaseUntil);
     }
-    const { permits, probeTimeoutMs } = this.#policy.halfOpen;
-    if (probes.size >= permits) return this.#reject(now, firstEnd - now);
-    const permit = this.#issue(this.#generation, now, now + leaseMs, probeTimeoutMs);
+    return probes.size < this.#policy.halfOpen.permits
+      ? this.#seat(probes, now, leaseMs)
+      : this.#reject(now, firstEnd - now);
+  }
+
+  #seat(probes: Set<IssuedPermit>, now: number, leaseMs: number, lease?: Lease): Permit {
+    const permit = this.#issue(now, now + leaseMs, this.#policy.halfOpen.probeTimeoutMs, lease);
     probes.add(permit);
     return permit;
   }
@@ -319,7 +389,9 @@ export class CircuitBreaker {
     this.#rejected++;
     const observed = this.#mode === 'observe';
     this.#events.emit({ type: 'rejected', key: this.key, retryAfterMs, observed });
-    return observed ? this.#issue(UNCOUNTED, now, now) : { admitted: false, retryAfterMs };
+    if (!observed) return { admitted: false, retryAfterMs };
+    this.#inFlight++;
+    return new IssuedPermit(this, UNCOUNTED, now, now);
   }
 
   #settle(permit: IssuedPermit, outcome: Outcome, now: number, details: FailureDetails = {}): void {
@@ -327,24 +399,48 @@ export class CircuitBreaker {
     this.#count(outcome);
     const state = this.#state;
     if (state.name === 'half-open') state.probes.delete(permit);
-    if (outcome === 'neutral' || permit.generation === UNCOUNTED) return;
-    if (permit.generation !== this.#generation || (outcome === 'failure' && permit.leaseUntil <= now)) {
+    const isLate = permit.generation !== this.#generation || (outcome === 'failure' && permit.leaseUntil <= now);
+    if (permit.generation === UNCOUNTED) return;
+    if (outcome === 'neutral') {
+      if (permit.lease) this.#link?.settle(permit.lease, outcome, undefined);
+    } else if (isLate) {
       this.#late++;
       this.#events.emit({ type: 'late', key: this.key, outcome });
     } else if (state.name === 'closed') {
-      const hasTripped = this.#trips(outcome, now, now - permit.acquiredAt);
-      const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && details.retryAfterMs !== undefined;
-      if (hasTripped) this.#open(this.#guarded(() => this.#detector.reason, undefined) ?? 'threshold', now, details);
-      else if (toldToWait) this.#open('retry-after', now, details);
+      this.#settleClosed(outcome, now, now - permit.acquiredAt, details);
     } else if (state.name === 'half-open') {
-      if (outcome === 'success') state.successes++;
-      else state.failures++;
-      const { permits, successThreshold, failureRatio } = this.#policy.halfOpen;
-      const allowed = failureRatio === undefined ? 0 : Math.floor(failureRatio * permits + ROUNDING);
-      const needed = failureRatio === undefined ? successThreshold : Math.max(1, permits - allowed);
-      if (state.failures > allowed || state.failures === permits) this.#open('probe-failed', now, details);
-      else if (state.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
+      this.#settleProbe(state, permit.lease, outcome, now, details);
     }
+  }
+
+  #settleClosed(outcome: 'success' | 'failure', now: number, durationMs: number, details: FailureDetails): void {
+    const hasTripped = this.#detector.record(outcome, now, durationMs);
+    const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && details.retryAfterMs !== undefined;
+    const link = details.isLocal ? undefined : this.#link;
+    if (!hasTripped && !toldToWait) {
+      link?.record(outcome, outcome === 'failure' ? this.#nextOpening(now, details) : undefined);
+      return;
+    }
+    const opening = this.#nextOpening(now, details);
+    this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening);
+    link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
+  }
+
+  #settleProbe(
+    state: Extract<State, { name: 'half-open' }>,
+    lease: Lease | undefined,
+    outcome: 'success' | 'failure',
+    now: number,
+    details: FailureDetails,
+  ): void {
+    if (outcome === 'success') state.successes++;
+    else state.failures++;
+    const { needed, allowed } = probeRules(this.#policy);
+    const mayOpen = outcome === 'failure' && (state.failures > allowed || this.#link !== undefined);
+    const opening = mayOpen ? this.#nextOpening(now, details) : undefined;
+    if (opening && state.failures > allowed) this.#open('probe-failed', now, opening);
+    else if (state.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
+    this.#link?.settle(lease, outcome, opening);
   }
 
   #count(outcome: Outcome): void {
@@ -353,37 +449,49 @@ export class CircuitBreaker {
     else this.#neutral++;
   }
 
-  #trips(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
-    return this.#guarded(() => {
-      const answer: unknown = this.#detector.record(outcome, now, durationMs);
-      checkVerdict(answer);
-      return answer;
-    }, false);
-  }
-
-  #open(reason: TransitionReason, now: number, details: FailureDetails & { forMs?: number | undefined }): void {
-    if (this.#state.name !== 'open') this.#openings = this.#openingsAt(now) + 1;
-    const cooldownMs = details.forMs ?? this.#cooldownMs(details);
+  #open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening): void {
+    this.#openings = openings;
     this.#lastCooldownMs = cooldownMs;
     this.#transition({ name: 'open', until: now + cooldownMs }, reason, now, cooldownMs);
   }
 
-  #openingsAt(now: number): number {
-    if (this.#state.name !== 'closed') return this.#openings;
-    return Math.max(0, this.#openings - Math.floor((now - this.#changedAt) / Math.max(1, this.#lastCooldownMs)));
+  #force(state: 'open' | 'closed', now: number, opening: Opening): Forced {
+    if (state === 'open') {
+      this.#open('manual', now, opening);
+    } else {
+      this.#openings = 0;
+      this.#transition(CLOSED, 'manual', now);
+    }
+    const taken = this.#link?.force(state, opening) ?? Promise.resolve(false);
+    return { applied: taken.then((isTaken) => (isTaken ? 'fleet' : 'local')) };
   }
 
-  #cooldownMs({ retryAfterMs = 0, failure }: FailureDetails): number {
-    const { cooldownMs, maxRetryAfterMs } = this.#policy;
-    const asked = Math.min(retryAfterMs, maxRetryAfterMs);
-    if (typeof cooldownMs === 'number') return Math.max(cooldownMs, asked);
+  /** Takes over what another process brought about; what this one has brought about itself comes back to it without effect. */
+  #adopt({ state, remainingMs, cooldownMs, openings, byHand }: SharedView): void {
+    const now = this.#policy.clock.now();
+    const { name } = this.#at(now);
+    this.#openings = openings;
+    this.#lastCooldownMs = cooldownMs;
+    if (state === name && state !== 'open') return;
+    const next: State = state === 'closed' ? CLOSED : { name: 'open', until: now + remainingMs };
+    this.#transition(next, byHand ? 'manual' : 'shared', now, remainingMs);
+  }
+
+  #openingsAt(now: number): number {
+    return this.#state.name === 'closed'
+      ? openingsAfter(now - this.#changedAt, this.#openings, this.#lastCooldownMs)
+      : this.#openings;
+  }
+
+  /** What an opening at this moment would be like. */
+  #nextOpening(now: number, { retryAfterMs = 0, failure }: FailureDetails = {}): Opening {
+    const openings = this.#openingsAt(now) + (this.#state.name === 'open' ? 0 : 1);
     try {
-      const computed = cooldownMs({ key: this.key, openings: this.#openings, retryAfterMs, failure });
-      milliseconds()(computed, 'cooldownMs(context)');
-      return Math.max(computed, asked);
+      const cooldownMs = cooldownOf(this.#policy, { key: this.key, openings, retryAfterMs, failure });
+      return { cooldownMs, openings };
     } catch (error) {
       this.#complain('breaker.cooldownMs', error);
-      return CIRCUIT_DEFAULTS.cooldownMs;
+      return { cooldownMs: CIRCUIT_DEFAULTS.cooldownMs, openings };
     }
   }
 
@@ -394,17 +502,17 @@ export class CircuitBreaker {
     const to = this.#shown(this.#state);
     if (from === to) return;
     this.#shownSince = now;
-    this.#announce(from, to, 'manual', this.#failures(now), 0);
+    this.#announce(from, to, 'manual', this.#detector.failures(now), 0);
   }
 
   /** The one place where the state changes; listeners run when it is final. */
   #transition(next: State, reason: TransitionReason, now: number, cooldownMs = 0): void {
     const from = this.#shown(this.#state);
-    const failures = this.#failures(now);
+    const failures = this.#detector.failures(now);
     this.#state = next;
     this.#generation++;
     this.#changedAt = now;
-    this.#guarded(() => this.#detector.reset(), undefined);
+    this.#detector.reset();
     const to = this.#shown(next);
     if (this.#isolations === 0) this.#shownSince = now;
     if (from !== to) this.#announce(from, to, reason, failures, cooldownMs);
@@ -418,34 +526,6 @@ export class CircuitBreaker {
     cooldownMs: number,
   ): void {
     this.#events.emit({ type: 'stateChange', key: this.key, from, to, reason, failures, cooldownMs });
-  }
-
-  /** A detector of the user's that cannot be used is replaced by the default one. */
-  #makeDetector(): FailureDetector {
-    return (
-      this.#guarded(() => {
-        const detector = this.#policy.detector();
-        aDetector(detector, 'detector()');
-        return detector;
-      }, undefined) ?? CIRCUIT_DEFAULTS.detector()
-    );
-  }
-
-  #failures(now: number): number {
-    return this.#guarded(() => {
-      this.#detector.expire?.(now);
-      return this.#detector.failures;
-    }, 0);
-  }
-
-  /** Runs what belongs to the detector, which may be the user's: it fails no call. */
-  #guarded<T>(run: () => T, otherwise: T): T {
-    try {
-      return run();
-    } catch (error) {
-      this.#complain('breaker.detector', error);
-      return otherwise;
-    }
   }
 
   #complain(source: string, error: unknown): void {
