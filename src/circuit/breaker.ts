@@ -1,36 +1,20 @@
 import { Emitter } from '../emitter.js';
 import { CircuitOpenError, isAbort, isCircuitOpenError } from '../errors.js';
-import type { CircuitState, EventOf, EventType, Outcome, TransitionReason } from '../events.js';
+import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
 import { milliseconds, unexpected } from '../validation.js';
+import { Circuit, type Probes, type State } from './circuit.js';
 import type { CircuitSnapshot, CircuitStats, Forced, Isolation, Permit, Rejection } from './contract.js';
-import { cooldownOf, openingsAfter } from './cooldown.js';
-import { GuardedDetector } from './guarded-detector.js';
-import type { CircuitLink, Lease, LeaseAnswer, Opening, SharedView } from './link.js';
+import type { CircuitLink, Lease, LeaseAnswer, Opening } from './link.js';
 import {
   aMode,
   type BreakerMode,
-  CIRCUIT_DEFAULTS,
   type CircuitBreakerOptions,
   type CircuitPolicy,
   circuitPolicy,
   type FailureDetails,
   probeRules,
 } from './options.js';
-
-/**
- * | state     | leaves it                                                    | to        |
- * |-----------|--------------------------------------------------------------|-----------|
- * | closed    | the detector trips                                           | open      |
- * | open      | the cooldown has elapsed, seen at the next read              | half-open |
- * | half-open | a probe fails within its lease, or too many do               | open      |
- * | half-open | enough probes succeed                                        | closed    |
- */
-type State =
-  | { readonly name: 'closed' }
-  | { readonly name: 'open'; readonly until: number }
-  | { readonly name: 'half-open'; readonly probes: Set<IssuedPermit>; successes: number; failures: number };
-
-const CLOSED: State = { name: 'closed' };
+import { IssuedPermit, UNCOUNTED } from './permit.js';
 
 const DEFAULT_LEASE_MS = 30_000;
 
@@ -39,74 +23,18 @@ interface Shared {
   readonly events: Emitter;
 }
 
-/** The generation of permits that are given in `observe` where `enforce` would reject: no outcome of theirs counts. */
-const UNCOUNTED = -1;
-
-let settle: (
-  breaker: CircuitBreaker,
-  permit: IssuedPermit,
-  outcome: Outcome,
-  now?: number,
-  details?: FailureDetails,
-) => void;
-
-class IssuedPermit implements Permit {
-  readonly admitted = true;
-  readonly generation: number;
-  readonly acquiredAt: number;
-  readonly leaseUntil: number;
-  readonly timeoutMs: number | undefined;
-  readonly lease: Lease | undefined;
-  #breaker: CircuitBreaker | undefined;
-
-  constructor(
-    breaker: CircuitBreaker,
-    generation: number,
-    acquiredAt: number,
-    leaseUntil: number,
-    timeoutMs?: number,
-    lease?: Lease,
-  ) {
-    this.#breaker = breaker;
-    this.generation = generation;
-    this.acquiredAt = acquiredAt;
-    this.leaseUntil = leaseUntil;
-    this.timeoutMs = timeoutMs;
-    this.lease = lease;
-  }
-
-  settle(outcome: Outcome, now?: number, details?: FailureDetails): void {
-    const breaker = this.#breaker;
-    if (breaker === undefined) return;
-    this.#breaker = undefined;
-    settle(breaker, this, outcome, now, details);
-  }
-}
-
 /**
  * A finite-state machine that watches one key. It has no timers: an open circuit becomes half-open when it is next looked
  * at after its cooldown. What is done by hand lies above the state that it finds by itself.
  */
 export class CircuitBreaker {
-  static {
-    settle = (breaker, permit, outcome, now, details) =>
-      breaker.#settle(permit, outcome, now ?? breaker.#timeFor(outcome !== 'failure'), details);
-  }
-
   /** What the circuit is of, e.g. `GET https://api.example.com`. */
   readonly key: string;
   readonly #policy: CircuitPolicy;
   readonly #events: Emitter;
-  readonly #detector: GuardedDetector;
+  readonly #circuit: Circuit;
   readonly #link: CircuitLink | undefined;
-  #state: State = CLOSED;
   #mode: BreakerMode;
-  #generation = 0;
-  #changedAt: number;
-  #shownSince: number;
-  #openings = 0;
-  #lastCooldownMs = 0;
-  #isolations = 0;
   #inFlight = 0;
   #success = 0;
   #failure = 0;
@@ -125,23 +53,21 @@ export class CircuitBreaker {
     this.key = key;
     this.#policy = shared?.policy ?? circuitPolicy(options);
     this.#events = shared?.events ?? new Emitter();
-    this.#detector = new GuardedDetector(this.#policy.detector, key, this.#events);
+    this.#circuit = new Circuit(key, this.#policy, this.#events);
     this.#mode = this.#policy.mode;
-    this.#changedAt = this.#policy.clock.now();
-    this.#shownSince = this.#changedAt;
     this.#link = this.#policy.store?.link({
       key,
       events: this.#events,
-      threshold: this.#detector.threshold,
+      threshold: this.#circuit.detector.threshold,
       probes: probeRules(this.#policy),
       leaseMs: this.#policy.halfOpen.leaseMs ?? DEFAULT_LEASE_MS,
-      adopt: (view) => this.#adopt(view),
+      adopt: (view) => this.#circuit.adopt(view, this.#policy.clock.now()),
     });
   }
 
   /** The state at present; `open` while isolated. */
   get state(): CircuitState {
-    return this.#shown(this.#at(this.#policy.clock.now()));
+    return this.#circuit.shownAt(this.#policy.clock.now());
   }
 
   /** Whether the circuit is open and its cooldown not over, or isolated. */
@@ -156,7 +82,7 @@ export class CircuitBreaker {
 
   /** Whether nothing would be lost with it: closed, and no permit out. */
   get isIdle(): boolean {
-    return this.#state === CLOSED && this.#inFlight === 0 && this.#isolations === 0;
+    return this.#circuit.isClosed && !this.#circuit.isIsolated && this.#inFlight === 0;
   }
 
   /** Whether rejections are enforced. Can be set at any time; the state goes on as it is. */
@@ -183,7 +109,7 @@ export class CircuitBreaker {
    * @param leaseMs How long a probe holds its permit, unless the options say.
    */
   tryAcquire(now: number = this.#timeFor(true), leaseMs: number = DEFAULT_LEASE_MS): Permit | Rejection {
-    const state = this.#at(now);
+    const state = this.#circuit.at(now);
     this.#link?.touch();
     return this.#isLeased(state) ? this.#reject(now, 0) : this.#admit(state, now, leaseMs);
   }
@@ -196,7 +122,7 @@ export class CircuitBreaker {
     now: number = this.#timeFor(true),
     leaseMs: number = DEFAULT_LEASE_MS,
   ): Permit | Rejection | Promise<Permit | Rejection> {
-    const state = this.#at(now);
+    const state = this.#circuit.at(now);
     this.#link?.touch();
     if (!this.#isLeased(state)) return this.#admit(state, now, leaseMs);
     const heldMs = this.#policy.halfOpen.leaseMs ?? leaseMs;
@@ -236,13 +162,15 @@ export class CircuitBreaker {
   trip({ forMs }: { forMs?: number | undefined } = {}): Forced {
     if (forMs !== undefined) milliseconds()(forMs, 'forMs');
     const now = this.#policy.clock.now();
-    const { cooldownMs, openings } = this.#nextOpening(now);
-    return this.#force('open', now, { cooldownMs: forMs ?? cooldownMs, openings });
+    const opening = this.#circuit.nextOpening(now, {}, forMs);
+    this.#circuit.open('manual', now, opening);
+    return this.#tell('open', opening);
   }
 
   /** Closes the circuit by hand and forgets all failures. It does not lift an isolation. */
   reset(): Forced {
-    return this.#force('closed', this.#policy.clock.now(), { cooldownMs: 0, openings: 0 });
+    this.#circuit.reset(this.#policy.clock.now());
+    return this.#tell('closed', { cooldownMs: 0, openings: 0 });
   }
 
   /**
@@ -250,11 +178,12 @@ export class CircuitBreaker {
    * isolations add up: the last one released lifts them. It is of this process alone, also with a store.
    */
   isolate(): Isolation {
-    this.#hold(1);
+    const { clock } = this.#policy;
+    this.#circuit.hold(1, clock.now());
     let held = true;
     return {
       release: () => {
-        if (held) this.#hold(-1);
+        if (held) this.#circuit.hold(-1, clock.now());
         held = false;
       },
     };
@@ -263,16 +192,16 @@ export class CircuitBreaker {
   /** The circuit as it is now. */
   stats(): CircuitStats {
     const now = this.#policy.clock.now();
-    const state = this.#at(now);
+    const state = this.#circuit.at(now);
     return {
-      state: this.#shown(state),
-      stateAgeMs: now - this.#shownSince,
+      state: this.#circuit.shownAt(now),
+      stateAgeMs: now - this.#circuit.shownSince,
       remainingCooldownMs: state.name === 'open' ? state.until - now : 0,
-      failures: this.#detector.failures(now),
-      rate: this.#detector.rate,
-      openings: this.#openingsAt(now),
+      failures: this.#circuit.detector.failures(now),
+      rate: this.#circuit.detector.rate,
+      openings: this.#circuit.openingsAt(now),
       inFlight: this.#inFlight,
-      isolated: this.#isolations > 0,
+      isolated: this.#circuit.isIsolated,
       ...(this.#link && { shared: { generation: this.#link.generation, live: this.#link.live } }),
       counts: {
         success: this.#success,
@@ -287,31 +216,26 @@ export class CircuitBreaker {
   /** The circuit as plain data. What was done by hand to keep it open is not part of it. */
   snapshot(): CircuitSnapshot {
     const now = this.#policy.clock.now();
-    const { name } = this.#at(now);
+    const { name } = this.#circuit.at(now);
     return {
       version: 1,
       key: this.key,
       state: name === 'closed' ? name : 'open',
       remainingCooldownMs: this.stats().remainingCooldownMs,
-      openings: this.#openingsAt(now),
-      lastCooldownMs: this.#lastCooldownMs,
-      detector: this.#detector.save(now),
+      openings: this.#circuit.openingsAt(now),
+      lastCooldownMs: this.#circuit.lastCooldownMs,
+      detector: this.#circuit.detector.save(now),
     };
   }
 
   /** Takes over a snapshot. One of an unknown version is ignored, with a `listenerError` of source `restore`. */
   restore(snapshot: CircuitSnapshot): void {
-    const now = this.#policy.clock.now();
-    if (!isSnapshot(snapshot)) {
-      this.#complain('restore', unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError));
-      return;
+    if (isSnapshot(snapshot)) {
+      this.#circuit.restore(snapshot, this.#policy.clock.now());
+    } else {
+      const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
+      this.#events.emit({ type: 'listenerError', key: this.key, source: 'restore', error });
     }
-    const { state, remainingCooldownMs, lastCooldownMs, openings, detector } = snapshot;
-    this.#openings = openings;
-    this.#lastCooldownMs = lastCooldownMs;
-    const next: State = state === 'open' ? { name: 'open', until: now + remainingCooldownMs } : CLOSED;
-    this.#transition(next, 'restored', now, remainingCooldownMs);
-    this.#detector.load(detector, now);
   }
 
   /** @internal Lets go of the store; the circuit goes on by itself. */
@@ -319,33 +243,42 @@ export class CircuitBreaker {
     this.#link?.close();
   }
 
+  /** @internal Takes back a permit. */
+  settled(permit: IssuedPermit, outcome: Outcome, givenNow?: number, details: FailureDetails = {}): void {
+    const now = givenNow ?? this.#timeFor(outcome !== 'failure');
+    const state = this.#circuit.current;
+    this.#inFlight--;
+    this.#count(outcome);
+    if (state.name === 'half-open') state.probes.leases.delete(permit);
+    if (permit.generation === UNCOUNTED) return;
+    if (outcome === 'neutral') {
+      if (permit.lease) this.#link?.settle(permit.lease, outcome, undefined);
+    } else if (permit.generation !== this.#circuit.generation || (outcome === 'failure' && permit.leaseUntil <= now)) {
+      this.#late++;
+      this.#events.emit({ type: 'late', key: this.key, outcome });
+    } else if (state.name === 'closed') {
+      this.#settleClosed(outcome, now, now - permit.acquiredAt, details);
+    } else if (state.name === 'half-open') {
+      this.#settleProbe(state.probes, permit.lease, outcome, now, details);
+    }
+  }
+
   /** The time, unless nobody looks at it: the clock is the dearest part of a healthy call. */
   #timeFor(isHealthy: boolean): number {
-    return isHealthy && this.#detector.isTimeless && this.#state === CLOSED ? 0 : this.#policy.clock.now();
-  }
-
-  #shown({ name }: State): CircuitState {
-    return this.#isolations > 0 ? 'open' : name;
-  }
-
-  #at(now: number): State {
-    if (this.#state.name === 'open' && now >= this.#state.until) {
-      const next: State = { name: 'half-open', probes: new Set(), successes: 0, failures: 0 };
-      this.#transition(next, 'cooldown-elapsed', now);
-    }
-    return this.#state;
+    const { isClosed, detector } = this.#circuit;
+    return isHealthy && isClosed && detector.isTimeless ? 0 : this.#policy.clock.now();
   }
 
   /** Whether a probe needs a lease of the store. */
   #isLeased({ name }: State): boolean {
-    return this.#link !== undefined && name === 'half-open' && this.#isolations === 0;
+    return this.#link !== undefined && name === 'half-open' && !this.#circuit.isIsolated;
   }
 
   #admit(state: State, now: number, leaseMs: number): Permit | Rejection {
-    if (this.#isolations > 0) return this.#reject(now, Number.POSITIVE_INFINITY);
+    if (this.#circuit.isIsolated) return this.#reject(now, Number.POSITIVE_INFINITY);
     switch (state.name) {
       case 'closed':
-        return this.#issue(now, Number.POSITIVE_INFINITY);
+        return this.#issue(now);
       case 'open':
         return this.#reject(now, state.until - now);
       case 'half-open':
@@ -355,7 +288,7 @@ export class CircuitBreaker {
 
   /** While the store was asked, the circuit may have moved on. */
   #admitLeased(answer: LeaseAnswer, now: number, leaseMs: number): Permit | Rejection {
-    const state = this.#at(now);
+    const state = this.#circuit.at(now);
     if (answer && this.#isLeased(state) && state.name === 'half-open') {
       return answer.granted ? this.#seat(state.probes, now, leaseMs, answer) : this.#reject(now, answer.retryAfterMs);
     }
@@ -363,25 +296,25 @@ export class CircuitBreaker {
     return this.#admit(state, now, leaseMs);
   }
 
-  #issue(acquiredAt: number, leaseUntil: number, timeoutMs?: number, lease?: Lease): IssuedPermit {
+  #issue(acquiredAt: number, leaseUntil?: number, timeoutMs?: number, lease?: Lease): IssuedPermit {
     this.#inFlight++;
-    return new IssuedPermit(this, this.#generation, acquiredAt, leaseUntil, timeoutMs, lease);
+    return new IssuedPermit(this, this.#circuit.generation, acquiredAt, leaseUntil, timeoutMs, lease);
   }
 
-  #probe(probes: Set<IssuedPermit>, now: number, leaseMs: number): Permit | Rejection {
+  #probe(probes: Probes, now: number, leaseMs: number): Permit | Rejection {
     let firstEnd = Number.POSITIVE_INFINITY;
-    for (const probe of probes) {
-      if (probe.leaseUntil <= now) probes.delete(probe);
-      else firstEnd = Math.min(firstEnd, probe.leaseUntil);
+    for (const lease of probes.leases) {
+      if (lease.leaseUntil <= now) probes.leases.delete(lease);
+      else firstEnd = Math.min(firstEnd, lease.leaseUntil);
     }
-    return probes.size < this.#policy.halfOpen.permits
+    return probes.leases.size < this.#policy.halfOpen.permits
       ? this.#seat(probes, now, leaseMs)
       : this.#reject(now, firstEnd - now);
   }
 
-  #seat(probes: Set<IssuedPermit>, now: number, leaseMs: number, lease?: Lease): Permit {
+  #seat(probes: Probes, now: number, leaseMs: number, lease?: Lease): Permit {
     const permit = this.#issue(now, now + leaseMs, this.#policy.halfOpen.probeTimeoutMs, lease);
-    probes.add(permit);
+    probes.leases.add(permit);
     return permit;
   }
 
@@ -394,52 +327,33 @@ export class CircuitBreaker {
     return new IssuedPermit(this, UNCOUNTED, now, now);
   }
 
-  #settle(permit: IssuedPermit, outcome: Outcome, now: number, details: FailureDetails = {}): void {
-    this.#inFlight--;
-    this.#count(outcome);
-    const state = this.#state;
-    if (state.name === 'half-open') state.probes.delete(permit);
-    const isLate = permit.generation !== this.#generation || (outcome === 'failure' && permit.leaseUntil <= now);
-    if (permit.generation === UNCOUNTED) return;
-    if (outcome === 'neutral') {
-      if (permit.lease) this.#link?.settle(permit.lease, outcome, undefined);
-    } else if (isLate) {
-      this.#late++;
-      this.#events.emit({ type: 'late', key: this.key, outcome });
-    } else if (state.name === 'closed') {
-      this.#settleClosed(outcome, now, now - permit.acquiredAt, details);
-    } else if (state.name === 'half-open') {
-      this.#settleProbe(state, permit.lease, outcome, now, details);
-    }
-  }
-
   #settleClosed(outcome: 'success' | 'failure', now: number, durationMs: number, details: FailureDetails): void {
-    const hasTripped = this.#detector.record(outcome, now, durationMs);
+    const hasTripped = this.#circuit.detector.record(outcome, now, durationMs);
     const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && details.retryAfterMs !== undefined;
     const link = details.isLocal ? undefined : this.#link;
     if (!hasTripped && !toldToWait) {
-      link?.record(outcome, outcome === 'failure' ? this.#nextOpening(now, details) : undefined);
+      link?.record(outcome, outcome === 'failure' ? this.#circuit.nextOpening(now, details) : undefined);
       return;
     }
-    const opening = this.#nextOpening(now, details);
-    this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening);
+    const opening = this.#circuit.nextOpening(now, details);
+    this.#circuit.open(hasTripped ? this.#circuit.detector.reason : 'retry-after', now, opening);
     link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
   }
 
   #settleProbe(
-    state: Extract<State, { name: 'half-open' }>,
+    probes: Probes,
     lease: Lease | undefined,
     outcome: 'success' | 'failure',
     now: number,
     details: FailureDetails,
   ): void {
-    if (outcome === 'success') state.successes++;
-    else state.failures++;
+    if (outcome === 'success') probes.successes++;
+    else probes.failures++;
     const { needed, allowed } = probeRules(this.#policy);
-    const mayOpen = outcome === 'failure' && (state.failures > allowed || this.#link !== undefined);
-    const opening = mayOpen ? this.#nextOpening(now, details) : undefined;
-    if (opening && state.failures > allowed) this.#open('probe-failed', now, opening);
-    else if (state.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
+    const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.#link !== undefined);
+    const opening = mayOpen ? this.#circuit.nextOpening(now, details) : undefined;
+    if (opening && probes.failures > allowed) this.#circuit.open('probe-failed', now, opening);
+    else if (probes.successes >= needed) this.#circuit.close('probe-succeeded', now);
     this.#link?.settle(lease, outcome, opening);
   }
 
@@ -449,87 +363,10 @@ export class CircuitBreaker {
     else this.#neutral++;
   }
 
-  #open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening): void {
-    this.#openings = openings;
-    this.#lastCooldownMs = cooldownMs;
-    this.#transition({ name: 'open', until: now + cooldownMs }, reason, now, cooldownMs);
-  }
-
-  #force(state: 'open' | 'closed', now: number, opening: Opening): Forced {
-    if (state === 'open') {
-      this.#open('manual', now, opening);
-    } else {
-      this.#openings = 0;
-      this.#transition(CLOSED, 'manual', now);
-    }
+  /** Tells the fleet what was done by hand. */
+  #tell(state: 'open' | 'closed', opening: Opening): Forced {
     const taken = this.#link?.force(state, opening) ?? Promise.resolve(false);
     return { applied: taken.then((isTaken) => (isTaken ? 'fleet' : 'local')) };
-  }
-
-  /** Takes over what another process brought about; what this one has brought about itself comes back to it without effect. */
-  #adopt({ state, remainingMs, cooldownMs, openings, byHand }: SharedView): void {
-    const now = this.#policy.clock.now();
-    const { name } = this.#at(now);
-    this.#openings = openings;
-    this.#lastCooldownMs = cooldownMs;
-    if (state === name && state !== 'open') return;
-    const next: State = state === 'closed' ? CLOSED : { name: 'open', until: now + remainingMs };
-    this.#transition(next, byHand ? 'manual' : 'shared', now, remainingMs);
-  }
-
-  #openingsAt(now: number): number {
-    return this.#state.name === 'closed'
-      ? openingsAfter(now - this.#changedAt, this.#openings, this.#lastCooldownMs)
-      : this.#openings;
-  }
-
-  /** What an opening at this moment would be like. */
-  #nextOpening(now: number, { retryAfterMs = 0, failure }: FailureDetails = {}): Opening {
-    const openings = this.#openingsAt(now) + (this.#state.name === 'open' ? 0 : 1);
-    try {
-      const cooldownMs = cooldownOf(this.#policy, { key: this.key, openings, retryAfterMs, failure });
-      return { cooldownMs, openings };
-    } catch (error) {
-      this.#complain('breaker.cooldownMs', error);
-      return { cooldownMs: CIRCUIT_DEFAULTS.cooldownMs, openings };
-    }
-  }
-
-  #hold(change: 1 | -1): void {
-    const now = this.#policy.clock.now();
-    const from = this.#shown(this.#at(now));
-    this.#isolations += change;
-    const to = this.#shown(this.#state);
-    if (from === to) return;
-    this.#shownSince = now;
-    this.#announce(from, to, 'manual', this.#detector.failures(now), 0);
-  }
-
-  /** The one place where the state changes; listeners run when it is final. */
-  #transition(next: State, reason: TransitionReason, now: number, cooldownMs = 0): void {
-    const from = this.#shown(this.#state);
-    const failures = this.#detector.failures(now);
-    this.#state = next;
-    this.#generation++;
-    this.#changedAt = now;
-    this.#detector.reset();
-    const to = this.#shown(next);
-    if (this.#isolations === 0) this.#shownSince = now;
-    if (from !== to) this.#announce(from, to, reason, failures, cooldownMs);
-  }
-
-  #announce(
-    from: CircuitState,
-    to: CircuitState,
-    reason: TransitionReason,
-    failures: number,
-    cooldownMs: number,
-  ): void {
-    this.#events.emit({ type: 'stateChange', key: this.key, from, to, reason, failures, cooldownMs });
-  }
-
-  #complain(source: string, error: unknown): void {
-    this.#events.emit({ type: 'listenerError', key: this.key, source, error });
   }
 }
 
