@@ -1,9 +1,9 @@
 import dts from 'rollup-plugin-dts';
 import esbuild from 'rollup-plugin-esbuild';
 
-const entries = { index: 'src/index.ts' };
+const entries = { index: 'src/index.ts', redis: 'src/redis/index.ts' };
 
-const external = ['axios'];
+const external = ['axios', 'node:crypto'];
 
 export default [
   {
@@ -26,8 +26,8 @@ export default [
     external,
     plugins: [dts({ compilerOptions: { stripInternal: true } })],
     output: [
-      { dir: 'dist', format: 'es', entryFileNames: '[name].d.ts' },
-      { dir: 'dist', format: 'es', entryFileNames: '[name].d.cts' },
+      { dir: 'dist', format: 'es', entryFileNames: '[name].d.ts', chunkFileNames: '[name]-[hash].d.ts' },
+      { dir: 'dist', format: 'es', entryFileNames: '[name].d.cts', chunkFileNames: '[name]-[hash].d.cts' },
     ],
   },
 ];

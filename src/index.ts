@@ -5,6 +5,7 @@ export { CircuitBreaker } from './circuit/breaker.js';
 export type {
   CircuitSnapshot,
   CircuitStats,
+  Forced,
   Isolation,
   Permit,
   RegistrySnapshot,
@@ -26,6 +27,14 @@ export {
   type SlowCallRateOptions,
   slowCallRate,
 } from './circuit/detectors.js';
+export type {
+  CircuitVersion,
+  Fleet,
+  Opening,
+  ProbeRules,
+  SharedThreshold,
+  SharedView,
+} from './circuit/link.js';
 export type {
   BreakerMode,
   BreakerRegistryOptions,
@@ -60,6 +69,18 @@ export type {
   StoreRecoveredEvent,
   TransitionReason,
 } from './events.js';
+export { type FleetOptions, fleet } from './fleet/fleet.js';
+export { memoryStore } from './fleet/memory-store.js';
+export type {
+  CircuitStore,
+  FailureReport,
+  ForceRequest,
+  LeaseReply,
+  LeaseRequest,
+  Settlement,
+  StoreListener,
+  StoreRequest,
+} from './fleet/store.js';
 export { byMethodAndOrigin, byOrigin } from './interceptors/key.js';
 export { type AttemptRecord, type ResilienceReport, reportOf } from './interceptors/report.js';
 export {

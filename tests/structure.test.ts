@@ -58,7 +58,8 @@ const arrows = (found: readonly Import[]) => found.map(({ from, to }) => `${from
  */
 const LAYERS: readonly RegExp[] = [
   /^index\.ts$/,
-  /^attach\.ts$/,
+  /^attach\.ts$|^redis\//,
+  /^fleet\//,
   /^interceptors\/|^axios-augmentation\.ts$/,
   /^options\.ts$/,
   /^circuit\/|^retry\/|^sinks\//,
@@ -89,7 +90,7 @@ test('circuit/, retry/ and sinks/ import neither one another nor axios', () => {
     const isForeign = folders.includes(folderOf(to)) && folderOf(to) !== folderOf(from);
     return folders.includes(folderOf(from)) && (isForeign || to === 'axios');
   });
-  expect(new Set(files.map(folderOf))).toEqual(new Set(['', 'interceptors', ...folders]));
+  expect(new Set(files.map(folderOf))).toEqual(new Set(['', 'interceptors', 'fleet', 'redis', ...folders]));
   expect(arrows(found)).toEqual([]);
 });
 
@@ -104,9 +105,16 @@ test('the interceptors do not import one another', () => {
   expect(arrows(ours.filter(({ from, to }) => interceptors.includes(from) && interceptors.includes(to)))).toEqual([]);
 });
 
-test('nothing but axios is imported from outside', () => {
-  const packages = new Set(imports.map(({ to }) => to).filter((to) => !sources.has(to)));
-  expect([...packages]).toEqual(['axios']);
+test('nothing but axios is imported from outside, and by redis/ what Node brings', () => {
+  const packages = imports.filter(({ to }) => !sources.has(to));
+  const isOf = (folder: string) => (found: Import) => folderOf(found.from) === folder;
+  expect(new Set(packages.filter(isOf('redis')).map(({ to }) => to))).toEqual(new Set(['node:crypto']));
+  expect(new Set(packages.filter((found) => !isOf('redis')(found)).map(({ to }) => to))).toEqual(new Set(['axios']));
+});
+
+test('only index pulls in what shares circuits, so that attach alone does not', () => {
+  const found = ours.filter(({ from, to }) => /^(fleet|redis)\//.test(to) && !/^(fleet|redis)\//.test(from));
+  expect(new Set(found.map(({ from }) => from))).toEqual(new Set(['index.ts']));
 });
 
 test('there is no cycle, types included', () => {
@@ -140,9 +148,9 @@ test('there is no `export *` and no default export', () => {
   expect(found).toEqual([]);
 });
 
-test('index is the only file that re-exports', () => {
+test('only the index of a sub-path re-exports', () => {
   const found = [...sources].flatMap(([file, source]) =>
     source.statements.some((statement) => ts.isExportDeclaration(statement) && statement.moduleSpecifier) ? [file] : [],
   );
-  expect(found).toEqual(['index.ts']);
+  expect(found).toEqual(['index.ts', 'redis/index.ts']);
 });

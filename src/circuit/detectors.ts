@@ -9,6 +9,7 @@ import {
   unexpected,
   withMethods,
 } from '../validation.js';
+import type { SharedThreshold } from './link.js';
 import { CountWindow, type RollingWindow, type SavedOutcome, TimeWindow } from './rolling-window.js';
 
 /**
@@ -22,6 +23,8 @@ export interface FailureDetector {
   readonly rate?: number | undefined;
   /** Whether `record` looks at no time and never trips on a success: then no clock is read for the successes of a closed circuit. */
   readonly isTimeless?: boolean | undefined;
+  /** What it counts, for detectors whose counts can be added up with those of other processes. */
+  readonly threshold?: SharedThreshold | undefined;
   /** Why it tripped last; `threshold` unless given. */
   readonly reason?: 'threshold' | 'slow' | undefined;
   /**
@@ -50,6 +53,10 @@ class ConsecutiveFailures implements FailureDetector {
 
   get isTimeless(): boolean {
     return true;
+  }
+
+  get threshold(): SharedThreshold {
+    return { windowMs: 0, failures: this.#threshold, rate: 0, minimumCalls: 1 };
   }
 
   constructor(threshold: number) {
@@ -124,6 +131,11 @@ class WindowDetector implements FailureDetector {
   get rate(): number | undefined {
     if (this.#limits.rate === 0) return undefined;
     return this.#window.bad / (this.#window.total || 1);
+  }
+
+  get threshold(): SharedThreshold | undefined {
+    const { windowMs } = this.#window;
+    return windowMs === undefined ? undefined : { windowMs, ...this.#limits };
   }
 
   get reason(): 'threshold' | 'slow' {

@@ -4,6 +4,8 @@ export interface RollingWindow {
   readonly bad: number;
   /** All outcomes in the window. */
   readonly total: number;
+  /** The length of a window of time, ms. */
+  readonly windowMs?: number;
   add(isBad: boolean, now: number): void;
   clear(): void;
   /** Lets go of what is too old. */
@@ -86,12 +88,14 @@ const NEVER = Number.NEGATIVE_INFINITY;
 export class TimeWindow implements RollingWindow {
   bad = 0;
   total = 0;
+  readonly windowMs: number;
   readonly #bucketMs: number;
   readonly #epochs: number[] = new Array<number>(BUCKETS).fill(NEVER);
   readonly #bad: number[] = new Array<number>(BUCKETS).fill(0);
   readonly #total: number[] = new Array<number>(BUCKETS).fill(0);
 
   constructor(windowMs: number) {
+    this.windowMs = windowMs;
     this.#bucketMs = windowMs / BUCKETS;
   }
 

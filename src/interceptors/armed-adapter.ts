@@ -1,11 +1,12 @@
 import axios, { type AxiosAdapter, AxiosHeaders, getAdapter, type InternalAxiosRequestConfig } from 'axios';
-import type { Permit } from '../circuit/contract.js';
+import type { CircuitBreaker } from '../circuit/breaker.js';
+import type { Permit, Rejection } from '../circuit/contract.js';
 import { CircuitOpenError } from '../errors.js';
 import { oneOf } from '../validation.js';
 import { discard } from './bodies.js';
 import { type Call, type Captured, circuitKeyOf } from './call.js';
 import { deadlineError, dispatchWithin, isDeadlineError } from './deadline.js';
-import { accepted, diagnose, failed, type Result } from './diagnosis.js';
+import { accepted, diagnose, failed, isOfOwnHost, type Result } from './diagnosis.js';
 import { plainHeaders, serverDelay, writeHeader } from './headers.js';
 import { byMethodAndBaseUrl } from './key.js';
 
@@ -35,31 +36,45 @@ export const armedAdapter =
 
 function attempt(call: Call, captured: Captured, config: Config): ReturnType<AxiosAdapter> {
   const { attachment, state } = call;
-  const { policy } = captured;
-  const { budget, attemptHeader } = policy.retry;
   const adapter = resolveAdapter(call.adapter, config);
-  const circuitKey = circuitKeyOf(config, policy);
-  const key = circuitKey ?? byMethodAndBaseUrl(config);
-  state.key = key;
-  const remainingMs = call.remainingMs();
-  if (remainingMs <= 0) {
+  const circuitKey = circuitKeyOf(config, captured.policy);
+  state.key = circuitKey ?? byMethodAndBaseUrl(config);
+  if (call.remainingMs() <= 0) {
     call.refusal = 'deadline';
     throw deadlineError(config);
   }
-  const startedAt = attachment.clock.now();
-  const permit = circuitKey === null ? undefined : acquire(call, captured, circuitKey, startedAt, config);
+  const now = attachment.clock.now();
+  const answer = circuitKey === null ? undefined : acquire(call, circuitKey, now, config);
+  if (answer instanceof Promise) {
+    return answer.then((later) => admitted(call, captured, config, adapter, later, attachment.clock.now()));
+  }
+  return admitted(call, captured, config, adapter, answer, now);
+}
+
+function admitted(
+  call: Call,
+  captured: Captured,
+  config: Config,
+  adapter: AxiosAdapter,
+  answer: Permit | Rejection | undefined,
+  startedAt: number,
+): ReturnType<AxiosAdapter> {
+  const { attachment, state } = call;
+  const { key } = state;
+  if (answer && !answer.admitted) throw rejection(call, captured, key, answer.retryAfterMs, config);
+  const { budget, attemptHeader } = captured.policy.retry;
   discard(call.superseded);
   const number = ++state.attempts;
   if (number === 1 && budget) attachment.budgets.add(budget.ratio, key, budget, startedAt);
   const { timeout } = config;
-  if (permit?.timeoutMs) config.timeout = Math.min(timeout || permit.timeoutMs, permit.timeoutMs);
+  if (answer?.timeoutMs) config.timeout = Math.min(timeout || answer.timeoutMs, answer.timeoutMs);
   if (attemptHeader) writeHeader(config.headers, attemptHeader, String(number));
 
   const settle = (result: Result) => {
-    if (permit?.timeoutMs) config.timeout = timeout as number;
-    settleAttempt(call, captured, config, permit, number, startedAt, result);
+    if (answer?.timeoutMs) config.timeout = timeout as number;
+    settleAttempt(call, captured, config, answer, number, startedAt, result);
   };
-  return dispatch(adapter, config, remainingMs).then(
+  return dispatch(adapter, config, call.remainingMs()).then(
     (response) => {
       settle(accepted(response));
       return response;
@@ -71,14 +86,16 @@ function attempt(call: Call, captured: Captured, config: Config): ReturnType<Axi
   );
 }
 
-function acquire(call: Call, { policy }: Captured, key: string, now: number, config: Config): Permit {
+function acquire(call: Call, key: string, now: number, config: Config): ReturnType<CircuitBreaker['acquire']> {
   const leaseMs = config.timeout ? Number.parseFloat(String(config.timeout)) + LEASE_GRACE_MS : undefined;
   const { clock, registry } = call.attachment;
-  const answer = registry.ensure(key).tryAcquire(registry.clock === clock ? now : undefined, leaseMs);
-  if (answer.admitted) return answer;
+  return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs);
+}
+
+function rejection(call: Call, { policy }: Captured, key: string, retryAfterMs: number, config: Config): unknown {
   call.refusal = 'circuit-open';
-  const context = { key, retryAfterMs: answer.retryAfterMs, config };
-  throw policy.breaker.createError?.(context) ?? new CircuitOpenError(context);
+  const context = { key, retryAfterMs, config };
+  return policy.breaker.createError?.(context) ?? new CircuitOpenError(context);
 }
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): ReturnType<AxiosAdapter> {
@@ -121,7 +138,10 @@ function settleAttempt(
   }
   call.outcome = outcome;
   history.push({ status, code, durationMs });
-  const details = outcome === 'failure' ? { retryAfterMs: serverDelay(result), failure: error ?? response } : undefined;
+  const details =
+    outcome === 'failure'
+      ? { retryAfterMs: serverDelay(result), failure: error ?? response, isLocal: isOfOwnHost(diagnosis) }
+      : undefined;
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs });
 }

@@ -1,0 +1,310 @@
+import type {
+  CircuitLink,
+  CircuitVersion,
+  Lease,
+  LeaseAnswer,
+  LinkedCircuit,
+  Opening,
+  SharedView,
+} from '../circuit/link.js';
+import type { Outcome } from '../events.js';
+import { type Health, unref } from './health.js';
+import type { CircuitStore, FailureReport, LeaseReply } from './store.js';
+
+/** What the links of one fleet share. */
+export interface LinkContext {
+  readonly store: CircuitStore;
+  readonly health: Health;
+  /** Names this process in reports and tokens. */
+  readonly reporter: string;
+  readonly share: 'counts' | 'state';
+  readonly lingerMs: number;
+  readonly quorum: number;
+  /** Numbers reports and tokens. */
+  next(): number;
+  leave(link: Link): void;
+}
+
+/** A report that follows this long a silence is sent at once. */
+const QUIET_MS = 1_000;
+/** How often successes are told while some process reports failures. */
+const FLUSH_MS = 250;
+/** How long a denial is believed: the lease may be given back before its end. */
+const LONGEST_DENIAL_MS = 1_000;
+
+/** One circuit of this process in the fleet: tells its outcomes, asks for leases, and takes over what others bring about. */
+export class Link implements CircuitLink {
+  readonly circuit: LinkedCircuit;
+  readonly #context: LinkContext;
+  readonly #threshold: LinkedCircuit['threshold'];
+  #known: SharedView | undefined;
+  #isUsed = true;
+  #closed = false;
+
+  #failures = 0;
+  #successes = 0;
+  #isTripped = false;
+  #opening: Opening | undefined;
+  #lost = 0;
+  #isOver = false;
+  #isReporting = false;
+  #reportAgain = false;
+  #lastReportAt = Number.NEGATIVE_INFINITY;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+
+  #asking: Promise<LeaseAnswer> | undefined;
+  #deniedUntil = Number.NEGATIVE_INFINITY;
+  #reading: Promise<void> | undefined;
+  #readAgain = false;
+
+  constructor(circuit: LinkedCircuit, context: LinkContext) {
+    this.circuit = circuit;
+    this.#context = context;
+    this.#threshold = context.share === 'counts' ? circuit.threshold : undefined;
+  }
+
+  get generation(): number {
+    return this.#known?.generation ?? 0;
+  }
+
+  get live(): boolean {
+    return this.#known !== undefined && !this.#context.health.isDegraded;
+  }
+
+  /** Whether the view is worth reading anew. */
+  takeUse(): boolean {
+    const isUsed = this.#isUsed || this.#isShared;
+    this.#isUsed = false;
+    return isUsed;
+  }
+
+  touch(): void {
+    this.#isUsed = true;
+  }
+
+  record(outcome: 'success' | 'failure', opening?: Opening, tripped?: 'detector' | 'retry-after'): void {
+    if (this.#closed) return;
+    const isVote = tripped === 'retry-after' || (tripped === 'detector' && !this.#threshold);
+    if (!this.#threshold && !isVote) return;
+    if (outcome === 'success') {
+      if (this.#failures === 0 && !this.#isFailing) return;
+      this.#successes++;
+      if (this.#threshold?.windowMs === 0) this.#failures = 0;
+      this.#isOver = this.#isOverThreshold;
+      this.#sendWithin(FLUSH_MS);
+      return;
+    }
+    this.#failures++;
+    this.#isTripped ||= isVote;
+    this.#opening = opening;
+    const wasOver = this.#isOver;
+    this.#isOver = this.#isOverThreshold;
+    const isUrgent = tripped !== undefined || (this.#isOver && !wasOver);
+    const isFirst = this.#failures === 1 && performance.now() - this.#lastReportAt >= QUIET_MS;
+    if (isUrgent || isFirst) this.#send();
+    else this.#sendWithin(this.#context.lingerMs);
+  }
+
+  lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer> {
+    if (!this.#isShared || this.#closed || this.#context.health.isDegraded) return undefined;
+    const retryAfterMs = this.#deniedUntil - performance.now();
+    if (retryAfterMs > 0) return { granted: false, retryAfterMs };
+    if (this.#asking) return this.#asking.then((answer) => answer && this.lease(leaseMs));
+    this.#asking = this.#ask(leaseMs).finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined): void {
+    if (this.#closed || !this.#known || (!lease && !this.#isShared)) return;
+    const { epoch, generation } = lease ?? this.#known;
+    if (lease && outcome === 'neutral') this.#deniedUntil = Number.NEGATIVE_INFINITY;
+    const settlement = {
+      known: { epoch, generation },
+      rememberMs: this.#rememberMs(opening),
+      token: lease?.token ?? this.#token(),
+      leased: lease !== undefined,
+      outcome,
+      probes: this.circuit.probes,
+      opening: opening ?? { cooldownMs: 0, openings: 0 },
+    };
+    const { store, health } = this.#context;
+    const send = () => health.run(() => store.settle(this.circuit.key, settlement));
+    void send()
+      .then((view) => view ?? send())
+      .then((view) => view && this.apply(view));
+  }
+
+  async force(state: 'open' | 'closed', opening: Opening): Promise<boolean> {
+    if (this.#closed) return false;
+    const { store, health } = this.#context;
+    this.#forget();
+    const request = { known: this.#version, rememberMs: this.#rememberMs(opening), state, opening };
+    const view = await health.run(() => store.force(this.circuit.key, request));
+    if (view) this.apply(view);
+    return view !== undefined;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#context.leave(this);
+  }
+
+  /** Takes in a message. One of another epoch may be of another database: it only makes us look. */
+  hear(view: SharedView): void {
+    if (view.epoch === this.#known?.epoch) this.apply(view);
+    else void this.read();
+  }
+
+  /** Reads the view; requests made while one is under way are answered by one more. */
+  read(): Promise<void> {
+    this.#readAgain = this.#reading !== undefined;
+    this.#reading ??= this.#readOnce().finally(() => {
+      this.#reading = undefined;
+      if (this.#readAgain && !this.#closed) void this.read();
+    });
+    return this.#reading;
+  }
+
+  /** Takes over a view of the store, if it is newer than what is known. */
+  apply(view: SharedView): void {
+    if (this.#closed) return;
+    const known = this.#known;
+    const isSameEpoch = view.epoch === known?.epoch;
+    if (isSameEpoch && view.generation < known.generation) return;
+    const isNews = isSameEpoch ? view.generation > known.generation : view.generation > 0;
+    const isForgotten = !isSameEpoch && known !== undefined && known.state !== 'closed' && !isNews;
+    if (isForgotten) return;
+    this.#known = view;
+    this.#isOver = this.#isOverThreshold;
+    if (!isNews) return;
+    this.#deniedUntil = Number.NEGATIVE_INFINITY;
+    this.#forget();
+    this.circuit.adopt(view);
+  }
+
+  /** Tells what was lost while the store was away. */
+  recovered(): void {
+    this.#lost += this.#failures + this.#successes;
+    this.#forget();
+    this.#reportLoss();
+  }
+
+  get #version(): CircuitVersion {
+    return { epoch: this.#known?.epoch ?? '', generation: this.generation };
+  }
+
+  /** Whether the circuit is open in the whole fleet, and not in this process alone. */
+  get #isShared(): boolean {
+    return this.#known !== undefined && this.#known.state !== 'closed';
+  }
+
+  get #isFailing(): boolean {
+    const needsSuccesses = this.#threshold?.windowMs === 0 || (this.#threshold?.rate ?? 0) > 0;
+    return needsSuccesses && (this.#known?.failures ?? 0) > 0;
+  }
+
+  get #isOverThreshold(): boolean {
+    const threshold = this.#threshold;
+    if (!threshold) return false;
+    const isReset = threshold.windowMs === 0 && this.#successes > 0;
+    const bad = this.#failures + (isReset ? 0 : (this.#known?.failures ?? 0));
+    const total = this.#failures + this.#successes + (this.#known?.total ?? 0);
+    return bad >= threshold.failures && total >= threshold.minimumCalls && bad / Math.max(1, total) >= threshold.rate;
+  }
+
+  #forget(): void {
+    this.#failures = 0;
+    this.#successes = 0;
+    this.#isTripped = false;
+    this.#isOver = false;
+  }
+
+  #rememberMs(opening: Opening | undefined): number {
+    const { leaseMs, threshold } = this.circuit;
+    return Math.ceil(2 * ((opening?.cooldownMs ?? 0) + leaseMs + (threshold?.windowMs ?? 0)) + 60_000);
+  }
+
+  #token(): string {
+    return `${this.#context.reporter}-${this.#context.next()}`;
+  }
+
+  #sendWithin(delayMs: number): void {
+    const at = Math.max(performance.now(), this.#lastReportAt) + delayMs;
+    if (at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = unref(setTimeout(() => this.#send(), at - performance.now()));
+  }
+
+  #send(): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#reportAgain = this.#isReporting;
+    const { health, store } = this.#context;
+    if (this.#isReporting || this.#closed || health.isDegraded || this.#failures + this.#successes === 0) return;
+    const report: FailureReport = {
+      known: this.#version,
+      rememberMs: this.#rememberMs(this.#opening),
+      reporter: this.#context.reporter,
+      sequence: this.#context.next(),
+      failures: this.#failures,
+      successes: this.#successes,
+      threshold: this.#threshold,
+      tripped: this.#isTripped,
+      quorum: this.#context.quorum,
+      opening: this.#opening ?? { cooldownMs: 0, openings: 1 },
+    };
+    this.#forget();
+    this.#isReporting = true;
+    this.#lastReportAt = performance.now();
+    void health
+      .run(() => store.report(this.circuit.key, report))
+      .then((view) => {
+        this.#isReporting = false;
+        if (view) {
+          this.apply(view);
+          this.#reportLoss();
+        } else {
+          this.#lost += report.failures + report.successes;
+        }
+        if (this.#reportAgain) this.#send();
+      });
+  }
+
+  #reportLoss(): void {
+    if (this.#lost === 0) return;
+    this.circuit.events.emit({ type: 'storeDropped', key: this.circuit.key, outcomes: this.#lost });
+    this.#lost = 0;
+  }
+
+  async #ask(leaseMs: number): Promise<LeaseAnswer> {
+    const { health, store } = this.#context;
+    const token = this.#token();
+    const request = {
+      known: this.#version,
+      rememberMs: this.#rememberMs(undefined),
+      token,
+      leaseMs: Math.ceil(leaseMs),
+      permits: this.circuit.probes.permits,
+    };
+    const reply = await health.runWaited(() => store.acquire(this.circuit.key, request));
+    return reply && this.#answer(reply, token);
+  }
+
+  #answer(reply: LeaseReply, token: string): LeaseAnswer {
+    const { epoch, generation, granted, free, retryAfterMs } = reply;
+    this.apply(reply);
+    if (free === 0) this.#deniedUntil = performance.now() + Math.min(LONGEST_DENIAL_MS, retryAfterMs);
+    return granted ? { granted, token, epoch, generation } : { granted: false, retryAfterMs };
+  }
+
+  async #readOnce(): Promise<void> {
+    const { health, store } = this.#context;
+    const view = await health.run(() => store.read(this.circuit.key));
+    if (view) this.apply(view);
+  }
+}
