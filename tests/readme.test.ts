@@ -443,7 +443,7 @@ describe('the other tables', () => {
       codeIn(payload).sort(),
     ]);
     expect(shown).toEqual(actual);
-    expect(shown).toHaveLength(9);
+    expect(shown).toHaveLength(13);
   });
 
   test('reasons: every one', () => {
