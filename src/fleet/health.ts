@@ -69,7 +69,7 @@ export class Health {
       return result;
     } catch (error) {
       this.#misses++;
-      if (this.#misses >= MISSES_THAT_DEGRADE && !this.isDegraded) {
+      if (this.#misses >= MISSES_THAT_DEGRADE && this.#degradedAt === undefined) {
         this.#degradedAt = performance.now();
         this.#backoffMs = FIRST_BACKOFF_MS;
         this.#options.degraded(error);
