@@ -24,6 +24,8 @@ export interface SharedView extends CircuitVersion {
   readonly total: number;
   /** Whether it was brought about by hand. */
   readonly byHand: boolean;
+  /** When, by the store's own clock, ms; only ever compared with itself. */
+  readonly at: number;
 }
 
 /** What a circuit would be like if it opened now. */

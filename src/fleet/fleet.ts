@@ -108,6 +108,7 @@ class StoreFleet implements Fleet {
       share,
       lingerMs,
       quorum,
+      commandTimeoutMs,
       next: () => ++count,
       leave: (link) => this.#links.get(link.circuit.key)?.delete(link),
     };

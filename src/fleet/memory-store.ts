@@ -32,7 +32,7 @@ interface SharedCircuit {
   readonly reporters: Map<string, Reporter>;
 }
 
-const UNKNOWN: SharedView = {
+const UNKNOWN = {
   epoch: '',
   generation: 0,
   state: 'closed',
@@ -42,7 +42,7 @@ const UNKNOWN: SharedView = {
   failures: 0,
   total: 0,
   byHand: false,
-};
+} as const;
 
 const BUCKETS = 10;
 const LEAST_HORIZON_MS = 60_000;
@@ -87,7 +87,7 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     const { bad, total } = count(circuit);
     const { epoch, generation, state, until, cooldownMs, openings, byHand } = circuit;
     const remainingMs = state === 'open' ? Math.max(0, until - now()) : 0;
-    return { epoch, generation, state, remainingMs, cooldownMs, openings, failures: bad, total, byHand };
+    return { epoch, generation, state, remainingMs, cooldownMs, openings, failures: bad, total, byHand, at: now() };
   };
 
   /** The circuit that an operation acts on; where the caller knows a later generation, the caller is right. */
@@ -106,8 +106,10 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
 
   const unchanged = (key: string): SharedView => {
     const circuit = find(key);
-    return circuit ? view(circuit) : UNKNOWN;
+    return circuit ? view(circuit) : { ...UNKNOWN, at: now() };
   };
+
+  const isVoid = ({ expiresAt }: StoreRequest): boolean => now() > expiresAt;
 
   const transition = (circuit: SharedCircuit, state: CircuitState, byHand = false): void => {
     Object.assign(circuit, {
@@ -145,7 +147,7 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
       const { epoch, generation, reporters } = circuit;
       const isCurrent =
         known.epoch === '' || generation === 0 || (epoch === known.epoch && generation === known.generation);
-      if (circuit.state !== 'closed' || !isCurrent) return unchanged(key);
+      if (isVoid(report) || circuit.state !== 'closed' || !isCurrent) return unchanged(key);
       if (sequence <= (reporters.get(reporter)?.sequence ?? -1)) return unchanged(key);
       const horizonMs = threshold?.windowMs || Math.max(LEAST_HORIZON_MS, opening.cooldownMs);
       for (const [id, { at }] of reporters) if (at <= now() - horizonMs) reporters.delete(id);
@@ -193,6 +195,7 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
         retryAfterMs,
       });
       const isForgotten = circuit.epoch !== known.epoch && known.epoch !== '' && circuit.generation === 0;
+      if (isVoid(request)) return answer(false, 0, 0);
       if (isForgotten && circuit.state === 'closed') Object.assign(circuit, { state: 'open', until: now() });
       if (circuit.state === 'closed') return answer(false, 0, 0);
       if (circuit.state === 'open' && circuit.until > now()) return answer(false, 0, circuit.until - now());
@@ -210,7 +213,8 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     async settle(key, settlement) {
       const { known, token, leased, outcome, probes, opening } = settlement;
       const circuit = open(key, settlement, 'open');
-      if (circuit.epoch !== known.epoch || circuit.generation !== known.generation) return unchanged(key);
+      if (isVoid(settlement) || circuit.epoch !== known.epoch || circuit.generation !== known.generation)
+        return unchanged(key);
       if (circuit.state === 'open' && circuit.until <= now() && !leased) transition(circuit, 'half-open');
       if (circuit.state !== 'half-open' || circuit.settled.has(token)) return view(circuit);
       const end = circuit.leases.get(token) ?? 0;
@@ -226,6 +230,7 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     },
 
     async force(key, request) {
+      if (isVoid(request)) return unchanged(key);
       const isKnown = find(key) !== undefined;
       const circuit = open(key, request, 'open');
       if (!isKnown) circuit.generation = request.known.generation;
