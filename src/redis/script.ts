@@ -174,7 +174,7 @@ if op == 'settle' then
   local token, leased, outcome, needed, allowed = ARGV[9], ARGV[10] == '1', ARGV[11], arg(4), arg(5)
   if c.epoch ~= knownEpoch or c.generation ~= knownGeneration then return unchanged() end
   if c.state == 'open' and c.till <= now and not leased then transition('half-open') end
-  if c.state ~= 'half-open' or string.find(c.settled, token, 1, true) then return view() end
+  if c.state ~= 'half-open' or string.find(';' .. c.settled, ';' .. token .. ';', 1, true) then return view() end
   local till = tonumber(redis.call('ZSCORE', P, token) or 0)
   redis.call('ZREM', P, token)
   if outcome == 'neutral' or (outcome == 'failure' and leased and till <= now) then return view() end
