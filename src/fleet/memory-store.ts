@@ -152,14 +152,15 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
       const horizonMs = threshold?.windowMs || Math.max(LEAST_HORIZON_MS, opening.cooldownMs);
       for (const [id, { at }] of reporters) if (at <= now() - horizonMs) reporters.delete(id);
       const { hasVote = false } = reporters.get(reporter) ?? {};
+      const bucketMs = threshold ? threshold.windowMs / BUCKETS : circuit.bucketMs;
+      if (bucketMs !== circuit.bucketMs) Object.assign(circuit, { bucketMs, buckets: [] });
       const before = count(circuit);
       if (threshold?.windowMs === 0) {
         const bad = successes > 0 ? failures : before.bad + failures;
         circuit.buckets = [{ index: 0, bad, total: bad }];
         if (successes > 0) for (const other of reporters.values()) other.hasVote = false;
       } else if (threshold) {
-        circuit.bucketMs = threshold.windowMs / BUCKETS;
-        const index = Math.floor(now() / circuit.bucketMs);
+        const index = Math.floor(now() / bucketMs);
         circuit.buckets = circuit.buckets.filter((bucket) => bucket.index > index - BUCKETS);
         if (circuit.buckets.at(-1)?.index !== index) circuit.buckets.push({ index, bad: 0, total: 0 });
         const bucket = circuit.buckets.at(-1) as Bucket;

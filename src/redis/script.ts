@@ -117,13 +117,14 @@ if op == 'report' then
     kept[#kept + 1] = mine
   end
   mine.sequence, mine.at = sequence, now
+  local bucket = windowMs < 0 and c.bucket or windowMs / 10
+  if bucket ~= c.bucket then c.bucket, c.buckets = bucket, {} end
   local before = counted()
   if windowMs == 0 then
     local bad = successes > 0 and failures or before + failures
-    c.bucket, c.buckets = 0, { { index = 0, bad = bad, total = bad } }
+    c.buckets = { { index = 0, bad = bad, total = bad } }
     if successes > 0 then for _, r in ipairs(kept) do r.vote = false end end
   elseif windowMs > 0 then
-    c.bucket = windowMs / 10
     local index, last = math.floor(now / c.bucket), c.buckets[#c.buckets]
     if not last or last.index ~= index then
       last = { index = index, bad = 0, total = 0 }
