@@ -89,14 +89,20 @@ end
 
 local function finish(rememberFor) save(rememberFor); publish(); return view() end
 
+local function answer(granted, free, retryAfterMs)
+  local v = granted == 1 and view() or unchanged()
+  v[11], v[12], v[13] = granted, free, retryAfterMs
+  return v
+end
+
+if op ~= 'read' and now > expiresAt then return op == 'acquire' and answer(0, 0, 0) or unchanged() end
+
 local isForgotten = c.epoch ~= knownEpoch and knownEpoch ~= '' and c.generation == 0 and c.state == 'closed'
 local isBehind = exists and c.epoch == knownEpoch and c.generation < knownGeneration
 if op ~= 'read' and not exists then c.epoch = newEpoch end
 if isBehind and op ~= 'read' then
   c.generation, c.state, c.till = knownGeneration, op == 'report' and 'closed' or 'open', now
 end
-
-if op ~= 'read' and now > expiresAt then return unchanged() end
 
 if op == 'report' then
   local reporter, sequence, failures, successes = ARGV[9], arg(2), arg(3), arg(4)
@@ -148,11 +154,6 @@ end
 
 if op == 'acquire' then
   local token, leaseMs, permits = ARGV[9], arg(2), arg(3)
-  local function answer(granted, free, retryAfterMs)
-    local v = granted == 1 and view() or unchanged()
-    v[11], v[12], v[13] = granted, free, retryAfterMs
-    return v
-  end
   if isForgotten then c.state, c.till = 'open', now end
   if c.state == 'closed' then return answer(0, 0, 0) end
   if c.state == 'open' and c.till > now then return answer(0, 0, c.till - now) end
