@@ -92,7 +92,7 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
 
   /** The circuit that an operation acts on; where the caller knows a later generation, the caller is right. */
   const open = (key: string, { known }: StoreRequest, stateIfBehind: CircuitState): SharedCircuit => {
-    const circuit = find(key) ?? make();
+    const circuit = structuredClone(find(key)) ?? make();
     if (circuit.epoch === known.epoch && circuit.generation < known.generation) {
       Object.assign(circuit, { generation: known.generation, state: stateIfBehind, until: now() });
     }
@@ -214,20 +214,21 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     async settle(key, settlement) {
       const { known, token, leased, outcome, probes, opening } = settlement;
       const circuit = open(key, settlement, 'open');
-      if (isVoid(settlement) || circuit.epoch !== known.epoch || circuit.generation !== known.generation)
-        return unchanged(key);
-      if (circuit.state === 'open' && circuit.until <= now() && !leased) transition(circuit, 'half-open');
-      if (circuit.state !== 'half-open' || circuit.settled.has(token)) return view(circuit);
+      const isCurrent = circuit.epoch === known.epoch && circuit.generation === known.generation;
+      if (isVoid(settlement) || !isCurrent) return unchanged(key);
+      const isFirst = circuit.state === 'open' && circuit.until <= now() && !leased;
+      if ((circuit.state !== 'half-open' && !isFirst) || circuit.settled.has(token)) return view(circuit);
       const end = circuit.leases.get(token) ?? 0;
+      circuits.get(key)?.leases.delete(token);
       circuit.leases.delete(token);
       if (outcome === 'neutral' || (outcome === 'failure' && leased && end <= now())) return view(circuit);
+      if (isFirst) transition(circuit, 'half-open');
       circuit.settled.add(token);
       circuit[outcome === 'success' ? 'successes' : 'failures']++;
-      save(key, circuit, settlement);
       if (circuit.failures > probes.allowed) trip(circuit, opening);
       else if (circuit.successes >= probes.needed) transition(circuit, 'closed');
-      else return view(circuit);
-      return tell(key, circuit);
+      save(key, circuit, settlement);
+      return circuit.generation > known.generation ? tell(key, circuit) : view(circuit);
     },
 
     async force(key, request) {

@@ -175,21 +175,18 @@ end
 if op == 'settle' then
   local token, leased, outcome, needed, allowed = ARGV[9], ARGV[10] == '1', ARGV[11], arg(4), arg(5)
   if c.epoch ~= knownEpoch or c.generation ~= knownGeneration then return unchanged() end
-  if c.state == 'open' and c.till <= now and not leased then transition('half-open') end
-  if c.state ~= 'half-open' or string.find(';' .. c.settled, ';' .. token .. ';', 1, true) then return view() end
+  local isFirst = c.state == 'open' and c.till <= now and not leased
+  local isCounted = string.find(';' .. c.settled, ';' .. token .. ';', 1, true)
+  if (c.state ~= 'half-open' and not isFirst) or isCounted then return view() end
   local till = tonumber(redis.call('ZSCORE', P, token) or 0)
   redis.call('ZREM', P, token)
   if outcome == 'neutral' or (outcome == 'failure' and leased and till <= now) then return view() end
+  if isFirst then transition('half-open') end
   c.settled = c.settled .. token .. ';'
   if outcome == 'success' then c.successes = c.successes + 1 else c.failures = c.failures + 1 end
-  if c.failures > allowed then
-    open(arg(6), arg(7))
-    return finish(rememberMs)
-  elseif c.successes >= needed then
-    transition('closed')
-    return finish(rememberMs)
-  end
+  if c.failures > allowed then open(arg(6), arg(7)) elseif c.successes >= needed then transition('closed') end
   save(rememberMs)
+  if c.generation > knownGeneration then publish() end
   return view()
 end
 
