@@ -217,11 +217,11 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
       const isCurrent = circuit.epoch === known.epoch && circuit.generation === known.generation;
       if (isVoid(settlement) || !isCurrent) return unchanged(key);
       const isFirst = circuit.state === 'open' && circuit.until <= now() && !leased;
-      if ((circuit.state !== 'half-open' && !isFirst) || circuit.settled.has(token)) return view(circuit);
+      if ((circuit.state !== 'half-open' && !isFirst) || circuit.settled.has(token)) return unchanged(key);
       const end = circuit.leases.get(token) ?? 0;
       circuits.get(key)?.leases.delete(token);
       circuit.leases.delete(token);
-      if (outcome === 'neutral' || (outcome === 'failure' && leased && end <= now())) return view(circuit);
+      if (outcome === 'neutral' || (outcome === 'failure' && leased && end <= now())) return unchanged(key);
       if (isFirst) transition(circuit, 'half-open');
       circuit.settled.add(token);
       circuit[outcome === 'success' ? 'successes' : 'failures']++;

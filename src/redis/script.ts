@@ -82,25 +82,23 @@ local function open(cooldown, attempts, forced)
   transition('open', forced)
 end
 
-local function unchanged()
-  if not exists then c.epoch = '' end
-  return view()
-end
-
 local function finish(rememberFor) save(rememberFor); publish(); return view() end
 
+local stored = view()
+
 local function answer(granted, free, retryAfterMs)
-  local v = granted == 1 and view() or unchanged()
+  local v = granted == 1 and view() or stored
   v[11], v[12], v[13] = granted, free, retryAfterMs
   return v
 end
 
-if op ~= 'read' and now > expiresAt then return op == 'acquire' and answer(0, 0, 0) or unchanged() end
+if op == 'read' then return stored end
+if now > expiresAt then return op == 'acquire' and answer(0, 0, 0) or stored end
 
 local isForgotten = c.epoch ~= knownEpoch and knownEpoch ~= '' and c.generation == 0 and c.state == 'closed'
 local isBehind = exists and c.epoch == knownEpoch and c.generation < knownGeneration
-if op ~= 'read' and not exists then c.epoch = newEpoch end
-if isBehind and op ~= 'read' then
+if not exists then c.epoch = newEpoch end
+if isBehind then
   c.generation, c.state, c.till = knownGeneration, op == 'report' and 'closed' or 'open', now
 end
 
@@ -109,7 +107,7 @@ if op == 'report' then
   local windowMs, needed, rate, minimum = arg(5), arg(6), arg(7), arg(8)
   local tripped, quorum, cooldown, attempts = ARGV[17] == '1', arg(10), arg(11), arg(12)
   local isCurrent = knownEpoch == '' or c.generation == 0 or (c.epoch == knownEpoch and c.generation == knownGeneration)
-  if c.state ~= 'closed' or not isCurrent then return unchanged() end
+  if c.state ~= 'closed' or not isCurrent then return stored end
   local horizon = windowMs > 0 and windowMs or math.max(60000, cooldown)
   local mine, kept = nil, {}
   for _, r in ipairs(c.reporters) do
@@ -117,7 +115,7 @@ if op == 'report' then
     if r.id == reporter then mine = r end
   end
   c.reporters = kept
-  if mine and sequence <= mine.sequence then return unchanged() end
+  if mine and sequence <= mine.sequence then return stored end
   if not mine or mine.at <= now - horizon then
     mine = { id = reporter, vote = false }
     kept[#kept + 1] = mine
@@ -174,13 +172,13 @@ end
 
 if op == 'settle' then
   local token, leased, outcome, needed, allowed = ARGV[9], ARGV[10] == '1', ARGV[11], arg(4), arg(5)
-  if c.epoch ~= knownEpoch or c.generation ~= knownGeneration then return unchanged() end
+  if c.epoch ~= knownEpoch or c.generation ~= knownGeneration then return stored end
   local isFirst = c.state == 'open' and c.till <= now and not leased
   local isCounted = string.find(';' .. c.settled, ';' .. token .. ';', 1, true)
-  if (c.state ~= 'half-open' and not isFirst) or isCounted then return view() end
+  if (c.state ~= 'half-open' and not isFirst) or isCounted then return stored end
   local till = tonumber(redis.call('ZSCORE', P, token) or 0)
   redis.call('ZREM', P, token)
-  if outcome == 'neutral' or (outcome == 'failure' and leased and till <= now) then return view() end
+  if outcome == 'neutral' or (outcome == 'failure' and leased and till <= now) then return stored end
   if isFirst then transition('half-open') end
   c.settled = c.settled .. token .. ';'
   if outcome == 'success' then c.successes = c.successes + 1 else c.failures = c.failures + 1 end
@@ -195,6 +193,4 @@ if op == 'force' then
   if ARGV[9] == 'open' then open(arg(2), arg(3), '1') else c.attempts = 0; transition('closed', '1') end
   return finish(rememberMs)
 end
-
-return view()
 `;
