@@ -46,7 +46,7 @@ function attempt(call: Call, captured: Captured, config: Config): ReturnType<Axi
     call.refusal = 'deadline';
     throw deadlineError(config);
   }
-  const startedAt = attachment.clock.now();
+  const startedAt = call.attemptStart();
   const permit = circuitKey === null ? undefined : acquire(call, captured, circuitKey, startedAt, config);
   discard(call.superseded);
   const number = ++state.attempts;
@@ -101,12 +101,13 @@ function settleAttempt(
   result: Result,
 ): void {
   const { clock, events } = call.attachment;
-  const { history, key } = call.state;
+  const { state } = call;
+  const { key } = state;
   const { error, response } = result;
   const now = clock.now();
   const durationMs = now - startedAt;
   const diagnosis = diagnose(result, config);
-  call.settled = { diagnosis, response };
+  call.settled = { diagnosis, response, at: now };
   const { status, code } = diagnosis;
   let outcome = isDeadlineError(error) ? 'neutral' : diagnosis.outcome;
   try {
@@ -120,7 +121,7 @@ function settleAttempt(
     events.emit({ type: 'listenerError', key, source: 'breaker.classify', error: thrown });
   }
   call.outcome = outcome;
-  history.push({ status, code, durationMs });
+  state.history = [...state.history, { status, code, durationMs }];
   const details = outcome === 'failure' ? { retryAfterMs: serverDelay(result), failure: error ?? response } : undefined;
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs });
