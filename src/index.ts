@@ -39,6 +39,7 @@ export type { Clock } from './clock.js';
 export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
 export type {
   AttemptEvent,
+  CallEvent,
   CircuitState,
   EventOf,
   EventType,
@@ -48,6 +49,7 @@ export type {
   LateEvent,
   ListenerErrorEvent,
   Outcome,
+  RegisteredEvent,
   RejectedEvent,
   ResilienceEvent,
   ResyncEvent,
