@@ -150,6 +150,7 @@ export class Measuring implements Sink {
     this.#others.delete(key);
     this.#circuits.set(key, series);
     showState(series, 'closed');
+    series.measure(INSTRUMENTS.budgetExhausted, 0);
     for (const outcome of CALL_OUTCOMES) series.measure(INSTRUMENTS.circuitCalls, 0, outcome);
     this.#process.measure(INSTRUMENTS.registryEvictions, 0);
     this.#process.measure(INSTRUMENTS.registrySize, this.#circuits.size);

@@ -66,7 +66,7 @@ export function prometheusName({ name, kind, unit }: Instrument): string {
  * Exposes what happens as metrics on a registry of prom-client. For several attached instances share one sink: a registry
  * takes each name once.
  *
- * @param promClient The module `prom-client`, from version 14 on.
+ * @param promClient The module `prom-client`, version 15.
  * @throws a `TypeError` or `RangeError` that names the option; an `Error` when the registry has such metrics already.
  */
 export function prometheusSink(promClient: PromClient, given: PrometheusSinkOptions = {}): Sink {
