@@ -6,19 +6,19 @@ import { alertQueries, DASHBOARD, dashboardQueries } from '../support/operations
 const instruments: readonly Instrument[] = Object.values(INSTRUMENTS);
 
 /** The labels of each name that is exposed; those that Prometheus adds when it scrapes are `job` and `instance`. */
-const exposed = new Map(
-  instruments.flatMap((instrument) => {
-    const name = prometheusName(instrument);
-    const labels = [...instrument.labels, 'job', 'instance'];
-    return instrument.kind === 'histogram'
-      ? [
-          [`${name}_bucket`, [...labels, 'le']] as const,
-          [`${name}_sum`, labels] as const,
-          [`${name}_count`, labels] as const,
-        ]
-      : [[name, labels] as const];
-  }),
-);
+const exposed = new Map<string, readonly string[]>();
+for (const instrument of instruments) {
+  const name = prometheusName(instrument);
+  const labels = [...instrument.labels, 'job', 'instance'];
+  if (instrument.kind === 'histogram') {
+    exposed
+      .set(`${name}_bucket`, [...labels, 'le'])
+      .set(`${name}_sum`, labels)
+      .set(`${name}_count`, labels);
+  } else {
+    exposed.set(name, labels);
+  }
+}
 
 /** The names of metrics in a query, and the labels that it selects or groups each of them by. */
 function usesOf(expr: string): { readonly name: string; readonly labels: readonly string[] }[] {

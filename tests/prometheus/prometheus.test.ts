@@ -114,7 +114,9 @@ describe('what is exposed', () => {
     for (const { sink } of workers) sink.record(registered());
     for (const { sink } of workers) sink.record(attempt(50));
     const exposed = await Promise.all(workers.map(({ register }) => register.getMetricsAsJSON()));
-    const samples = await samplesOf(promClient.AggregatorRegistry.aggregate(exposed) as Registry);
+    const samples = await samplesOf(
+      promClient.AggregatorRegistry.aggregate<'text/plain; version=0.0.4; charset=utf-8'>(exposed),
+    );
     const outcome = { outcome: 'success' };
     expect(sumOf(samples, 'axios_resilience_attempt_duration_seconds_count', outcome)).toBe(2);
     expect(sumOf(samples, 'axios_resilience_attempt_duration_seconds_bucket', { le: 0.025 })).toBe(0);

@@ -14,7 +14,7 @@ test('promtool has no complaint about what is exposed after an outage', async ()
   const sink = prometheusSink(promClient, { register });
   await surviveOutage(sink);
   for (const type of ['storeDegraded', 'storeRecovered'] as const) {
-    sink.record({ type, key: '', at: 1, error: new Error('gone'), degradedMs: 1 } as never);
+    sink.record({ type, key: '', at: 1, error: new Error('gone'), degradedMs: 1 });
   }
   const text = await register.metrics();
   expect(text.split('\n').filter((line) => line.startsWith('# TYPE'))).toHaveLength(12);
