@@ -94,5 +94,5 @@ export {
 } from './retry/backoff.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
 export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
-export { type Logger, logSink } from './sinks/log.js';
+export { type Logger, type LogLevel, type LogSinkOptions, logSink } from './sinks/log.js';
 export { type KeySummary, type MemorySink, memorySink } from './sinks/memory.js';
