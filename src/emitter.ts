@@ -42,10 +42,10 @@ export class Emitter {
   }
 
   /** Takes the event over: the time is put on it as it is, since a copy would be the dearest part of a healthy call. */
-  emit(event: NewEvent): void {
+  emit(event: NewEvent & { at?: number }): void {
     if (!this.active) return;
-    const complete = Object.assign(event, { at: Date.now() });
-    for (const receiver of this.#receivers) this.#tell(receiver, complete);
+    event.at = Date.now();
+    for (const receiver of this.#receivers) this.#tell(receiver, event as ResilienceEvent);
   }
 
   /** Passes on an event of a registry as it is, once to each sink, though the sink be given to several instances. */
@@ -59,17 +59,17 @@ export class Emitter {
   }
 
   #tell({ sink, source }: Receiver, event: ResilienceEvent): void {
-    const report = (error: unknown) => {
-      const { key, type } = event;
-      if (type !== 'listenerError') this.emit({ type: 'listenerError', key, source, error });
-    };
     try {
       const result: unknown = sink.record(event);
       if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {
-        Promise.resolve(result).catch(report);
+        Promise.resolve(result).catch((error: unknown) => this.#report(event, source, error));
       }
     } catch (error) {
-      report(error);
+      this.#report(event, source, error);
     }
+  }
+
+  #report({ key, type }: ResilienceEvent, source: string, error: unknown): void {
+    if (type !== 'listenerError') this.emit({ type: 'listenerError', key, source, error });
   }
 }

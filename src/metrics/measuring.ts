@@ -37,11 +37,11 @@ class SeriesOfKey {
     this.#key = key;
   }
 
-  /** @param values Those of the labels behind `key`, in their order. */
-  measure(instrument: Instrument, value: number, ...values: string[]): void {
-    const id = values.length === 1 ? (values[0] as string) : values.join();
-    const series = this.#series.get(instrument)?.get(id) ?? this.#begin(instrument, id, values);
-    series.measure(value);
+  /** @param value That of the label behind `key`, or the values of several, in their order. */
+  measure(instrument: Instrument, amount: number, value: string | readonly string[] = ''): void {
+    const id = typeof value === 'string' ? value : value.join();
+    const series = this.#series.get(instrument)?.get(id) ?? this.#begin(instrument, id, value);
+    series.measure(amount);
   }
 
   drop(): void {
@@ -50,8 +50,8 @@ class SeriesOfKey {
     }
   }
 
-  #begin(instrument: Instrument, id: string, values: readonly string[]): Series {
-    const all = [...this.#key, ...values];
+  #begin(instrument: Instrument, id: string, value: string | readonly string[]): Series {
+    const all = this.#key.concat(value);
     const labels = Object.fromEntries(instrument.labels.map((label, index) => [label, all[index] ?? '']));
     const series = this.#open(instrument, labels);
     const family = this.#series.get(instrument) ?? new Map<string, Series>();
@@ -105,7 +105,7 @@ export class Measuring implements Sink {
         showState(this.#register(key), event.state);
         break;
       case 'stateChange':
-        this.#circuit(key)?.measure(INSTRUMENTS.circuitTransitions, 1, event.from, event.to, event.reason);
+        this.#circuit(key)?.measure(INSTRUMENTS.circuitTransitions, 1, [event.from, event.to, event.reason]);
         showState(this.#circuit(key), event.to);
         break;
       case 'evicted':
@@ -123,7 +123,9 @@ export class Measuring implements Sink {
 
   /** `undefined` for a key whose circuit was evicted. */
   #of(key: string): SeriesOfKey | undefined {
-    const known = this.#circuits.get(key) ?? this.#others.get(key);
+    const circuit = this.#circuits.get(key);
+    if (circuit) return circuit;
+    const known = this.#others.get(key);
     return known || this.#others.has(key) ? known : this.#remember(key, new SeriesOfKey(this.#open, key));
   }
 
