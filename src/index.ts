@@ -45,6 +45,7 @@ export type { Clock } from './clock.js';
 export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
 export type {
   AttemptEvent,
+  CallEvent,
   CircuitState,
   EventOf,
   EventType,
@@ -54,6 +55,7 @@ export type {
   LateEvent,
   ListenerErrorEvent,
   Outcome,
+  RegisteredEvent,
   RejectedEvent,
   ResilienceEvent,
   ResyncEvent,
@@ -110,5 +112,5 @@ export {
 } from './retry/backoff.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
 export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
-export { type Logger, logSink } from './sinks/log.js';
+export { type Logger, type LogLevel, type LogSinkOptions, logSink } from './sinks/log.js';
 export { type KeySummary, type MemorySink, memorySink } from './sinks/memory.js';

@@ -23,9 +23,11 @@ export function conclude(
   state.stopped = stopped;
   state.elapsedMs = elapsedMsOf(call, stopped);
   if (!state.key) state.key = byMethodAndBaseUrl(captured.config);
-  if (stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected)) return undefined;
   const { key, attempts, elapsedMs } = state;
-  attachment.events.emit({ type: 'giveUp', key, attempts, stopped, elapsedMs });
+  const { events } = attachment;
+  if (events.active) events.emit({ type: 'call', key, attempts, stopped, elapsedMs });
+  if (stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected)) return undefined;
+  events.emit({ type: 'giveUp', key, attempts, stopped, elapsedMs });
   return fallbackFor(call, captured, stopped, result);
 }
 

@@ -11,6 +11,7 @@ export interface SuiteWithProgram {
 
 export const SUITES_WITH_PROGRAMS: readonly SuiteWithProgram[] = [
   { name: 'redis', files: 'tests/redis/**/*.test.ts', command: 'redis-server', debianPackage: 'redis-server' },
+  { name: 'promtool', files: 'tests/promtool/**/*.test.ts', command: 'promtool', debianPackage: 'prometheus' },
 ];
 
 export function canRun({ command }: SuiteWithProgram): boolean {
