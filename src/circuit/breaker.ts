@@ -95,9 +95,9 @@ export class CircuitBreaker {
     this.#mode = mode;
   }
 
-  /** Adds a listener for this circuit's events; the returned function takes it out. */
+  /** Adds a listener for this circuit's events, and those of its store; the returned function takes it out. */
   on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
-    return this.#events.on(type, (event) => (event.key === this.key ? listener(event) : undefined));
+    return this.#events.on(type, (event) => ([this.key, ''].includes(event.key) ? listener(event) : undefined));
   }
 
   /**
