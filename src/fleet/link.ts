@@ -262,6 +262,7 @@ export class Link implements CircuitLink {
       opening: this.#opening ?? { cooldownMs: 0, openings: 1 },
     };
     this.#forget();
+    this.#isOver = this.#isOverThreshold;
     this.#isReporting = true;
     this.#lastReportAt = performance.now();
     void health
