@@ -147,6 +147,8 @@ export class CircuitBreaker {
     signal?.throwIfAborted();
     const answer = this.acquire();
     const permit = answer instanceof Promise ? await answer : answer;
+    if (signal?.aborted && permit.admitted) permit.settle('neutral');
+    signal?.throwIfAborted();
     if (!permit.admitted) throw new CircuitOpenError({ key: this.key, retryAfterMs: permit.retryAfterMs });
     try {
       const result = await fn({ signal });
@@ -354,7 +356,7 @@ export class CircuitBreaker {
     const opening = mayOpen ? this.#circuit.nextOpening(now, details) : undefined;
     if (opening && probes.failures > allowed) this.#circuit.open('probe-failed', now, opening);
     else if (probes.successes >= needed) this.#circuit.close('probe-succeeded', now);
-    this.#link?.settle(lease, outcome, opening);
+    this.#link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
   }
 
   #count(outcome: Outcome): void {
