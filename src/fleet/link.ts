@@ -1,4 +1,12 @@
-import type { CircuitLink, Lease, LeaseAnswer, LinkedCircuit, Opening, SharedView } from '../circuit/link.js';
+import type {
+  CircuitLink,
+  Lease,
+  LeaseAnswer,
+  LeaseDenied,
+  LinkedCircuit,
+  Opening,
+  SharedView,
+} from '../circuit/link.js';
 import type { Outcome } from '../events.js';
 import { type Health, unref } from './health.js';
 import type { CircuitStore, FailureReport, LeaseReply, StoreRequest } from './store.js';
@@ -51,7 +59,7 @@ export class Link implements CircuitLink {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
-  #asking: Promise<LeaseAnswer> | undefined;
+  readonly #asking = new Set<Promise<LeaseAnswer>>();
   #deniedUntil = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
   #readAgain = false;
@@ -106,19 +114,20 @@ export class Link implements CircuitLink {
 
   lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer> {
     if (!this.#isShared || this.#closed || this.#context.health.isDegraded) return undefined;
-    const retryAfterMs = this.#deniedUntil - performance.now();
-    if (retryAfterMs > 0) return { granted: false, retryAfterMs };
-    if (this.#asking) return this.#asking.then((answer) => answer && this.lease(leaseMs));
-    this.#asking = this.#ask(leaseMs).finally(() => {
-      this.#asking = undefined;
-    });
-    return this.#asking;
+    const denial = this.#denial;
+    if (denial.retryAfterMs > 0) return denial;
+    if (this.#asking.size >= this.circuit.probes.permits) {
+      return Promise.all(this.#asking).then((answers) => (answers.includes(undefined) ? undefined : this.#denial));
+    }
+    const asking = this.#ask(leaseMs).finally(() => this.#asking.delete(asking));
+    this.#asking.add(asking);
+    return asking;
   }
 
   settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined): void {
-    if (this.#closed || !this.#known || (!lease && !this.#isShared)) return;
+    if (this.#closed || !this.#known || (!lease && (!this.#isShared || outcome === 'neutral'))) return;
     const { epoch, generation } = lease ?? this.#known;
-    if (lease && outcome === 'neutral') this.#deniedUntil = Number.NEGATIVE_INFINITY;
+    if (lease) this.#deniedUntil = Number.NEGATIVE_INFINITY;
     const settlement = {
       ...this.#request(opening),
       known: { epoch, generation },
@@ -199,6 +208,10 @@ export class Link implements CircuitLink {
     return this.#known !== undefined && this.#known.state !== 'closed';
   }
 
+  get #denial(): LeaseDenied {
+    return { granted: false, retryAfterMs: Math.max(0, this.#deniedUntil - performance.now()) };
+  }
+
   get #isFailing(): boolean {
     const needsSuccesses = this.#threshold?.windowMs === 0 || (this.#threshold?.rate ?? 0) > 0;
     return needsSuccesses && (this.#known?.failures ?? 0) > 0;
@@ -220,8 +233,8 @@ export class Link implements CircuitLink {
     this.#isOver = false;
   }
 
-  #request(opening: Opening | undefined): StoreRequest {
-    const { leaseMs, threshold } = this.circuit;
+  #request(opening: Opening | undefined, leaseMs = this.circuit.leaseMs): StoreRequest {
+    const { threshold } = this.circuit;
     const { epoch = '', generation = 0 } = this.#known ?? {};
     const { at, heardAt } = this.#clock;
     return {
@@ -289,7 +302,7 @@ export class Link implements CircuitLink {
     const { health, store } = this.#context;
     const token = this.#token();
     const request = {
-      ...this.#request(undefined),
+      ...this.#request(undefined, leaseMs),
       token,
       leaseMs: Math.ceil(leaseMs),
       permits: this.circuit.probes.permits,

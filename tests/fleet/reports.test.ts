@@ -180,7 +180,11 @@ describe('failures', () => {
     expect(one!.breaker.state).toBe('open');
     await flush();
     expect(other!.breaker.state).toBe('open');
-    expect(other!.breaker.stats()).toMatchObject({ remainingCooldownMs: 10_000, openings: 1, shared: { generation: 1 } });
+    expect(other!.breaker.stats()).toMatchObject({
+      remainingCooldownMs: 10_000,
+      openings: 1,
+      shared: { generation: 1 },
+    });
   });
 
   test('that were settled while the store was asked for the first time are reported when it has answered', async () => {
