@@ -9,7 +9,7 @@ import type {
 } from '../circuit/link.js';
 import type { Outcome } from '../events.js';
 import { type Health, unref } from './health.js';
-import type { CircuitStore, FailureReport, LeaseReply, StoreRequest } from './store.js';
+import type { CircuitStore, FailureReport, LeaseReply, Settlement, StoreRequest } from './store.js';
 
 /** What the links of one fleet share. */
 export interface LinkContext {
@@ -59,6 +59,8 @@ export class Link implements CircuitLink {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
+  /** A success that closed the circuit of this process and did not reach the store. */
+  #owed: Settlement | undefined;
   readonly #asking = new Set<Promise<LeaseAnswer>>();
   #deniedUntil = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
@@ -91,6 +93,7 @@ export class Link implements CircuitLink {
 
   record(outcome: 'success' | 'failure', opening?: Opening, tripped?: 'detector' | 'retry-after'): void {
     if (this.#closed) return;
+    if (tripped) this.#owed = undefined;
     const isVote = tripped === 'retry-after' || (tripped === 'detector' && !this.#threshold);
     if (!this.#threshold && !isVote) return;
     if (outcome === 'success') {
@@ -128,7 +131,7 @@ export class Link implements CircuitLink {
     if (this.#closed || !this.#known || (!lease && (!this.#isShared || outcome === 'neutral'))) return;
     const { epoch, generation } = lease ?? this.#known;
     if (lease) this.#deniedUntil = Number.NEGATIVE_INFINITY;
-    const settlement = {
+    const settlement: Settlement = {
       ...this.#request(opening),
       known: { epoch, generation },
       token: lease?.token ?? this.#token(),
@@ -137,16 +140,13 @@ export class Link implements CircuitLink {
       probes: this.circuit.probes,
       opening: opening ?? { cooldownMs: 0, openings: 0 },
     };
-    const { store, health } = this.#context;
-    const send = () => health.run(() => store.settle(this.circuit.key, settlement));
-    void send()
-      .then((view) => view ?? send())
-      .then((view) => view && this.apply(view));
+    this.#conclude(settlement);
   }
 
   async force(state: 'open' | 'closed', opening: Opening): Promise<boolean> {
     const { store, health } = this.#context;
     this.#forget();
+    this.#owed = undefined;
     if (!this.#known) await this.read();
     const request = { ...this.#request(opening), state, opening };
     if (this.#closed || !this.#known) return false;
@@ -196,8 +196,10 @@ export class Link implements CircuitLink {
     this.circuit.adopt(view);
   }
 
-  /** Tells what was lost while the store was away. */
+  /** Tells what was lost while the store was away, and the store what it has to know. */
   recovered(): void {
+    if (this.#owed) this.#conclude({ ...this.#owed, expiresAt: this.#request(undefined).expiresAt });
+    this.#owed = undefined;
     this.#lost += this.#failures + this.#successes;
     this.#forget();
     this.#reportLoss();
@@ -289,6 +291,17 @@ export class Link implements CircuitLink {
           this.#lost += report.failures + report.successes;
         }
         if (this.#reportAgain) this.#send();
+      });
+  }
+
+  #conclude(settlement: Settlement): void {
+    const { store, health } = this.#context;
+    const send = () => health.run(() => store.settle(this.circuit.key, settlement));
+    void send()
+      .then((view) => view ?? send())
+      .then((view) => {
+        if (view) this.apply(view);
+        else if (settlement.outcome === 'success') this.#owed = settlement;
       });
   }
 
