@@ -95,9 +95,9 @@ export class CircuitBreaker {
     this.#mode = mode;
   }
 
-  /** Adds a listener for this circuit's events; the returned function takes it out. */
+  /** Adds a listener for this circuit's events, and those of its store; the returned function takes it out. */
   on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
-    return this.#events.on(type, (event) => (event.key === this.key ? listener(event) : undefined));
+    return this.#events.on(type, (event) => ([this.key, ''].includes(event.key) ? listener(event) : undefined));
   }
 
   /**
@@ -147,6 +147,8 @@ export class CircuitBreaker {
     signal?.throwIfAborted();
     const answer = this.acquire();
     const permit = answer instanceof Promise ? await answer : answer;
+    if (signal?.aborted && permit.admitted) permit.settle('neutral');
+    signal?.throwIfAborted();
     if (!permit.admitted) throw new CircuitOpenError({ key: this.key, retryAfterMs: permit.retryAfterMs });
     try {
       const result = await fn({ signal });
@@ -354,7 +356,7 @@ export class CircuitBreaker {
     const opening = mayOpen ? this.#circuit.nextOpening(now, details) : undefined;
     if (opening && probes.failures > allowed) this.#circuit.open('probe-failed', now, opening);
     else if (probes.successes >= needed) this.#circuit.close('probe-succeeded', now);
-    this.#link?.settle(lease, outcome, opening);
+    this.#link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
   }
 
   #count(outcome: Outcome): void {

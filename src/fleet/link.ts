@@ -1,7 +1,15 @@
-import type { CircuitLink, Lease, LeaseAnswer, LinkedCircuit, Opening, SharedView } from '../circuit/link.js';
+import type {
+  CircuitLink,
+  Lease,
+  LeaseAnswer,
+  LeaseDenied,
+  LinkedCircuit,
+  Opening,
+  SharedView,
+} from '../circuit/link.js';
 import type { Outcome } from '../events.js';
 import { type Health, unref } from './health.js';
-import type { CircuitStore, FailureReport, LeaseReply, StoreRequest } from './store.js';
+import type { CircuitStore, FailureReport, LeaseReply, Settlement, StoreRequest } from './store.js';
 
 /** What the links of one fleet share. */
 export interface LinkContext {
@@ -51,7 +59,9 @@ export class Link implements CircuitLink {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
-  #asking: Promise<LeaseAnswer> | undefined;
+  /** A success that closed the circuit of this process and did not reach the store. */
+  #owed: Settlement | undefined;
+  readonly #asking = new Set<Promise<LeaseAnswer>>();
   #deniedUntil = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
   #readAgain = false;
@@ -83,6 +93,7 @@ export class Link implements CircuitLink {
 
   record(outcome: 'success' | 'failure', opening?: Opening, tripped?: 'detector' | 'retry-after'): void {
     if (this.#closed) return;
+    if (tripped) this.#owed = undefined;
     const isVote = tripped === 'retry-after' || (tripped === 'detector' && !this.#threshold);
     if (!this.#threshold && !isVote) return;
     if (outcome === 'success') {
@@ -106,20 +117,21 @@ export class Link implements CircuitLink {
 
   lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer> {
     if (!this.#isShared || this.#closed || this.#context.health.isDegraded) return undefined;
-    const retryAfterMs = this.#deniedUntil - performance.now();
-    if (retryAfterMs > 0) return { granted: false, retryAfterMs };
-    if (this.#asking) return this.#asking.then((answer) => answer && this.lease(leaseMs));
-    this.#asking = this.#ask(leaseMs).finally(() => {
-      this.#asking = undefined;
-    });
-    return this.#asking;
+    const denial = this.#denial;
+    if (denial.retryAfterMs > 0) return denial;
+    if (this.#asking.size >= this.circuit.probes.permits) {
+      return Promise.all(this.#asking).then((answers) => (answers.includes(undefined) ? undefined : this.#denial));
+    }
+    const asking = this.#ask(leaseMs).finally(() => this.#asking.delete(asking));
+    this.#asking.add(asking);
+    return asking;
   }
 
   settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined): void {
-    if (this.#closed || !this.#known || (!lease && !this.#isShared)) return;
+    if (this.#closed || !this.#known || (!lease && (!this.#isShared || outcome === 'neutral'))) return;
     const { epoch, generation } = lease ?? this.#known;
-    if (lease && outcome === 'neutral') this.#deniedUntil = Number.NEGATIVE_INFINITY;
-    const settlement = {
+    if (lease) this.#deniedUntil = Number.NEGATIVE_INFINITY;
+    const settlement: Settlement = {
       ...this.#request(opening),
       known: { epoch, generation },
       token: lease?.token ?? this.#token(),
@@ -128,16 +140,13 @@ export class Link implements CircuitLink {
       probes: this.circuit.probes,
       opening: opening ?? { cooldownMs: 0, openings: 0 },
     };
-    const { store, health } = this.#context;
-    const send = () => health.run(() => store.settle(this.circuit.key, settlement));
-    void send()
-      .then((view) => view ?? send())
-      .then((view) => view && this.apply(view));
+    this.#conclude(settlement);
   }
 
   async force(state: 'open' | 'closed', opening: Opening): Promise<boolean> {
     const { store, health } = this.#context;
     this.#forget();
+    this.#owed = undefined;
     if (!this.#known) await this.read();
     const request = { ...this.#request(opening), state, opening };
     if (this.#closed || !this.#known) return false;
@@ -187,8 +196,10 @@ export class Link implements CircuitLink {
     this.circuit.adopt(view);
   }
 
-  /** Tells what was lost while the store was away. */
+  /** Tells what was lost while the store was away, and the store what it has to know. */
   recovered(): void {
+    if (this.#owed) this.#conclude({ ...this.#owed, expiresAt: this.#request(undefined).expiresAt });
+    this.#owed = undefined;
     this.#lost += this.#failures + this.#successes;
     this.#forget();
     this.#reportLoss();
@@ -197,6 +208,10 @@ export class Link implements CircuitLink {
   /** Whether the circuit is open in the whole fleet, and not in this process alone. */
   get #isShared(): boolean {
     return this.#known !== undefined && this.#known.state !== 'closed';
+  }
+
+  get #denial(): LeaseDenied {
+    return { granted: false, retryAfterMs: Math.max(0, this.#deniedUntil - performance.now()) };
   }
 
   get #isFailing(): boolean {
@@ -220,8 +235,8 @@ export class Link implements CircuitLink {
     this.#isOver = false;
   }
 
-  #request(opening: Opening | undefined): StoreRequest {
-    const { leaseMs, threshold } = this.circuit;
+  #request(opening: Opening | undefined, leaseMs = this.circuit.leaseMs): StoreRequest {
+    const { threshold } = this.circuit;
     const { epoch = '', generation = 0 } = this.#known ?? {};
     const { at, heardAt } = this.#clock;
     return {
@@ -262,6 +277,7 @@ export class Link implements CircuitLink {
       opening: this.#opening ?? { cooldownMs: 0, openings: 1 },
     };
     this.#forget();
+    this.#isOver = this.#isOverThreshold;
     this.#isReporting = true;
     this.#lastReportAt = performance.now();
     void health
@@ -278,6 +294,17 @@ export class Link implements CircuitLink {
       });
   }
 
+  #conclude(settlement: Settlement): void {
+    const { store, health } = this.#context;
+    const send = () => health.run(() => store.settle(this.circuit.key, settlement));
+    void send()
+      .then((view) => view ?? send())
+      .then((view) => {
+        if (view) this.apply(view);
+        else if (settlement.outcome === 'success') this.#owed = settlement;
+      });
+  }
+
   #reportLoss(): void {
     if (this.#lost === 0) return;
     this.circuit.events.emit({ type: 'storeDropped', key: this.circuit.key, outcomes: this.#lost });
@@ -288,7 +315,7 @@ export class Link implements CircuitLink {
     const { health, store } = this.#context;
     const token = this.#token();
     const request = {
-      ...this.#request(undefined),
+      ...this.#request(undefined, leaseMs),
       token,
       leaseMs: Math.ceil(leaseMs),
       permits: this.circuit.probes.permits,

@@ -8,6 +8,7 @@ import { type Call, type Captured, circuitKeyOf } from './call.js';
 import { deadlineError, dispatchWithin, isDeadlineError } from './deadline.js';
 import { accepted, diagnose, failed, isOfOwnHost, type Result } from './diagnosis.js';
 import { plainHeaders, serverDelay, writeHeader } from './headers.js';
+import { interruptible } from './interruptible.js';
 import { byMethodAndBaseUrl } from './key.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -46,9 +47,26 @@ function attempt(call: Call, captured: Captured, config: Config): ReturnType<Axi
   const now = call.attemptStart();
   const answer = circuitKey === null ? undefined : acquire(call, circuitKey, now, config);
   if (answer instanceof Promise) {
-    return answer.then((later) => admitted(call, captured, config, adapter, later, attachment.clock.now()));
+    return whileWanted(call, config, answer).then((later) =>
+      admitted(call, captured, config, adapter, later, attachment.clock.now()),
+    );
   }
   return admitted(call, captured, config, adapter, answer, now);
+}
+
+/** The answer, unless the call is cancelled or its deadline passes before: then the permit goes back. */
+async function whileWanted(
+  call: Call,
+  config: Config,
+  answer: Promise<Permit | Rejection>,
+): Promise<Permit | Rejection> {
+  try {
+    return await interruptible(config, call.remainingMs(), () => answer);
+  } catch (error) {
+    if (isDeadlineError(error)) call.refusal = 'deadline';
+    void answer.then((later) => later.admitted && later.settle('neutral'));
+    throw error;
+  }
 }
 
 function admitted(
