@@ -24,6 +24,8 @@ export interface SharedView extends CircuitVersion {
   readonly total: number;
   /** Whether it was brought about by hand. */
   readonly byHand: boolean;
+  /** When, by the store's own clock, ms; only ever compared with itself. */
+  readonly at: number;
 }
 
 /** What a circuit would be like if it opened now. */
@@ -55,7 +57,7 @@ export interface Lease extends CircuitVersion {
 }
 
 /** All probes are taken. */
-export interface LeaseDenied {
+interface LeaseDenied {
   readonly granted: false;
   readonly retryAfterMs: number;
 }

@@ -108,8 +108,9 @@ class StoreFleet implements Fleet {
       share,
       lingerMs,
       quorum,
+      commandTimeoutMs,
       next: () => ++count,
-      leave: (link) => this.#links.get(link.circuit.key)?.delete(link),
+      leave: (link) => this.#leave(link),
     };
     this.#timer = unref(setInterval(() => void this.#read((link) => link.takeUse()), resyncMs));
     if (this.#isSubscribed) void this.#resync();
@@ -147,10 +148,16 @@ class StoreFleet implements Fleet {
   async #end(): Promise<void> {
     clearInterval(this.#timer);
     this.#health.close();
-    for (const link of this.#all()) link.close();
-    this.#links.clear();
+    for (const link of [...this.#all()]) link.close();
     for (const end of [...this.#waiting]) end();
     await this.#store.close?.();
+  }
+
+  #leave(link: Link): void {
+    const { key } = link.circuit;
+    const namesakes = this.#links.get(key);
+    namesakes?.delete(link);
+    if (namesakes?.size === 0) this.#links.delete(key);
   }
 
   *#all(): Generator<Link, undefined> {

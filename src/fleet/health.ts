@@ -4,9 +4,9 @@ export interface HealthOptions {
   readonly commandTimeoutMs: number;
   readonly random: () => number;
   /** Whether the store answers; asked at growing intervals while it is degraded. */
-  probe(): Promise<unknown>;
-  degraded(error: unknown): void;
-  recovered(degradedMs: number): void;
+  readonly probe: () => Promise<unknown>;
+  readonly degraded: (error: unknown) => void;
+  readonly recovered: (degradedMs: number) => void;
 }
 
 const MISSES_THAT_DEGRADE = 3;
@@ -23,6 +23,7 @@ export class Health {
   #degradedAt: number | undefined;
   #backoffMs = FIRST_BACKOFF_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isProbing = false;
   #closed = false;
 
   constructor(options: HealthOptions) {
@@ -68,7 +69,7 @@ export class Health {
       return result;
     } catch (error) {
       this.#misses++;
-      if (this.#misses >= MISSES_THAT_DEGRADE && !this.isDegraded) {
+      if (this.#misses >= MISSES_THAT_DEGRADE && this.#degradedAt === undefined) {
         this.#degradedAt = performance.now();
         this.#backoffMs = FIRST_BACKOFF_MS;
         this.#options.degraded(error);
@@ -79,6 +80,7 @@ export class Health {
   }
 
   #schedule(): void {
+    clearTimeout(this.#timer);
     if (this.#closed) return;
     const delayMs = this.#backoffMs * (0.5 + this.#options.random() / 2);
     this.#backoffMs = Math.min(LONGEST_BACKOFF_MS, this.#backoffMs * 2);
@@ -86,19 +88,24 @@ export class Health {
   }
 
   async #probe(): Promise<void> {
-    const since = this.#degradedAt;
+    if (this.#isProbing) return;
+    this.#isProbing = true;
+    const { commandTimeoutMs, probe, recovered } = this.#options;
+    const since = this.#degradedAt ?? 0;
     try {
-      await within(this.#options.commandTimeoutMs, () => this.#options.probe());
+      // The first may have to wait until the client is connected again; the second says whether the store is fast enough.
+      await within(Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS), probe);
+      await within(commandTimeoutMs, probe);
+      if (this.#closed) return;
+      this.#misses = 0;
+      this.#hasAnswered = true;
+      this.#degradedAt = undefined;
+      recovered(performance.now() - since);
     } catch {
-      if (this.#degradedAt === since) this.#schedule();
-      return;
+      this.#schedule();
+    } finally {
+      this.#isProbing = false;
     }
-    if (since === undefined || this.#degradedAt !== since || this.#closed) return;
-    clearTimeout(this.#timer);
-    this.#misses = 0;
-    this.#hasAnswered = true;
-    this.#degradedAt = undefined;
-    this.#options.recovered(performance.now() - since);
   }
 }
 

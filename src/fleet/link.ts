@@ -1,15 +1,7 @@
-import type {
-  CircuitLink,
-  CircuitVersion,
-  Lease,
-  LeaseAnswer,
-  LinkedCircuit,
-  Opening,
-  SharedView,
-} from '../circuit/link.js';
+import type { CircuitLink, Lease, LeaseAnswer, LinkedCircuit, Opening, SharedView } from '../circuit/link.js';
 import type { Outcome } from '../events.js';
 import { type Health, unref } from './health.js';
-import type { CircuitStore, FailureReport, LeaseReply } from './store.js';
+import type { CircuitStore, FailureReport, LeaseReply, StoreRequest } from './store.js';
 
 /** What the links of one fleet share. */
 export interface LinkContext {
@@ -20,6 +12,7 @@ export interface LinkContext {
   readonly share: 'counts' | 'state';
   readonly lingerMs: number;
   readonly quorum: number;
+  readonly commandTimeoutMs: number;
   /** Numbers reports and tokens. */
   next(): number;
   leave(link: Link): void;
@@ -29,6 +22,9 @@ export interface LinkContext {
 const QUIET_MS = 1_000;
 /** How often successes are told while some process reports failures. */
 const FLUSH_MS = 250;
+/** How long after its deadline a command may still take effect. */
+const LATENESS_MS = 1_000;
+const LEAST_MEMORY_MS = 60_000;
 /** How long a denial is believed: the lease may be given back before its end. */
 const LONGEST_DENIAL_MS = 1_000;
 
@@ -38,6 +34,8 @@ export class Link implements CircuitLink {
   readonly #context: LinkContext;
   readonly #threshold: LinkedCircuit['threshold'];
   #known: SharedView | undefined;
+  /** What the store's clock showed, and when that was by ours. */
+  #clock = { at: 0, heardAt: 0 };
   #isUsed = true;
   #closed = false;
 
@@ -122,8 +120,8 @@ export class Link implements CircuitLink {
     const { epoch, generation } = lease ?? this.#known;
     if (lease && outcome === 'neutral') this.#deniedUntil = Number.NEGATIVE_INFINITY;
     const settlement = {
+      ...this.#request(opening),
       known: { epoch, generation },
-      rememberMs: this.#rememberMs(opening),
       token: lease?.token ?? this.#token(),
       leased: lease !== undefined,
       outcome,
@@ -138,10 +136,11 @@ export class Link implements CircuitLink {
   }
 
   async force(state: 'open' | 'closed', opening: Opening): Promise<boolean> {
-    if (this.#closed) return false;
     const { store, health } = this.#context;
     this.#forget();
-    const request = { known: this.#version, rememberMs: this.#rememberMs(opening), state, opening };
+    if (!this.#known) await this.read();
+    const request = { ...this.#request(opening), state, opening };
+    if (this.#closed || !this.#known) return false;
     const view = await health.run(() => store.force(this.circuit.key, request));
     if (view) this.apply(view);
     return view !== undefined;
@@ -173,6 +172,8 @@ export class Link implements CircuitLink {
   apply(view: SharedView): void {
     if (this.#closed) return;
     const known = this.#known;
+    this.#clock = { at: view.at, heardAt: performance.now() };
+    if (known === undefined && this.#failures > 0) this.#sendWithin(0);
     const isSameEpoch = view.epoch === known?.epoch;
     if (isSameEpoch && view.generation < known.generation) return;
     const isNews = isSameEpoch ? view.generation > known.generation : view.generation > 0;
@@ -191,10 +192,6 @@ export class Link implements CircuitLink {
     this.#lost += this.#failures + this.#successes;
     this.#forget();
     this.#reportLoss();
-  }
-
-  get #version(): CircuitVersion {
-    return { epoch: this.#known?.epoch ?? '', generation: this.generation };
   }
 
   /** Whether the circuit is open in the whole fleet, and not in this process alone. */
@@ -223,9 +220,15 @@ export class Link implements CircuitLink {
     this.#isOver = false;
   }
 
-  #rememberMs(opening: Opening | undefined): number {
+  #request(opening: Opening | undefined): StoreRequest {
     const { leaseMs, threshold } = this.circuit;
-    return Math.ceil(2 * ((opening?.cooldownMs ?? 0) + leaseMs + (threshold?.windowMs ?? 0)) + 60_000);
+    const { epoch = '', generation = 0 } = this.#known ?? {};
+    const { at, heardAt } = this.#clock;
+    return {
+      known: { epoch, generation },
+      rememberMs: 2 * ((opening?.cooldownMs ?? 0) + leaseMs + (threshold?.windowMs ?? 0)) + LEAST_MEMORY_MS,
+      expiresAt: at + performance.now() - heardAt + this.#context.commandTimeoutMs + LATENESS_MS,
+    };
   }
 
   #token(): string {
@@ -245,10 +248,10 @@ export class Link implements CircuitLink {
     this.#timerAt = Number.POSITIVE_INFINITY;
     this.#reportAgain = this.#isReporting;
     const { health, store } = this.#context;
-    if (this.#isReporting || this.#closed || health.isDegraded || this.#failures + this.#successes === 0) return;
+    if (this.#isReporting || this.#closed || health.isDegraded || !this.#known) return;
+    if (this.#failures + this.#successes === 0) return;
     const report: FailureReport = {
-      known: this.#version,
-      rememberMs: this.#rememberMs(this.#opening),
+      ...this.#request(this.#opening),
       reporter: this.#context.reporter,
       sequence: this.#context.next(),
       failures: this.#failures,
@@ -285,8 +288,7 @@ export class Link implements CircuitLink {
     const { health, store } = this.#context;
     const token = this.#token();
     const request = {
-      known: this.#version,
-      rememberMs: this.#rememberMs(undefined),
+      ...this.#request(undefined),
       token,
       leaseMs: Math.ceil(leaseMs),
       permits: this.circuit.probes.permits,

@@ -7,6 +7,11 @@ export interface StoreRequest {
   readonly known: CircuitVersion;
   /** How long the store has to remember the circuit after this, ms; a longer time that it was told before stays. */
   readonly rememberMs: number;
+  /**
+   * When the request is void, by the store's own clock (`SharedView.at`), ms: clients queue commands while the store is
+   * away, and what happened long ago must not count when it is back.
+   */
+  readonly expiresAt: number;
 }
 
 /** What happened in one process since its last report. */
@@ -74,7 +79,7 @@ export interface StoreListener {
 
 /**
  * A place where circuits are shared: what `fleet` needs of Redis, or of an engine of your own. Each operation is atomic per
- * key, goes by the store's own clock alone, and answers with the view after it. `memoryStore` is the shortest example. A
+ * key, goes by the store's own clock alone, does nothing once it has expired, and answers with the view after it. `memoryStore` is the shortest example. A
  * promise may stay pending for ever: `fleet` gives each a deadline.
  */
 export interface CircuitStore {

@@ -1,4 +1,4 @@
-import type { CircuitVersion, SharedView } from '../circuit/link.js';
+import type { SharedView } from '../circuit/link.js';
 import type { CircuitStore, StoreListener, StoreRequest } from '../fleet/store.js';
 import { type ClientKind, keyPrefixOf, type RedisClient, sender } from './client.js';
 import { keysOf, sha1 } from './names.js';
@@ -17,7 +17,7 @@ export interface RedisStoreSettings {
 
 type Reply = (string | number)[];
 
-const NOTHING: CircuitVersion = { epoch: '', generation: 0 };
+const NOTHING: StoreRequest = { known: { epoch: '', generation: 0 }, rememberMs: 0, expiresAt: 0 };
 const NUMBER_OF_KEYS = '2';
 
 /** Each operation is one call of one script, which touches the two keys of one circuit. */
@@ -30,11 +30,12 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
   const run = async (
     operation: string,
     key: string,
-    { known, rememberMs }: StoreRequest,
+    { known, rememberMs, expiresAt }: StoreRequest,
     ...rest: (string | number | boolean)[]
   ): Promise<Reply> => {
     const epoch = Math.random().toString(36).slice(2);
-    const args = [operation, key, channel, epoch, known.epoch, known.generation, Math.ceil(rememberMs), ...rest];
+    const about = [known.epoch, known.generation, Math.ceil(rememberMs), Math.floor(expiresAt)];
+    const args = [operation, key, channel, epoch, ...about, ...rest];
     const tail = [NUMBER_OF_KEYS, ...keysOf(prefix, key), ...args.map(argument)];
     try {
       return (await send(['EVALSHA', SHA, ...tail])) as Reply;
@@ -50,7 +51,7 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
   };
 
   const store: CircuitStore = {
-    read: async (key) => viewOf(await run('read', key, { known: NOTHING, rememberMs: 0 })),
+    read: async (key) => viewOf(await run('read', key, NOTHING)),
 
     report: async (key, report) => {
       const { reporter, sequence, failures, successes, threshold, tripped, quorum, opening } = report;
@@ -82,16 +83,17 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
   if (!subscriber) return store;
   return {
     ...store,
-    subscribe: async (listener) => {
+    subscribe: (listener) => {
       const { client: listening, kind: itsKind, isOwn } = subscriber;
       subscription = new Subscription(listening, itsKind, isOwn, channel, onText(listener), listener);
+      return Promise.resolve();
     },
   };
 }
 
 const SHA = sha1(SCRIPT);
 const NO_THRESHOLD = { windowMs: -1, failures: 0, rate: 0, minimumCalls: 0 };
-const VIEW_FIELDS = 9;
+const VIEW_FIELDS = 10;
 
 const argument = (value: string | number | boolean): string =>
   typeof value === 'boolean' ? String(Number(value)) : String(value);
@@ -102,7 +104,7 @@ const openingOf = ({ cooldownMs, openings }: { cooldownMs: number; openings: num
 ];
 
 function viewOf(reply: Reply): SharedView {
-  const [epoch, generation, state, remainingMs, cooldownMs, openings, failures, total, byHand] = reply;
+  const [epoch, generation, state, remainingMs, cooldownMs, openings, failures, total, byHand, at] = reply;
   return {
     epoch: String(epoch),
     generation: Number(generation),
@@ -113,6 +115,7 @@ function viewOf(reply: Reply): SharedView {
     failures: Number(failures),
     total: Number(total),
     byHand: Number(byHand) === 1,
+    at: Number(at),
   };
 }
 

@@ -2,12 +2,13 @@
  * Every operation on a shared circuit, atomic and by the server's clock.
  *
  * KEYS: the circuit's hash, the sorted set of its leases (member: token, score: end).
- * ARGV: operation, key, channel, epoch to start with, known epoch, known generation, rememberMs; then, by operation:
+ * ARGV: operation, key, channel, epoch to start with, known epoch, known generation, rememberMs,
+ * expiresAt; then, by operation:
  * report — reporter, sequence, failures, successes, windowMs (-1: no threshold), failures, rate and minimum that trip,
  * tripped, quorum, cooldownMs, openings; acquire — token, leaseMs, permits; settle — token, leased, outcome, needed,
  * allowed, cooldownMs, openings; force — state, cooldownMs, openings; read — nothing.
- * Reply: epoch, generation, state, remainingMs, cooldownMs, openings, failures, total, byHand; for acquire then granted,
- * free, retryAfterMs.
+ * Reply: epoch, generation, state, remainingMs, cooldownMs, openings, failures, total, byHand, at; for acquire then
+ * granted, free, retryAfterMs.
  *
  * The hash: v, epoch, generation, state, until, cooldown, attempts (openings in succession), successes and failures (of
  * probes), settled (tokens that counted), forced, bucket (its length, ms; 0: consecutive), buckets (`index:bad:total`) and
@@ -16,10 +17,10 @@
 export const SCRIPT = `
 local S, P = KEYS[1], KEYS[2]
 local op, key, channel, newEpoch, knownEpoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local knownGeneration, rememberMs = tonumber(ARGV[6]), tonumber(ARGV[7])
+local knownGeneration, rememberMs, expiresAt = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local function arg(n) return tonumber(ARGV[7 + n]) end
+local function arg(n) return tonumber(ARGV[8 + n]) end
 local function int(n) return string.format('%.0f', n) end
 
 local h = redis.call('HMGET', S, 'v', 'epoch', 'generation', 'state', 'until', 'cooldown', 'attempts', 'successes',
@@ -50,7 +51,7 @@ end
 local function view()
   local bad, total = counted()
   local remaining = c.state == 'open' and math.max(0, c.till - now) or 0
-  return { c.epoch, c.generation, c.state, remaining, c.cooldown, c.attempts, bad, total, tonumber(c.forced) }
+  return { c.epoch, c.generation, c.state, remaining, c.cooldown, c.attempts, bad, total, tonumber(c.forced), int(now) }
 end
 
 local function save(rememberFor)
@@ -95,10 +96,12 @@ if isBehind and op ~= 'read' then
   c.generation, c.state, c.till = knownGeneration, op == 'report' and 'closed' or 'open', now
 end
 
+if op ~= 'read' and now > expiresAt then return unchanged() end
+
 if op == 'report' then
-  local reporter, sequence, failures, successes = ARGV[8], arg(2), arg(3), arg(4)
+  local reporter, sequence, failures, successes = ARGV[9], arg(2), arg(3), arg(4)
   local windowMs, needed, rate, minimum = arg(5), arg(6), arg(7), arg(8)
-  local tripped, quorum, cooldown, attempts = ARGV[16] == '1', arg(10), arg(11), arg(12)
+  local tripped, quorum, cooldown, attempts = ARGV[17] == '1', arg(10), arg(11), arg(12)
   local isCurrent = knownEpoch == '' or c.generation == 0 or (c.epoch == knownEpoch and c.generation == knownGeneration)
   if c.state ~= 'closed' or not isCurrent then return unchanged() end
   local horizon = windowMs > 0 and windowMs or math.max(60000, cooldown)
@@ -143,10 +146,10 @@ if op == 'report' then
 end
 
 if op == 'acquire' then
-  local token, leaseMs, permits = ARGV[8], arg(2), arg(3)
+  local token, leaseMs, permits = ARGV[9], arg(2), arg(3)
   local function answer(granted, free, retryAfterMs)
     local v = granted == 1 and view() or unchanged()
-    v[10], v[11], v[12] = granted, free, retryAfterMs
+    v[11], v[12], v[13] = granted, free, retryAfterMs
     return v
   end
   if isForgotten then c.state, c.till = 'open', now end
@@ -168,7 +171,7 @@ if op == 'acquire' then
 end
 
 if op == 'settle' then
-  local token, leased, outcome, needed, allowed = ARGV[8], ARGV[9] == '1', ARGV[10], arg(4), arg(5)
+  local token, leased, outcome, needed, allowed = ARGV[9], ARGV[10] == '1', ARGV[11], arg(4), arg(5)
   if c.epoch ~= knownEpoch or c.generation ~= knownGeneration then return unchanged() end
   if c.state == 'open' and c.till <= now and not leased then transition('half-open') end
   if c.state ~= 'half-open' or string.find(c.settled, token, 1, true) then return view() end
@@ -190,7 +193,7 @@ end
 
 if op == 'force' then
   if not exists then c.generation = knownGeneration end
-  if ARGV[8] == 'open' then open(arg(2), arg(3), '1') else c.attempts = 0; transition('closed', '1') end
+  if ARGV[9] == 'open' then open(arg(2), arg(3), '1') else c.attempts = 0; transition('closed', '1') end
   return finish(rememberMs)
 end
 
