@@ -101,7 +101,7 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
 
   /** The circuit that an operation acts on; where the caller knows a later generation, the caller is right. */
   const open = (key: string, { known }: StoreRequest, stateIfBehind: CircuitState): SharedCircuit => {
-    const circuit = find(key) ?? make();
+    const circuit = structuredClone(find(key)) ?? make();
     if (circuit.epoch === known.epoch && circuit.generation < known.generation) {
       Object.assign(circuit, { generation: known.generation, state: stateIfBehind, until: now() });
     }
@@ -156,14 +156,15 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     const horizonMs = threshold?.windowMs || Math.max(LEAST_HORIZON_MS, opening.cooldownMs);
     for (const [id, { at }] of reporters) if (at <= now() - horizonMs) reporters.delete(id);
     const { hasVote = false } = reporters.get(reporter) ?? {};
+    const bucketMs = threshold ? threshold.windowMs / BUCKETS : circuit.bucketMs;
+    if (bucketMs !== circuit.bucketMs) Object.assign(circuit, { bucketMs, buckets: [] });
     const before = count(circuit);
     if (threshold?.windowMs === 0) {
       const bad = successes > 0 ? failures : before.bad + failures;
       circuit.buckets = [{ index: 0, bad, total: bad }];
       if (successes > 0) for (const other of reporters.values()) other.hasVote = false;
     } else if (threshold) {
-      circuit.bucketMs = threshold.windowMs / BUCKETS;
-      const index = Math.floor(now() / circuit.bucketMs);
+      const index = Math.floor(now() / bucketMs);
       circuit.buckets = circuit.buckets.filter((bucket) => bucket.index > index - BUCKETS);
       if (circuit.buckets.at(-1)?.index !== index) circuit.buckets.push({ index, bad: 0, total: 0 });
       const bucket = circuit.buckets.at(-1) as Bucket;
@@ -217,20 +218,21 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
   const settle = (key: string, settlement: Settlement): SharedView => {
     const { known, token, leased, outcome, probes, opening } = settlement;
     const circuit = open(key, settlement, 'open');
-    if (isVoid(settlement) || circuit.epoch !== known.epoch || circuit.generation !== known.generation)
-      return unchanged(key);
-    if (circuit.state === 'open' && circuit.until <= now() && !leased) transition(circuit, 'half-open');
-    if (circuit.state !== 'half-open' || circuit.settled.has(token)) return view(circuit);
+    const isCurrent = circuit.epoch === known.epoch && circuit.generation === known.generation;
+    if (isVoid(settlement) || !isCurrent) return unchanged(key);
+    const isFirst = circuit.state === 'open' && circuit.until <= now() && !leased;
+    if ((circuit.state !== 'half-open' && !isFirst) || circuit.settled.has(token)) return unchanged(key);
     const end = circuit.leases.get(token) ?? 0;
+    circuits.get(key)?.leases.delete(token);
     circuit.leases.delete(token);
-    if (outcome === 'neutral' || (outcome === 'failure' && leased && end <= now())) return view(circuit);
+    if (outcome === 'neutral' || (outcome === 'failure' && leased && end <= now())) return unchanged(key);
+    if (isFirst) transition(circuit, 'half-open');
     circuit.settled.add(token);
     circuit[outcome === 'success' ? 'successes' : 'failures']++;
-    save(key, circuit, settlement);
     if (circuit.failures > probes.allowed) trip(circuit, opening);
     else if (circuit.successes >= probes.needed) transition(circuit, 'closed');
-    else return view(circuit);
-    return tell(key, circuit);
+    save(key, circuit, settlement);
+    return circuit.generation > known.generation ? tell(key, circuit) : view(circuit);
   };
 
   const force = (key: string, request: ForceRequest): SharedView => {

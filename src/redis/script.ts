@@ -82,28 +82,32 @@ local function open(cooldown, attempts, forced)
   transition('open', forced)
 end
 
-local function unchanged()
-  if not exists then c.epoch = '' end
-  return view()
+local function finish(rememberFor) save(rememberFor); publish(); return view() end
+
+local stored = view()
+
+local function answer(granted, free, retryAfterMs)
+  local v = granted == 1 and view() or stored
+  v[11], v[12], v[13] = granted, free, retryAfterMs
+  return v
 end
 
-local function finish(rememberFor) save(rememberFor); publish(); return view() end
+if op == 'read' then return stored end
+if now > expiresAt then return op == 'acquire' and answer(0, 0, 0) or stored end
 
 local isForgotten = c.epoch ~= knownEpoch and knownEpoch ~= '' and c.generation == 0 and c.state == 'closed'
 local isBehind = exists and c.epoch == knownEpoch and c.generation < knownGeneration
-if op ~= 'read' and not exists then c.epoch = newEpoch end
-if isBehind and op ~= 'read' then
+if not exists then c.epoch = newEpoch end
+if isBehind then
   c.generation, c.state, c.till = knownGeneration, op == 'report' and 'closed' or 'open', now
 end
-
-if op ~= 'read' and now > expiresAt then return unchanged() end
 
 if op == 'report' then
   local reporter, sequence, failures, successes = ARGV[9], arg(2), arg(3), arg(4)
   local windowMs, needed, rate, minimum = arg(5), arg(6), arg(7), arg(8)
   local tripped, quorum, cooldown, attempts = ARGV[17] == '1', arg(10), arg(11), arg(12)
   local isCurrent = knownEpoch == '' or c.generation == 0 or (c.epoch == knownEpoch and c.generation == knownGeneration)
-  if c.state ~= 'closed' or not isCurrent then return unchanged() end
+  if c.state ~= 'closed' or not isCurrent then return stored end
   local horizon = windowMs > 0 and windowMs or math.max(60000, cooldown)
   local mine, kept = nil, {}
   for _, r in ipairs(c.reporters) do
@@ -111,19 +115,20 @@ if op == 'report' then
     if r.id == reporter then mine = r end
   end
   c.reporters = kept
-  if mine and sequence <= mine.sequence then return unchanged() end
+  if mine and sequence <= mine.sequence then return stored end
   if not mine or mine.at <= now - horizon then
     mine = { id = reporter, vote = false }
     kept[#kept + 1] = mine
   end
   mine.sequence, mine.at = sequence, now
+  local bucket = windowMs < 0 and c.bucket or windowMs / 10
+  if bucket ~= c.bucket then c.bucket, c.buckets = bucket, {} end
   local before = counted()
   if windowMs == 0 then
     local bad = successes > 0 and failures or before + failures
-    c.bucket, c.buckets = 0, { { index = 0, bad = bad, total = bad } }
+    c.buckets = { { index = 0, bad = bad, total = bad } }
     if successes > 0 then for _, r in ipairs(kept) do r.vote = false end end
   elseif windowMs > 0 then
-    c.bucket = windowMs / 10
     local index, last = math.floor(now / c.bucket), c.buckets[#c.buckets]
     if not last or last.index ~= index then
       last = { index = index, bad = 0, total = 0 }
@@ -147,11 +152,6 @@ end
 
 if op == 'acquire' then
   local token, leaseMs, permits = ARGV[9], arg(2), arg(3)
-  local function answer(granted, free, retryAfterMs)
-    local v = granted == 1 and view() or unchanged()
-    v[11], v[12], v[13] = granted, free, retryAfterMs
-    return v
-  end
   if isForgotten then c.state, c.till = 'open', now end
   if c.state == 'closed' then return answer(0, 0, 0) end
   if c.state == 'open' and c.till > now then return answer(0, 0, c.till - now) end
@@ -172,22 +172,19 @@ end
 
 if op == 'settle' then
   local token, leased, outcome, needed, allowed = ARGV[9], ARGV[10] == '1', ARGV[11], arg(4), arg(5)
-  if c.epoch ~= knownEpoch or c.generation ~= knownGeneration then return unchanged() end
-  if c.state == 'open' and c.till <= now and not leased then transition('half-open') end
-  if c.state ~= 'half-open' or string.find(c.settled, token, 1, true) then return view() end
+  if c.epoch ~= knownEpoch or c.generation ~= knownGeneration then return stored end
+  local isFirst = c.state == 'open' and c.till <= now and not leased
+  local isCounted = string.find(';' .. c.settled, ';' .. token .. ';', 1, true)
+  if (c.state ~= 'half-open' and not isFirst) or isCounted then return stored end
   local till = tonumber(redis.call('ZSCORE', P, token) or 0)
   redis.call('ZREM', P, token)
-  if outcome == 'neutral' or (outcome == 'failure' and leased and till <= now) then return view() end
+  if outcome == 'neutral' or (outcome == 'failure' and leased and till <= now) then return stored end
+  if isFirst then transition('half-open') end
   c.settled = c.settled .. token .. ';'
   if outcome == 'success' then c.successes = c.successes + 1 else c.failures = c.failures + 1 end
-  if c.failures > allowed then
-    open(arg(6), arg(7))
-    return finish(rememberMs)
-  elseif c.successes >= needed then
-    transition('closed')
-    return finish(rememberMs)
-  end
+  if c.failures > allowed then open(arg(6), arg(7)) elseif c.successes >= needed then transition('closed') end
   save(rememberMs)
+  if c.generation > knownGeneration then publish() end
   return view()
 end
 
@@ -196,6 +193,4 @@ if op == 'force' then
   if ARGV[9] == 'open' then open(arg(2), arg(3), '1') else c.attempts = 0; transition('closed', '1') end
   return finish(rememberMs)
 end
-
-return view()
 `;
