@@ -84,7 +84,12 @@ class Pair {
   break(): void {
     clearTimeout(this.#timer);
     this.#waiting.length = 0;
-    for (const socket of [this.#client, this.#server]) if (!socket.destroyed) socket.resetAndDestroy();
+    for (const socket of [this.#client, this.#server]) {
+      if (socket.destroyed) continue;
+      // While an end is being sent, a reset fails and leaves the socket open for ever.
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   }
 }
 

@@ -11,6 +11,8 @@ interface Health {
   readonly status?: number;
   /** How long it takes, ms. @default 0 */
   readonly afterMs?: number;
+  /** Answers no sooner than this is settled. */
+  readonly until?: Promise<unknown>;
   /** Never answers. @default false */
   readonly hang?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
@@ -29,8 +31,10 @@ export interface Service {
   close(): Promise<void>;
 }
 
-async function respond(response: ServerResponse, { status = 200, afterMs = 0, hang = false, headers = {} }: Health) {
+async function respond(response: ServerResponse, health: Health): Promise<void> {
+  const { status = 200, afterMs = 0, until, hang = false, headers = {} } = health;
   if (hang) return;
+  await until;
   if (afterMs > 0) await delay(afterMs, undefined, { ref: false });
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   response.end(JSON.stringify({ status }));

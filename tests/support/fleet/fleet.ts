@@ -15,8 +15,13 @@ type Remote<Api> = {
 };
 
 /** A process of its own, with its own client of Redis and its own axios instance. */
-interface FleetWorker extends Remote<Omit<WorkerApi, 'start'>> {
+export interface FleetWorker extends Remote<Omit<WorkerApi, 'start' | 'close'>> {
   readonly name: string;
+  /**
+   * Closes the store and the clients and lets the process end by itself. Resolves when it has ended, to the rejections that
+   * nobody handled; rejects when something keeps it alive for ten seconds.
+   */
+  close(): Promise<string[]>;
   /** SIGKILL: nothing is said good-bye to. */
   crash(): Promise<void>;
   freeze(): Promise<void>;
@@ -33,7 +38,7 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-interface FleetOptions extends Omit<WorkerSpec, 'name' | 'client'> {
+export interface FleetOptions extends Omit<WorkerSpec, 'name' | 'client'> {
   readonly processes: number;
   /** One for all, or one for each in turn. */
   readonly clients: ClientSpec | readonly ClientSpec[];
@@ -96,7 +101,13 @@ async function startWorker(file: string, spec: WorkerSpec, awaitReady: boolean):
     happened: method('happened'),
     forgetEvents: method('forgetEvents'),
     control: method('control'),
-    close: method('close'),
+    async close() {
+      const unhandled = await ask<string[]>('close', []);
+      const ended = once(child, 'exit', { signal: AbortSignal.timeout(10_000) });
+      child.disconnect();
+      await ended;
+      return unhandled;
+    },
     crash: () => kill(child),
     freeze: () => freeze(child),
     thaw: () => thaw(child),

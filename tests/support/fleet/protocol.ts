@@ -10,14 +10,14 @@ export interface ClientSpec {
   readonly options?: Readonly<Record<string, unknown>>;
 }
 
-/** Options of `redisStore`; `subscribe: 'own'` hands it a subscriber client of its own. */
+/** Options of `redisStore`; `subscribe` can be the client that listens. */
 interface StoreSpec {
   readonly prefix?: string;
   readonly share?: 'counts' | 'state';
   readonly lingerMs?: number;
   readonly commandTimeoutMs?: number;
   readonly resyncMs?: number;
-  readonly subscribe?: boolean | 'own';
+  readonly subscribe?: boolean | ClientSpec;
   readonly quorum?: number;
 }
 
@@ -50,8 +50,8 @@ export interface WorkerSpec {
 }
 
 export interface CallOptions {
-  /** @default '/' */
-  readonly path?: string;
+  /** Instead of the circuit of the other calls. */
+  readonly key?: string;
   /** How many are under way at a time. @default all of them */
   readonly concurrency?: number;
 }
@@ -78,19 +78,11 @@ interface StatsWithStore extends CircuitStats {
   readonly shared?: { readonly generation: number; readonly live: boolean } | undefined;
 }
 
-/** What is left of a worker after `close`. */
-interface Remains {
-  /** What keeps the process alive, but for the channel to its parent and its output. */
-  readonly handles: readonly string[];
-  /** Messages of rejections that nobody handled. */
-  readonly unhandled: readonly string[];
-}
-
 /** What a worker does when it is asked. `key`: a circuit other than that of the calls. */
 export interface WorkerApi {
   start(spec: WorkerSpec): Promise<void>;
   /** The store's `ready()`. */
-  ready(): Promise<void>;
+  ready(timeoutMs?: number): Promise<boolean>;
   call(count: number, options?: CallOptions): Promise<CallOutcome[]>;
   /** `undefined` while the circuit was never used. */
   state(key?: string): CircuitState | undefined;
@@ -99,9 +91,10 @@ export interface WorkerApi {
   /** Resolves at the first event of this type, from the past or to come. */
   happened(type: string, fields?: Readonly<Record<string, unknown>>): Promise<RecordedEvent>;
   forgetEvents(): void;
-  control(action: 'trip' | 'reset', key?: string): void;
-  /** Closes the store and the clients. */
-  close(): Promise<Remains>;
+  /** Resolves to where it was applied. */
+  control(action: 'trip' | 'reset', key?: string): Promise<'fleet' | 'local'>;
+  /** Closes the store and the clients; resolves to the rejections that nobody handled so far. */
+  close(): Promise<string[]>;
 }
 
 export type Method = keyof WorkerApi;

@@ -81,7 +81,9 @@ async function makeStore({ client, breaker }: WorkerSpec): Promise<typeof store>
   const { subscribe, ...options } = breaker.store ?? {};
   return redisStore(await openClient(client), {
     ...options,
-    ...(subscribe !== undefined && { subscribe: subscribe === 'own' ? await openClient(client) : subscribe }),
+    ...(subscribe !== undefined && {
+      subscribe: typeof subscribe === 'object' ? await openClient(subscribe) : subscribe,
+    }),
   });
 }
 
@@ -89,10 +91,10 @@ function breakerOf(key: string | undefined): CircuitBreaker | undefined {
   return key === undefined ? [...resilience.breakers][0] : resilience.breakers.get(key);
 }
 
-async function callOnce(path: string): Promise<CallOutcome> {
+async function callOnce(key: string | undefined): Promise<CallOutcome> {
   const startedAt = now();
   try {
-    const { status } = await api.get(path);
+    const { status } = await api.get('/', key === undefined ? {} : { resilience: { breaker: { key: () => key } } });
     return { result: 'answered', status, startedAt, endedAt: now() };
   } catch (error) {
     const { status, code } = isAxiosError(error) ? { status: error.response?.status, code: error.code } : {};
@@ -124,16 +126,14 @@ const worker: WorkerApi = {
       },
     });
   },
-  async ready() {
-    await store?.ready();
-  },
-  async call(count, { path = '/', concurrency = count }: CallOptions = {}) {
+  ready: async (timeoutMs) => store === undefined || store.ready(timeoutMs),
+  async call(count, { key, concurrency = count }: CallOptions = {}) {
     const outcomes: CallOutcome[] = [];
     let begun = 0;
     const caller = async () => {
       while (begun < count) {
         begun += 1;
-        outcomes.push(await callOnce(path));
+        outcomes.push(await callOnce(key));
       }
     };
     await Promise.all(Array.from({ length: concurrency }, caller));
@@ -153,15 +153,12 @@ const worker: WorkerApi = {
   forgetEvents() {
     events.length = 0;
   },
-  control(action, key) {
-    breakerOf(key)?.[action]();
-  },
+  control: async (action, key) => breakerOf(key)![action]().applied,
   async close() {
+    process.removeAllListeners('disconnect');
     await store?.close();
     for (const { end } of clients) end();
-    await new Promise(setImmediate);
-    const own = new Set(['PipeWrap', 'TTYWrap', 'CloseReq']);
-    return { handles: process.getActiveResourcesInfo().filter((handle) => !own.has(handle)), unhandled };
+    return unhandled;
   },
 };
 
