@@ -17,10 +17,11 @@ export interface RollingWindow {
 export type SavedOutcome = readonly [ageMs: number, bad: number, total: number];
 
 const NEVER = Number.NEGATIVE_INFINITY;
-/** Bits of a number that JavaScript's operators go by. */
-const WORD = 32;
 
-/** The last `size` outcomes, those older than `maxAgeMs` left out: a ring, one bit for each. */
+/**
+ * The last `size` outcomes, those older than `maxAgeMs` left out: a ring, one bit for each. Shifts go
+ * by the last five bits of a slot, so the others say which word it is in.
+ */
 export class CountWindow implements RollingWindow {
   bad = 0;
   total = 0;
@@ -32,7 +33,7 @@ export class CountWindow implements RollingWindow {
 
   constructor(size: number, maxAgeMs: number | undefined) {
     this.#size = size;
-    this.#bits = new Array<number>(Math.ceil(size / WORD)).fill(0);
+    this.#bits = new Array<number>((size + 31) >>> 5).fill(0);
     this.#times = maxAgeMs === undefined ? undefined : new Array<number>(size).fill(NEVER);
     this.#maxAgeMs = maxAgeMs ?? Number.POSITIVE_INFINITY;
   }
@@ -41,9 +42,8 @@ export class CountWindow implements RollingWindow {
     this.expire(now);
     if (this.total === this.#size) this.#drop();
     const slot = this.#next;
-    const word = Math.floor(slot / WORD);
-    const others = (this.#bits[word] ?? 0) & ~(1 << (slot % WORD));
-    this.#bits[word] = others | (Number(isBad) << (slot % WORD));
+    const others = (this.#bits[slot >>> 5] ?? 0) & ~(1 << slot);
+    this.#bits[slot >>> 5] = isBad ? others | (1 << slot) : others;
     if (this.#times) this.#times[slot] = now;
     this.#next = slot + 1 === this.#size ? 0 : slot + 1;
     this.bad += Number(isBad);
@@ -76,7 +76,7 @@ export class CountWindow implements RollingWindow {
 
   /** 1 for a bad one. */
   #outcome(slot: number): number {
-    return ((this.#bits[Math.floor(slot / WORD)] ?? 0) >> (slot % WORD)) & 1;
+    return ((this.#bits[slot >>> 5] ?? 0) >> slot) & 1;
   }
 
   #drop(): void {

@@ -88,8 +88,8 @@ export class Call implements CallHandlers {
   }
 
   /** Time since the beginning, ms. */
-  elapsedMs(): number {
-    return this.attachment.clock.now() - this.startedAt;
+  elapsedMs(now = this.attachment.clock.now()): number {
+    return now - this.startedAt;
   }
 
   /** When an attempt begins: the first with the call, where nothing of the user's runs between. */

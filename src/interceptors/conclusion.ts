@@ -21,7 +21,8 @@ export function conclude(
   restore(call, captured, result);
   if (result.rejected) remember(result.error, state);
   state.stopped = stopped;
-  state.elapsedMs = elapsedMsOf(call, stopped);
+  // The clock is dear: what succeeded ends with its answer, whose time is known.
+  state.elapsedMs = call.elapsedMs(stopped === 'success' ? call.settled?.at : undefined);
   if (!state.key) state.key = byMethodAndBaseUrl(captured.config);
   const { key, attempts, elapsedMs } = state;
   const { events } = attachment;
@@ -30,10 +31,6 @@ export function conclude(
   events.emit({ type: 'giveUp', key, attempts, stopped, elapsedMs });
   return fallbackFor(call, captured, stopped, result);
 }
-
-/** The clock is dear: what succeeded ends with its answer, whose time is known. */
-const elapsedMsOf = (call: Call, stopped: Stopped): number =>
-  stopped === 'success' && call.settled ? call.settled.at - call.startedAt : call.elapsedMs();
 
 interface Carrier {
   config?: InternalAxiosRequestConfig;

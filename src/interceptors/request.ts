@@ -35,19 +35,21 @@ function capture(call: Call, given: Config): Config {
     if (config.adapter === call.armed) setAdapter(config, call.adapter);
     return config;
   }
+  let { policy } = call.attachment;
+  let refuse: Config['adapter'];
   try {
-    const policy = policyOf(call, config);
+    policy = policyOf(policy, config);
     if (typeof config.adapter !== 'function') {
       call.adapter = config.adapter ?? call.adapter;
       config.adapter = call.armed;
     }
     giveIdempotencyKey(config, policy);
-    call.captured = { config, policy, fields: fieldsOf(config), headers: plainHeaders(config.headers) };
   } catch (error) {
-    call.captured = { config, policy: call.attachment.policy, fields: fieldsOf(config), headers: {} };
     call.refusal = 'not-retryable';
-    config.adapter = () => Promise.reject(error);
+    refuse = () => Promise.reject(error);
   }
+  call.captured = { config, policy, fields: fieldsOf(config), headers: plainHeaders(config.headers) };
+  if (refuse) config.adapter = refuse;
   return config;
 }
 
@@ -55,7 +57,7 @@ function fieldsOf({ adapter, baseURL, data, params, url }: InternalAxiosRequestC
   return { adapter, baseURL, data, params: params as unknown, url } as Captured['fields'];
 }
 
-function policyOf({ attachment: { policy } }: Call, { resilience }: Config): Policy {
+function policyOf(policy: Policy, { resilience }: Config): Policy {
   if (!resilience) return policy;
   checkRequestOptions(resilience, 'resilience');
   return extendPolicy(policy, resilience);
