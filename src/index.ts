@@ -2,6 +2,7 @@ import './axios-augmentation.js';
 
 export { type Attachable, attach, type Resilience } from './attach.js';
 export { CircuitBreaker } from './circuit/breaker.js';
+export { allOf, anyOf } from './circuit/combination.js';
 export type {
   CircuitSnapshot,
   CircuitStats,
@@ -12,21 +13,7 @@ export type {
   Rejection,
 } from './circuit/contract.js';
 export { type ExponentialCooldownOptions, exponentialCooldown } from './circuit/cooldown.js';
-export {
-  allOf,
-  anyOf,
-  consecutiveFailures,
-  type DetectorFactory,
-  type FailureDetector,
-  type FailureRateInWindowOptions,
-  type FailureRateOptions,
-  type FailuresInWindowOptions,
-  failureRate,
-  failureRateInWindow,
-  failuresInWindow,
-  type SlowCallRateOptions,
-  slowCallRate,
-} from './circuit/detectors.js';
+export { consecutiveFailures, type DetectorFactory, type FailureDetector } from './circuit/detectors.js';
 export type {
   CircuitVersion,
   Fleet,
@@ -44,6 +31,16 @@ export type {
   HalfOpenOptions,
 } from './circuit/options.js';
 export { BreakerRegistry } from './circuit/registry.js';
+export {
+  type FailureRateInWindowOptions,
+  type FailureRateOptions,
+  type FailuresInWindowOptions,
+  failureRate,
+  failureRateInWindow,
+  failuresInWindow,
+  type SlowCallRateOptions,
+  slowCallRate,
+} from './circuit/window-detectors.js';
 export type { Clock } from './clock.js';
 export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
 export type {

@@ -112,7 +112,10 @@ const COMPILER_OPTIONS: ts.CompilerOptions = {
   skipLibCheck: true,
   experimentalDecorators: true,
   noEmit: true,
-  paths: { 'axios-resilience': [join(root, 'src/index.ts')] },
+  paths: {
+    'axios-resilience': [join(root, 'src/index.ts')],
+    'axios-resilience/redis': [join(root, 'src/redis/index.ts')],
+  },
 };
 
 const pathOf = ({ line }: Block): string => join(root, 'tests', `readme-line-${line}.ts`);
@@ -196,8 +199,8 @@ const literalsOf = (name: string): unknown[] =>
   membersOf(publicType(name)).map((member) => (member.isLiteral() ? member.value : undefined));
 
 describe('the readme as a text', () => {
-  test('stays under 36 kB and has no badges', () => {
-    expect(Buffer.byteLength(readme)).toBeLessThan(36_000);
+  test('stays under 48 kB and has no badges', () => {
+    expect(Buffer.byteLength(readme)).toBeLessThan(48_000);
     expect(readme).not.toContain('![');
   });
 
@@ -440,7 +443,7 @@ describe('the other tables', () => {
       codeIn(payload).sort(),
     ]);
     expect(shown).toEqual(actual);
-    expect(shown).toHaveLength(9);
+    expect(shown).toHaveLength(13);
   });
 
   test('reasons: every one', () => {

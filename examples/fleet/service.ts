@@ -13,7 +13,7 @@ export interface Service {
 }
 
 export async function startService(): Promise<Service> {
-  let isIll = (_caller: string) => false;
+  let isIll: (caller: string) => boolean = () => false;
   let arrivals = 0;
   const server = createServer((request, response) => {
     arrivals++;

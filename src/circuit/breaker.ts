@@ -331,7 +331,7 @@ export class CircuitBreaker {
 
   #settleClosed(outcome: 'success' | 'failure', now: number, durationMs: number, details: FailureDetails): void {
     const hasTripped = this.#circuit.detector.record(outcome, now, durationMs);
-    const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && details.retryAfterMs !== undefined;
+    const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
     const link = details.isLocal ? undefined : this.#link;
     if (!hasTripped && !toldToWait) {
       link?.record(outcome, outcome === 'failure' ? this.#circuit.nextOpening(now, details) : undefined);
@@ -371,6 +371,10 @@ export class CircuitBreaker {
     return { applied: taken.then((isTaken) => (isTaken ? 'fleet' : 'local')) };
   }
 }
+
+/** A 429 or 503 with a `Retry-After`, or what is not HTTP. */
+const isToldToWait = ({ retryAfterMs, status = 503 }: FailureDetails): boolean =>
+  retryAfterMs !== undefined && (status === 429 || status === 503);
 
 const isSnapshot = (snapshot: Partial<CircuitSnapshot> | null | undefined): boolean =>
   snapshot?.version === 1 &&

@@ -19,6 +19,8 @@ export type BreakerMode = 'enforce' | 'observe';
 
 /** What is known of a failed attempt, which may open a circuit. */
 export interface FailureDetails {
+  /** The status of the response, if there was one. */
+  readonly status?: number | undefined;
   /** What the server asked to wait, ms (`Retry-After`). */
   readonly retryAfterMs?: number | undefined;
   /** The error of the attempt, or its response. */
@@ -28,7 +30,7 @@ export interface FailureDetails {
 }
 
 /** What a cooldown is computed from. */
-export interface CooldownContext extends FailureDetails {
+export interface CooldownContext extends Pick<FailureDetails, 'retryAfterMs' | 'failure'> {
   readonly key: string;
   /**
    * How many times in succession the circuit has opened, from 1. Each cooldown that passes quietly after it has closed
@@ -86,7 +88,8 @@ export interface CircuitBreakerOptions {
    */
   maxRetryAfterMs?: number | undefined;
   /**
-   * Whether a failure that carries a `Retry-After` opens a closed circuit at once.
+   * Whether a 429 (Too Many Requests) or 503 (Service Unavailable) that carries a `Retry-After` opens a closed circuit at
+   * once.
    * @default false
    */
   openOnRetryAfter?: boolean | undefined;

@@ -110,7 +110,7 @@ class StoreFleet implements Fleet {
       quorum,
       commandTimeoutMs,
       next: () => ++count,
-      leave: (link) => this.#remove(link),
+      leave: (link) => this.#leave(link),
     };
     this.#timer = unref(setInterval(() => void this.#read((link) => link.takeUse()), resyncMs));
     if (this.#isSubscribed) void this.#resync();
@@ -153,7 +153,7 @@ class StoreFleet implements Fleet {
     await this.#store.close?.();
   }
 
-  #remove(link: Link): void {
+  #leave(link: Link): void {
     const { key } = link.circuit;
     const namesakes = this.#links.get(key);
     namesakes?.delete(link);

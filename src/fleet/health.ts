@@ -70,8 +70,9 @@ export class Health {
       this.#hasAnswered = true;
       return result;
     } catch (error) {
+      if (this.#closed) return undefined;
       this.#misses++;
-      if (this.#misses >= MISSES_THAT_DEGRADE && !this.isDegraded) {
+      if (this.#misses >= MISSES_THAT_DEGRADE && this.#degradedAt === undefined) {
         this.#degradedAt = performance.now();
         this.#backoffMs = FIRST_BACKOFF_MS;
         this.#options.degraded(error);

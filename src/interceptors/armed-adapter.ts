@@ -44,7 +44,7 @@ function attempt(call: Call, captured: Captured, config: Config): ReturnType<Axi
     call.refusal = 'deadline';
     throw deadlineError(config);
   }
-  const now = attachment.clock.now();
+  const now = call.attemptStart();
   const answer = circuitKey === null ? undefined : acquire(call, circuitKey, now, config);
   if (answer instanceof Promise) {
     return whileWanted(call, config, answer).then((later) =>
@@ -136,12 +136,13 @@ function settleAttempt(
   result: Result,
 ): void {
   const { clock, events } = call.attachment;
-  const { history, key } = call.state;
+  const { state } = call;
+  const { key } = state;
   const { error, response } = result;
   const now = clock.now();
   const durationMs = now - startedAt;
   const diagnosis = diagnose(result, config);
-  call.settled = { diagnosis, response };
+  call.settled = { diagnosis, response, at: now };
   const { status, code } = diagnosis;
   let outcome = isDeadlineError(error) ? 'neutral' : diagnosis.outcome;
   try {
@@ -155,10 +156,10 @@ function settleAttempt(
     events.emit({ type: 'listenerError', key, source: 'breaker.classify', error: thrown });
   }
   call.outcome = outcome;
-  history.push({ status, code, durationMs });
+  state.history = [...state.history, { status, code, durationMs }];
   const details =
     outcome === 'failure'
-      ? { retryAfterMs: serverDelay(result), failure: error ?? response, isLocal: isOfOwnHost(diagnosis) }
+      ? { status, retryAfterMs: serverDelay(result), failure: error ?? response, isLocal: isOfOwnHost(diagnosis) }
       : undefined;
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs });

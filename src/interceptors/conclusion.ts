@@ -21,13 +21,17 @@ export function conclude(
   restore(call, captured, result);
   if (result.rejected) remember(result.error, state);
   state.stopped = stopped;
-  state.elapsedMs = call.elapsedMs();
+  state.elapsedMs = elapsedMsOf(call, stopped);
   if (!state.key) state.key = byMethodAndBaseUrl(captured.config);
   if (stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected)) return undefined;
   const { key, attempts, elapsedMs } = state;
   attachment.events.emit({ type: 'giveUp', key, attempts, stopped, elapsedMs });
   return fallbackFor(call, captured, stopped, result);
 }
+
+/** The clock is dear: what succeeded ends with its answer, whose time is known. */
+const elapsedMsOf = (call: Call, stopped: Stopped): number =>
+  stopped === 'success' && call.settled ? call.settled.at - call.startedAt : call.elapsedMs();
 
 interface Carrier {
   config?: InternalAxiosRequestConfig;

@@ -5,8 +5,14 @@ const MAX_REMEMBERED = 1000;
 
 /** Keys by base URL as it was written, then by method: the same string each time, which makes maps fast. */
 const remembered = new Map<string, Map<string, string>>();
+let latest = { method: '', url: '', key: '' };
 
 function keyOf(method: string, url: string): string {
+  if (latest.method !== method || latest.url !== url) latest = { method, url, key: lookUp(method, url) };
+  return latest.key;
+}
+
+function lookUp(method: string, url: string): string {
   const known = remembered.get(url)?.get(method);
   if (known !== undefined) return known;
   if (remembered.size >= MAX_REMEMBERED) remembered.clear();

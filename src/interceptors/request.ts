@@ -9,20 +9,22 @@ import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
 type Config = InternalAxiosRequestConfig;
 
 /**
- * Runs twice in a call: its first run is the beginning, before any request interceptor of the user's; its second the
- * capture, after all of them. It never throws: axios before 1.19 loses errors of synchronous request interceptors.
+ * Its first run is the beginning of the call, before any request interceptor of the user's; its last the capture, after
+ * all of them. It never throws: axios before 1.19 loses errors of synchronous request interceptors.
  */
 export function requestInterceptor(call: Call): Handler {
   let runs = 0;
   return handler((config: Config) => {
     runs++;
-    if (runs > 2) return config;
-    if (runs === 2) return capture(call, config);
-    call.adapter = adapterOf(config);
-    config.adapter = call.armed;
-    if (config.resilienceState) delete config.resilienceState;
-    return config;
+    if (runs === 1) arm(call, config);
+    return runs === call.requestRuns ? capture(call, config) : config;
   });
+}
+
+function arm(call: Call, config: Config): void {
+  call.adapter = adapterOf(config);
+  config.adapter = call.armed;
+  if (config.resilienceState) delete config.resilienceState;
 }
 
 function capture(call: Call, given: Config): Config {

@@ -83,9 +83,10 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
   if (!subscriber) return store;
   return {
     ...store,
-    subscribe: async (listener) => {
+    subscribe: (listener) => {
       const { client: listening, kind: itsKind, isOwn } = subscriber;
       subscription = new Subscription(listening, itsKind, isOwn, channel, onText(listener), listener);
+      return Promise.resolve();
     },
   };
 }

@@ -124,16 +124,18 @@ describe('ready', () => {
 describe('close', () => {
   test('leaves no timer, whatever is under way', async () => {
     const access = new Access(memoryStore());
-    const { fleet: one, breaker } = await start(access);
+    const { fleet: one, breaker, events } = await start(access);
     void one.ready();
     fail(breaker, 2);
     access.behaviour = 'hang';
     fail(breaker, 1);
     await vi.advanceTimersByTimeAsync(25);
     breaker.trip();
+    breaker.reset();
     expect(vi.getTimerCount()).toBeGreaterThan(0);
     await one.close();
     expect(vi.getTimerCount()).toBe(0);
+    expect(ofType(events, 'storeDegraded')).toEqual([]);
   });
 
   test('leaves no timer of a degraded store', async () => {
