@@ -1,4 +1,5 @@
 import type { Fleet, LinkedCircuit } from '../circuit/link.js';
+import { MAX_TIMER_MS } from '../clock.js';
 import type { Emitter, NewEvent } from '../emitter.js';
 import { aFunction, anInteger, milliseconds, oneOf, options, withMethods } from '../validation.js';
 import { Health, unref } from './health.js';
@@ -15,19 +16,19 @@ export interface FleetOptions {
    */
   share?: 'counts' | 'state' | undefined;
   /**
-   * How long outcomes are gathered before they are reported, ms >= 1. The first failure after a quiet second and one that
+   * How long outcomes are gathered before they are reported, ms from 1 to 2_147_483_647. The first failure after a quiet second and one that
    * trips do not wait.
    * @default 25
    */
   lingerMs?: number | undefined;
   /**
-   * How long the store may take to answer, ms >= 1. Only the first call after a cooldown ever waits for it. After three
+   * How long the store may take to answer, ms from 1 to 2_147_483_647. Only the first call after a cooldown ever waits for it. After three
    * misses in succession each process decides by itself, until the store answers again.
    * @default 50
    */
   commandTimeoutMs?: number | undefined;
   /**
-   * How often circuits in use are read, ms >= 100: the bound on how long a lost message goes unnoticed.
+   * How often circuits in use are read, ms from 100 to 2_147_483_647: the bound on how long a lost message goes unnoticed.
    * @default 5_000
    */
   resyncMs?: number | undefined;
@@ -41,13 +42,13 @@ export interface FleetOptions {
   random?: (() => number) | undefined;
 }
 
-const aDuration = milliseconds(1);
+const aDuration = milliseconds(1, MAX_TIMER_MS);
 
 export const FLEET_RULES = {
   share: oneOf('counts', 'state'),
   lingerMs: aDuration,
   commandTimeoutMs: aDuration,
-  resyncMs: milliseconds(100),
+  resyncMs: milliseconds(100, MAX_TIMER_MS),
   quorum: anInteger(1),
   random: aFunction,
 };
@@ -82,7 +83,6 @@ class StoreFleet implements Fleet {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #waiting = new Set<() => void>();
   #isSubscribed: boolean;
-  #isLive = false;
   #closed: Promise<void> | undefined;
 
   constructor(store: CircuitStore, given: FleetOptions) {
@@ -123,17 +123,17 @@ class StoreFleet implements Fleet {
     const namesakes = this.#links.get(key) ?? new Set();
     this.#links.set(key, namesakes.add(link));
     if (this.#closed) link.close();
-    else void link.read();
+    else void link.read().then(() => this.#tellWaiting());
     return link;
   }
 
   ready(timeoutMs = 5_000): Promise<boolean> {
-    if (this.#isLive) return Promise.resolve(true);
+    if (this.#isReady || this.#closed) return Promise.resolve(this.#isReady);
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer);
         this.#waiting.delete(end);
-        resolve(this.#isLive);
+        resolve(this.#isReady);
       };
       const timer = setTimeout(end, timeoutMs);
       this.#waiting.add(end);
@@ -182,7 +182,6 @@ class StoreFleet implements Fleet {
       },
       interrupted: () => {
         this.#isSubscribed = false;
-        this.#isLive = false;
       },
     };
     this.#store.subscribe?.(listener).catch(() => undefined);
@@ -198,8 +197,15 @@ class StoreFleet implements Fleet {
     if (this.#health.isDegraded) return 0;
     const links = [...this.#all()].filter(isWanted);
     await Promise.all(links.map((link) => link.read()));
-    this.#isLive = this.#isSubscribed && !this.#health.isDegraded;
-    if (this.#isLive) for (const end of [...this.#waiting]) end();
+    this.#tellWaiting();
     return links.length;
+  }
+
+  get #isReady(): boolean {
+    return this.#isSubscribed && !this.#health.isDegraded && [...this.#all()].every(({ live }) => live);
+  }
+
+  #tellWaiting(): void {
+    if (this.#isReady) for (const end of [...this.#waiting]) end();
   }
 }

@@ -24,6 +24,7 @@ export class Health {
   #backoffMs = FIRST_BACKOFF_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isProbing = false;
+  readonly #underWay = new Set<() => void>();
   #closed = false;
 
   constructor(options: HealthOptions) {
@@ -58,16 +59,18 @@ export class Health {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+    for (const cancel of [...this.#underWay]) cancel();
   }
 
   async #attempt<T>(command: () => Promise<T>, timeoutMs: number): Promise<T | undefined> {
     if (this.isDegraded) return undefined;
     try {
-      const result = await within(timeoutMs, command);
+      const result = await this.#within(timeoutMs, command);
       this.#misses = 0;
       this.#hasAnswered = true;
       return result;
     } catch (error) {
+      if (this.#closed) return undefined;
       this.#misses++;
       if (this.#misses >= MISSES_THAT_DEGRADE && this.#degradedAt === undefined) {
         this.#degradedAt = performance.now();
@@ -94,8 +97,8 @@ export class Health {
     const since = this.#degradedAt ?? 0;
     try {
       // The first may have to wait until the client is connected again; the second says whether the store is fast enough.
-      await within(Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS), probe);
-      await within(commandTimeoutMs, probe);
+      await this.#within(Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS), probe);
+      await this.#within(commandTimeoutMs, probe);
       if (this.#closed) return;
       this.#misses = 0;
       this.#hasAnswered = true;
@@ -107,26 +110,32 @@ export class Health {
       this.#isProbing = false;
     }
   }
-}
 
-/** A late answer is ignored. */
-function within<T>(timeoutMs: number, command: () => Promise<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const miss = () => reject(new Error(`The store did not answer within ${timeoutMs} ms`));
-    // A busy event loop fires the timer before it reads an answer that has arrived in time.
-    const timer = setTimeout(() => setTimeout(miss, 0), timeoutMs);
-    const settled = <V>(settle: (value: V) => void) => {
-      return (value: V) => {
-        clearTimeout(timer);
-        settle(value);
-      };
-    };
-    try {
-      command().then(settled(resolve), settled(reject));
-    } catch (error) {
-      settled(reject)(error);
-    }
-  });
+  /** A late answer is ignored. */
+  #within<T>(timeoutMs: number, command: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const settled =
+        <V>(settle: (value: V) => void) =>
+        (value: V) => {
+          clearTimeout(timer);
+          this.#underWay.delete(cancel);
+          settle(value);
+        };
+      const end = settled(reject);
+      const cancel = () => end(new Error('The store was closed'));
+      const miss = () => end(new Error(`The store did not answer within ${timeoutMs} ms`));
+      // A busy event loop fires the timer before it reads an answer that has arrived in time.
+      let timer = setTimeout(() => {
+        timer = setTimeout(miss, 0);
+      }, timeoutMs);
+      this.#underWay.add(cancel);
+      try {
+        command().then(settled(resolve), end);
+      } catch (error) {
+        end(error);
+      }
+    });
+  }
 }
 
 /** Lets a Node process end while the timer runs. */

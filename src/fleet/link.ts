@@ -42,8 +42,8 @@ export class Link implements CircuitLink {
   readonly #context: LinkContext;
   readonly #threshold: LinkedCircuit['threshold'];
   #known: SharedView | undefined;
-  /** What the store's clock showed, and when that was by ours. */
-  #clock = { at: 0, heardAt: 0 };
+  /** How far the store's clock is ahead of ours, ms. */
+  #clockAheadMs = 0;
   #isUsed = true;
   #closed = false;
 
@@ -163,7 +163,7 @@ export class Link implements CircuitLink {
 
   /** Takes in a message. One of another epoch may be of another database: it only makes us look. */
   hear(view: SharedView): void {
-    if (view.epoch === this.#known?.epoch) this.apply(view);
+    if (view.epoch === this.#known?.epoch) this.#takeIn(view);
     else void this.read();
   }
 
@@ -177,11 +177,15 @@ export class Link implements CircuitLink {
     return this.#reading;
   }
 
-  /** Takes over a view of the store, if it is newer than what is known. */
+  /** Takes over an answer of the store, if it is newer than what is known. It is fresh, as a message need not be. */
   apply(view: SharedView): void {
+    this.#clockAheadMs = view.at - performance.now();
+    this.#takeIn(view);
+  }
+
+  #takeIn(view: SharedView): void {
     if (this.#closed) return;
     const known = this.#known;
-    this.#clock = { at: view.at, heardAt: performance.now() };
     if (known === undefined && this.#failures > 0) this.#sendWithin(0);
     const isSameEpoch = view.epoch === known?.epoch;
     if (isSameEpoch && view.generation < known.generation) return;
@@ -238,11 +242,10 @@ export class Link implements CircuitLink {
   #request(opening: Opening | undefined, leaseMs = this.circuit.leaseMs): StoreRequest {
     const { threshold } = this.circuit;
     const { epoch = '', generation = 0 } = this.#known ?? {};
-    const { at, heardAt } = this.#clock;
     return {
       known: { epoch, generation },
       rememberMs: 2 * ((opening?.cooldownMs ?? 0) + leaseMs + (threshold?.windowMs ?? 0)) + LEAST_MEMORY_MS,
-      expiresAt: at + performance.now() - heardAt + this.#context.commandTimeoutMs + LATENESS_MS,
+      expiresAt: performance.now() + this.#clockAheadMs + this.#context.commandTimeoutMs + LATENESS_MS,
     };
   }
 

@@ -34,7 +34,7 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
     ...rest: (string | number | boolean)[]
   ): Promise<Reply> => {
     const epoch = Math.random().toString(36).slice(2);
-    const about = [known.epoch, known.generation, Math.ceil(rememberMs), Math.floor(expiresAt)];
+    const about = [known.epoch, known.generation, wholeMs(rememberMs), Math.floor(expiresAt)];
     const args = [operation, key, channel, epoch, ...about, ...rest];
     const tail = [NUMBER_OF_KEYS, ...keysOf(prefix, key), ...args.map(argument)];
     try {
@@ -63,7 +63,7 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
 
     acquire: async (key, request) => {
       const { token, leaseMs, permits } = request;
-      const reply = await run('acquire', key, request, token, Math.ceil(leaseMs), permits);
+      const reply = await run('acquire', key, request, token, wholeMs(leaseMs), permits);
       const [granted, free, retryAfterMs] = reply.slice(VIEW_FIELDS).map(Number) as [number, number, number];
       return { ...viewOf(reply), granted: granted === 1, free, retryAfterMs };
     },
@@ -95,11 +95,16 @@ const SHA = sha1(SCRIPT);
 const NO_THRESHOLD = { windowMs: -1, failures: 0, rate: 0, minimumCalls: 0 };
 const VIEW_FIELDS = 10;
 
+/** What Redis can add to the time of day; 35,000 years. */
+const LONGEST_MS = 2 ** 50;
+
+const wholeMs = (milliseconds: number): number => Math.min(LONGEST_MS, Math.ceil(milliseconds));
+
 const argument = (value: string | number | boolean): string =>
   typeof value === 'boolean' ? String(Number(value)) : String(value);
 
 const openingOf = ({ cooldownMs, openings }: { cooldownMs: number; openings: number }): number[] => [
-  Math.ceil(cooldownMs),
+  wholeMs(cooldownMs),
   openings,
 ];
 

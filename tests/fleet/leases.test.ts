@@ -37,7 +37,7 @@ async function elapse(...processes: Process[]): Promise<void> {
 
 /** Asks as often as it says, all at the same time. */
 async function crowd({ breaker }: Process, callers: number): Promise<(Permit | Rejection)[]> {
-  const answers = Promise.all(Array.from({ length: callers }, () => breaker.acquire()));
+  const answers = Promise.all(Array.from({ length: callers }, async () => breaker.acquire()));
   await flush();
   return answers;
 }

@@ -540,6 +540,17 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         expect(await report({ failures: 5 })).toMatchObject({ generation: 3, state: 'open', byHand: false });
       });
 
+      test('takes cooldowns of any length', async () => {
+        const { remainingMs } = await force(
+          'open',
+          { cooldownMs: Number.MAX_VALUE, openings: 1 },
+          { rememberMs: Number.POSITIVE_INFINITY },
+        );
+        expect(remainingMs).toBeGreaterThan(1_000 * 365 * 24 * 3_600_000);
+        expect(await look()).toMatchObject({ state: 'open' });
+        expect(await force('closed')).toMatchObject({ state: 'closed' });
+      });
+
       test('makes the probes that are under way void', async () => {
         await elapse();
         const { epoch, generation } = await acquire();

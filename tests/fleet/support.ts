@@ -103,7 +103,7 @@ export class Access implements CircuitStore {
     if (behaviour === 'answer') return ask();
     if (behaviour === 'reject') return Promise.reject<Answer>(new Error('connection refused'));
     return new Promise<Answer>((resolve, reject) => {
-      if (behaviour !== 'hang') setTimeout(() => ask().then(resolve, reject), behaviour);
+      if (behaviour !== 'hang') setTimeout(() => void ask().then(resolve, reject), behaviour);
     });
   }
 }

@@ -219,7 +219,7 @@ const inHours = (milliseconds: number): number => Math.round(milliseconds / LONG
 
 test(`memoryStore and Redis give the same answers to ${SEQUENCES} random sequences of operations`, async () => {
   const redis = redisCircuits({
-    client: owned.client as RedisClient,
+    client: owned.client,
     kind: 'ioredis',
     prefix: PREFIX,
     commandTimeoutMs: 10_000,
