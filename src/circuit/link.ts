@@ -57,7 +57,7 @@ export interface Lease extends CircuitVersion {
 }
 
 /** All probes are taken. */
-interface LeaseDenied {
+export interface LeaseDenied {
   readonly granted: false;
   readonly retryAfterMs: number;
 }

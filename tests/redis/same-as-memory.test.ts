@@ -11,7 +11,6 @@ import {
   type StoreRequest,
 } from '../../src/index.js';
 import { redisCircuits } from '../../src/redis/circuits.js';
-import type { RedisClient } from '../../src/redis/client.js';
 import { keysOf } from '../../src/redis/names.js';
 import { type ManualClock, manualClock } from '../circuit/support.js';
 import { makeClient, type OwnedClient } from '../support/fleet/clients.js';
