@@ -206,9 +206,9 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       });
 
       test('lets a window of time expire bucket by bucket', async () => {
-        const threshold = inWindow(100, 3_000);
+        const threshold = inWindow(100, 5_000);
         await report({ threshold, failures: 5 });
-        await subject.pass(1_500);
+        await subject.pass(2_500);
         expect(await report({ threshold, failures: 3 })).toMatchObject({ failures: 8 });
         expect(await until(({ failures }) => failures < 8)).toMatchObject({ failures: 3, total: 3 });
         expect(await until(({ failures }) => failures < 3)).toMatchObject({ failures: 0, total: 0 });
@@ -370,9 +370,9 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
 
       test('does not lengthen a lease that is asked for again', async () => {
         await elapse();
-        await acquire({ token: 'mine', leaseMs: SHORT_MS });
-        await acquire({ token: 'mine', leaseMs: SHORT_MS * 2, permits: 1 });
-        await subject.pass(SHORT_MS);
+        await acquire({ token: 'mine', leaseMs: 2_000 });
+        await acquire({ token: 'mine', leaseMs: LONG_MS });
+        await subject.pass(2_000);
         expect(await acquire({ token: 'other' })).toMatchObject({ granted: true });
       });
 
