@@ -31,7 +31,8 @@ async function makeStore(kind: 'ioredis' | 'node-redis'): Promise<ContractStore>
     // Timers may fire a little early, and the server counts whole milliseconds.
     pass: (milliseconds) => delay(milliseconds + 2),
     forget: async (key) => void (await server.cli('DEL', ...keysOf(PREFIX, key))),
-    forgetsWithin: async (key, milliseconds) => Number(await server.cli('PTTL', keysOf(PREFIX, key)[0])) <= milliseconds,
+    forgetsWithin: async (key, milliseconds) =>
+      Number(await server.cli('PTTL', keysOf(PREFIX, key)[0])) <= milliseconds,
     close: async () => {
       await store.close?.();
       end();
