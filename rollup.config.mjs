@@ -1,9 +1,14 @@
 import dts from 'rollup-plugin-dts';
 import esbuild from 'rollup-plugin-esbuild';
 
-const entries = { index: 'src/index.ts' };
+const entries = {
+  index: 'src/index.ts',
+  opentelemetry: 'src/opentelemetry/opentelemetry.ts',
+  prometheus: 'src/prometheus/prometheus.ts',
+  redis: 'src/redis/index.ts',
+};
 
-const external = ['axios'];
+const external = ['axios', '@opentelemetry/api', 'prom-client', 'node:crypto'];
 
 export default [
   {
@@ -11,13 +16,13 @@ export default [
     external,
     plugins: [esbuild({ target: 'es2022' })],
     output: [
-      { dir: 'dist', format: 'es', sourcemap: true, entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
+      { dir: 'dist', format: 'es', sourcemap: true, entryFileNames: '[name].js', chunkFileNames: '[name].js' },
       {
         dir: 'dist',
         format: 'cjs',
         sourcemap: true,
         entryFileNames: '[name].cjs',
-        chunkFileNames: '[name]-[hash].cjs',
+        chunkFileNames: '[name].cjs',
       },
     ],
   },
@@ -26,8 +31,8 @@ export default [
     external,
     plugins: [dts({ compilerOptions: { stripInternal: true } })],
     output: [
-      { dir: 'dist', format: 'es', entryFileNames: '[name].d.ts' },
-      { dir: 'dist', format: 'es', entryFileNames: '[name].d.cts' },
+      { dir: 'dist', format: 'es', entryFileNames: '[name].d.ts', chunkFileNames: '[name].d.ts' },
+      { dir: 'dist', format: 'es', entryFileNames: '[name].d.cts', chunkFileNames: '[name].d.cts' },
     ],
   },
 ];

@@ -34,6 +34,8 @@ export interface Resilience {
   detach(): void;
 }
 
+const CARETAKERS = { adapter: armedAdapter, request: requestInterceptor, response: retryInterceptor };
+
 const MARK = Symbol.for('axios-resilience');
 
 /**
@@ -63,14 +65,9 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   };
   checkPlacement(attachment.bare);
 
+  for (const { key, state } of registry) events.emit({ type: 'registered', key, state });
   const unpipe = registry.pipe({ record: (event) => events.forward(event) });
-  const remove = place(instance as AxiosInstance, () => {
-    const call = new Call(attachment, armedAdapter);
-    return {
-      request: requestInterceptor(call),
-      response: retryInterceptor(call),
-    };
-  });
+  const remove = place(instance as AxiosInstance, () => new Call(attachment, CARETAKERS));
   Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });
 
   let attached = true;

@@ -82,6 +82,14 @@ export interface RetryEvent extends Base<'retry'> {
   readonly url: string;
 }
 
+/** A call came to its end, well or not; once per call, before its `giveUp` if there is one. */
+export interface CallEvent extends Base<'call'> {
+  /** Attempts made; 0 when the circuit rejected the call, or an interceptor answered it. */
+  readonly attempts: number;
+  readonly stopped: Stopped;
+  readonly elapsedMs: number;
+}
+
 /** A call ended without success; once per call. */
 export interface GiveUpEvent extends Base<'giveUp'> {
   readonly attempts: number;
@@ -115,6 +123,11 @@ export interface FallbackEvent extends Base<'fallback'> {
 /** An attempt ended after its circuit had moved on; its outcome counts nothing. */
 export interface LateEvent extends Base<'late'> {
   readonly outcome: Outcome;
+}
+
+/** A circuit breaker was made, or was in the registry when the instance was attached. */
+export interface RegisteredEvent extends Base<'registered'> {
+  readonly state: CircuitState;
 }
 
 /** A circuit breaker was dropped because the registry is at its cap. */
@@ -157,11 +170,13 @@ export interface ResyncEvent extends Base<'resync'> {
 export type ResilienceEvent =
   | AttemptEvent
   | RetryEvent
+  | CallEvent
   | GiveUpEvent
   | StateChangeEvent
   | RejectedEvent
   | FallbackEvent
   | LateEvent
+  | RegisteredEvent
   | EvictedEvent
   | ListenerErrorEvent
   | StoreDegradedEvent

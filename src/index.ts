@@ -2,30 +2,26 @@ import './axios-augmentation.js';
 
 export { type Attachable, attach, type Resilience } from './attach.js';
 export { CircuitBreaker } from './circuit/breaker.js';
+export { allOf, anyOf } from './circuit/combination.js';
 export type {
   CircuitSnapshot,
   CircuitStats,
+  Forced,
   Isolation,
   Permit,
   RegistrySnapshot,
   Rejection,
 } from './circuit/contract.js';
 export { type ExponentialCooldownOptions, exponentialCooldown } from './circuit/cooldown.js';
-export {
-  allOf,
-  anyOf,
-  consecutiveFailures,
-  type DetectorFactory,
-  type FailureDetector,
-  type FailureRateInWindowOptions,
-  type FailureRateOptions,
-  type FailuresInWindowOptions,
-  failureRate,
-  failureRateInWindow,
-  failuresInWindow,
-  type SlowCallRateOptions,
-  slowCallRate,
-} from './circuit/detectors.js';
+export { consecutiveFailures, type DetectorFactory, type FailureDetector } from './circuit/detectors.js';
+export type {
+  CircuitVersion,
+  Fleet,
+  Opening,
+  ProbeRules,
+  SharedThreshold,
+  SharedView,
+} from './circuit/link.js';
 export type {
   BreakerMode,
   BreakerRegistryOptions,
@@ -35,10 +31,21 @@ export type {
   HalfOpenOptions,
 } from './circuit/options.js';
 export { BreakerRegistry } from './circuit/registry.js';
+export {
+  type FailureRateInWindowOptions,
+  type FailureRateOptions,
+  type FailuresInWindowOptions,
+  failureRate,
+  failureRateInWindow,
+  failuresInWindow,
+  type SlowCallRateOptions,
+  slowCallRate,
+} from './circuit/window-detectors.js';
 export type { Clock } from './clock.js';
 export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
 export type {
   AttemptEvent,
+  CallEvent,
   CircuitState,
   EventOf,
   EventType,
@@ -48,6 +55,7 @@ export type {
   LateEvent,
   ListenerErrorEvent,
   Outcome,
+  RegisteredEvent,
   RejectedEvent,
   ResilienceEvent,
   ResyncEvent,
@@ -60,6 +68,18 @@ export type {
   StoreRecoveredEvent,
   TransitionReason,
 } from './events.js';
+export { type FleetOptions, fleet } from './fleet/fleet.js';
+export { memoryStore } from './fleet/memory-store.js';
+export type {
+  CircuitStore,
+  FailureReport,
+  ForceRequest,
+  LeaseReply,
+  LeaseRequest,
+  Settlement,
+  StoreListener,
+  StoreRequest,
+} from './fleet/store.js';
 export { byMethodAndOrigin, byOrigin } from './interceptors/key.js';
 export { type AttemptRecord, type ResilienceReport, reportOf } from './interceptors/report.js';
 export {
@@ -92,5 +112,5 @@ export {
 } from './retry/backoff.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
 export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
-export { type Logger, logSink } from './sinks/log.js';
+export { type Logger, type LogLevel, type LogSinkOptions, logSink } from './sinks/log.js';
 export { type KeySummary, type MemorySink, memorySink } from './sinks/memory.js';

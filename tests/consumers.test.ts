@@ -42,7 +42,9 @@ async function packInto(modules: string): Promise<void> {
   await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: staged });
   const [tarball = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
   await run('tar', ['-xzf', join(folder, tarball), '--strip-components=1', '-C', join(modules, 'axios-resilience')]);
-  await symlink(join(root, 'node_modules/axios'), join(modules, 'axios'), 'dir');
+  await mkdir(join(modules, '@opentelemetry'));
+  for (const peer of ['axios', 'prom-client', '@opentelemetry/api'])
+    await symlink(join(root, 'node_modules', peer), join(modules, peer), 'dir');
 }
 
 async function build(dist: string): Promise<void> {
@@ -74,15 +76,12 @@ async function compile(compiler: string, kind: string): Promise<string> {
 describe('the packed tarball', () => {
   test('holds the build, the readme, the license and the changelog', async () => {
     const files = await readdir(join(consumers, 'node_modules/axios-resilience'), { recursive: true });
-    const builds = files.filter((file) => /^dist.index\./.test(file)).map((file) => file.replace(/^dist./, ''));
-    expect(builds.sort()).toEqual([
-      'index.cjs',
-      'index.cjs.map',
-      'index.d.cts',
-      'index.d.ts',
-      'index.js',
-      'index.js.map',
-    ]);
+    const buildsOf = (entry: string) =>
+      files.filter((file) => file.startsWith(join('dist', `${entry}.`))).map((file) => file.slice('dist/'.length));
+    for (const entry of ['index', 'opentelemetry', 'prometheus']) {
+      const kinds = ['cjs', 'cjs.map', 'd.cts', 'd.ts', 'js', 'js.map'];
+      expect(buildsOf(entry).sort()).toEqual(kinds.map((kind) => `${entry}.${kind}`));
+    }
     expect(files).toEqual(expect.arrayContaining(['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']));
     expect(files.filter((file) => /^(?:src|tests)/.test(file))).toEqual([]);
   });
@@ -101,11 +100,7 @@ describe('the packed tarball', () => {
     ['an ES module', 'consumer.mts', 'consumer.mjs'],
     ['a CommonJS module', 'consumer.cts', 'consumer.cjs'],
   ])('works at run time from %s', async (_kind, source, script) => {
-    const text = await readFile(join(consumers, 'node', source), 'utf8');
-    const compilerOptions = { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022 };
-    const { outputText } = ts.transpileModule(text, { fileName: source, compilerOptions });
-    await writeFile(join(consumers, 'node', script), outputText);
-    const { stdout } = await run(process.execPath, [join(consumers, 'node', script)]);
+    const stdout = await runConsumer(source, script);
     expect(stdout.trimEnd().split('\n')).toEqual([
       '2 attempts, exhausted',
       'https://api.example.com closed -> open',
@@ -116,4 +111,38 @@ describe('the packed tarball', () => {
       '200 closed 1,2,1,2,1',
     ]);
   });
+
+  test.each([
+    ['an ES module', 'signals.mts', 'signals.mjs'],
+    ['a CommonJS module', 'signals.cts', 'signals.cjs'],
+  ])('has sub-paths for metrics that work at run time from %s', async (_kind, source, script) => {
+    expect(await runConsumer(source, script)).toBe(
+      'shop_axios_resilience_call_attempts_count{key="GET https://api.example.com"} 1\n',
+    );
+  });
+
+  test.each(['prometheus', 'opentelemetry'])('%s loads neither axios nor the rest of the plugin', async (subPath) => {
+    const folder = join(consumers, 'node_modules/axios-resilience/dist');
+    const loaded = new Set<string>();
+    const load = async (file: string): Promise<void> => {
+      loaded.add(file);
+      const code = await readFile(join(folder, file), 'utf8');
+      for (const [, next = ''] of code.matchAll(/^import .* from '(.+)';$/gm)) {
+        if (next.startsWith('./')) await load(next.slice(2));
+        else loaded.add(next);
+      }
+    };
+    await load(`${subPath}.js`);
+    expect([...loaded].sort()).toEqual(['measuring.js', `${subPath}.js`, 'validation.js'].sort());
+  });
 });
+
+/** Compiles a consumer to JavaScript, runs it and returns what it printed. */
+async function runConsumer(source: string, script: string): Promise<string> {
+  const text = await readFile(join(consumers, 'node', source), 'utf8');
+  const compilerOptions = { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022 };
+  const { outputText } = ts.transpileModule(text, { fileName: source, compilerOptions });
+  await writeFile(join(consumers, 'node', script), outputText);
+  const { stdout } = await run(process.execPath, [join(consumers, 'node', script)]);
+  return stdout;
+}

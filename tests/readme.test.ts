@@ -1,22 +1,32 @@
+import { once } from 'node:events';
 import { createReadStream, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as nestCommon from '@nestjs/common';
 import * as nestCore from '@nestjs/core';
+import * as openTelemetry from '@opentelemetry/api';
 import * as axiosModule from 'axios';
 import axios, { type AxiosAdapter, AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
 import MockAdapter from 'axios-mock-adapter';
+import express from 'express';
+import promClient from 'prom-client';
 import ts from 'typescript';
 import * as vitest from 'vitest';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import * as library from '../src/index.js';
 import { attach, type BreakerRegistry, DEFAULTS, reportOf } from '../src/index.js';
+import { DURATION_BUCKETS, INSTRUMENTS } from '../src/metrics/instruments.js';
+import { openTelemetrySink } from '../src/opentelemetry/opentelemetry.js';
+import { prometheusSink } from '../src/prometheus/prometheus.js';
+import { exportToMemory } from './opentelemetry/support.js';
 import { type Answer, json, startServer, type TestServer } from './support/server.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const prometheusSource = readFileSync(join(root, 'src/prometheus/prometheus.ts'), 'utf8');
 
 interface Block {
   readonly heading: string;
@@ -90,8 +100,10 @@ function block(heading: string, position = 0): Block {
 const PRELUDE = `
   import type { AxiosInstance, InternalAxiosRequestConfig } from 'axios';
   import type { Resilience } from 'axios-resilience';
+  import type { Express } from 'express';
   declare global {
     const api: AxiosInstance;
+    const app: Express;
     const resilience: Resilience;
     const cache: { get(url: string | undefined): unknown };
     const tokens: { refresh(): Promise<string> };
@@ -112,7 +124,12 @@ const COMPILER_OPTIONS: ts.CompilerOptions = {
   skipLibCheck: true,
   experimentalDecorators: true,
   noEmit: true,
-  paths: { 'axios-resilience': [join(root, 'src/index.ts')] },
+  paths: {
+    'axios-resilience': [join(root, 'src/index.ts')],
+    'axios-resilience/redis': [join(root, 'src/redis/index.ts')],
+    'axios-resilience/opentelemetry': [join(root, 'src/opentelemetry/opentelemetry.ts')],
+    'axios-resilience/prometheus': [join(root, 'src/prometheus/prometheus.ts')],
+  },
 };
 
 const pathOf = ({ line }: Block): string => join(root, 'tests', `readme-line-${line}.ts`);
@@ -196,8 +213,8 @@ const literalsOf = (name: string): unknown[] =>
   membersOf(publicType(name)).map((member) => (member.isLiteral() ? member.value : undefined));
 
 describe('the readme as a text', () => {
-  test('stays under 36 kB and has no badges', () => {
-    expect(Buffer.byteLength(readme)).toBeLessThan(36_000);
+  test('stays under 48 kB and has no badges', () => {
+    expect(Buffer.byteLength(readme)).toBeLessThan(48_000);
     expect(readme).not.toContain('![');
   });
 
@@ -440,12 +457,35 @@ describe('the other tables', () => {
       codeIn(payload).sort(),
     ]);
     expect(shown).toEqual(actual);
-    expect(shown).toHaveLength(9);
+    expect(shown).toHaveLength(15);
   });
 
   test('reasons: every one', () => {
     const shown = firstCodes(table('Events', '`reason` of `stateChange`'));
     expect(shown.sort()).toEqual(literalsOf('TransitionReason').sort());
+  });
+
+  test('instruments: every one as it is measured', () => {
+    const actual = Object.values(INSTRUMENTS).map(({ name, kind, labels, description }) => [
+      `\`${name}\``,
+      kind,
+      labels.map((label) => `\`${label}\``).join(', '),
+      description,
+    ]);
+    expect(table('Metrics and tracing', 'instrument').rows).toEqual(actual);
+    expect(actual).toHaveLength(12);
+  });
+
+  test('sinks for metrics: every option, with the default of its type', () => {
+    const shown = table('Metrics and tracing', 'option').rows.map(([name, value]) => [codeIn(name).join(), value]);
+    expect(shown).toEqual([
+      ['prometheusSink.register', 'that of the module'],
+      ['prometheusSink.prefix', "`''`"],
+      ['prometheusSink.buckets', `\`[${DURATION_BUCKETS.join(', ')}]\``],
+      ['openTelemetrySink.meter', '`axios-resilience` of the registered provider'],
+    ]);
+    const documentedBuckets = /@default (\[.*\])/.exec(prometheusSource)?.[1];
+    expect(documentedBuckets).toBe(`[${DURATION_BUCKETS.join(', ')}]`);
   });
 
   test('detectors: every built-in one', () => {
@@ -487,6 +527,10 @@ describe('the other tables', () => {
 const modules: Record<string, object> = {
   axios: axiosModule,
   'axios-resilience': library,
+  'axios-resilience/opentelemetry': { openTelemetrySink },
+  'axios-resilience/prometheus': { prometheusSink },
+  '@opentelemetry/api': openTelemetry,
+  'prom-client': { default: promClient },
   'axios-mock-adapter': { default: MockAdapter },
   '@nestjs/common': nestCommon,
   '@nestjs/core': nestCore,
@@ -655,6 +699,39 @@ describe('on a real server', () => {
       [{ items: [] }, true],
       ['kept /users', true],
     ]);
+  });
+
+  test('metrics: /metrics of an Express app shows the attempts of a call', async () => {
+    promClient.register.clear();
+    const app = express();
+    await run('Metrics and tracing', { given: { app } });
+    await api.get('/users/42');
+    const listening = app.listen(0, '127.0.0.1');
+    await once(listening, 'listening');
+    const { port } = listening.address() as AddressInfo;
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    listening.close();
+    expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0.0.4/);
+    expect((await response.text()).split('\n')).toContain(
+      `axios_resilience_circuit_calls_total{key="GET ${server.url}",outcome="success"} 1`,
+    );
+    promClient.register.clear();
+  });
+
+  test('metrics: the provider that is registered is told of the attempts of a call', async () => {
+    const { provider, collect } = exportToMemory();
+    openTelemetry.metrics.setGlobalMeterProvider(provider);
+    await run('Metrics and tracing', {}, 1);
+    await api.get('/users/42');
+    const calls = (await collect()).get('axios.resilience.circuit.calls');
+    openTelemetry.metrics.disable();
+    expect(calls?.dataPoints.map(({ value }) => value)).toEqual([1, 0, 0, 0, 0]);
+  });
+
+  test('tracing: the hook is the one that is tried on the real instrumentation', () => {
+    const hook = /^ {2}startOutgoingSpanHook[\s\S]*?^ {2}},$/m.exec(block('Metrics and tracing', 2).code)?.[0];
+    expect(hook).toContain('http.request.resend_count');
+    expect(readFileSync(join(root, 'tests/opentelemetry/traced-process.ts'), 'utf8')).toContain(hook);
   });
 
   test('errors: the block tells what happened', async () => {

@@ -11,6 +11,8 @@ interface Import {
   readonly from: string;
   /** A file of ours by its path in src, or the name of a package. */
   readonly to: string;
+  /** Whether nothing of it is left at run time. */
+  readonly isType: boolean;
 }
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
@@ -33,15 +35,18 @@ function resolve(from: string, specifier: string): string {
 
 function importsOf(file: string, source: ts.SourceFile): Import[] {
   const imports: Import[] = [];
-  const add = (specifier: ts.Node | undefined) => {
+  const add = (specifier: ts.Node | undefined, isType: boolean) => {
     if (specifier !== undefined && ts.isStringLiteral(specifier)) {
-      imports.push({ from: file, to: resolve(file, specifier.text) });
+      imports.push({ from: file, to: resolve(file, specifier.text), isType });
     }
   };
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) add(node.moduleSpecifier);
-    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal);
-    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0]);
+    if (ts.isImportDeclaration(node))
+      add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+    if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
+    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true);
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], false);
     ts.forEachChild(node, visit);
   };
   visit(source);
@@ -57,13 +62,18 @@ const arrows = (found: readonly Import[]) => found.map(({ from, to }) => `${from
  * axios's types.
  */
 const LAYERS: readonly RegExp[] = [
-  /^index\.ts$/,
-  /^attach\.ts$/,
+  /^index\.ts$|^prometheus\/|^opentelemetry\//,
+  /^attach\.ts$|^redis\//,
+  /^fleet\//,
   /^interceptors\/|^axios-augmentation\.ts$/,
   /^options\.ts$/,
-  /^circuit\/|^retry\/|^sinks\//,
+  /^circuit\/|^retry\/|^sinks\/|^metrics\//,
   /^(?:errors|events|clock|emitter|validation)\.ts$/,
 ];
+
+/** Each is a folder and an export of the package. */
+const SUB_PATHS: readonly string[] = ['opentelemetry', 'prometheus', 'redis'];
+const METRICS: readonly string[] = ['opentelemetry', 'prometheus'];
 
 const layerOf = (file: string): number => LAYERS.findIndex((layer) => layer.test(file));
 const folderOf = (file: string): string => (file.includes('/') ? dirname(file) : '');
@@ -83,13 +93,13 @@ test('imports run downward only, types too', () => {
   expect(arrows(ours.filter(({ from, to }) => layerOf(to) < layerOf(from)))).toEqual([]);
 });
 
-test('circuit/, retry/ and sinks/ import neither one another nor axios', () => {
-  const folders = ['circuit', 'retry', 'sinks'];
+test('circuit/, retry/, sinks/ and metrics/ import neither one another nor axios', () => {
+  const folders = ['circuit', 'retry', 'sinks', 'metrics'];
   const found = imports.filter(({ from, to }) => {
     const isForeign = folders.includes(folderOf(to)) && folderOf(to) !== folderOf(from);
     return folders.includes(folderOf(from)) && (isForeign || to === 'axios');
   });
-  expect(new Set(files.map(folderOf))).toEqual(new Set(['', 'interceptors', ...folders]));
+  expect(new Set(files.map(folderOf))).toEqual(new Set(['', 'interceptors', 'fleet', ...folders, ...SUB_PATHS]));
   expect(arrows(found)).toEqual([]);
 });
 
@@ -104,9 +114,36 @@ test('the interceptors do not import one another', () => {
   expect(arrows(ours.filter(({ from, to }) => interceptors.includes(from) && interceptors.includes(to)))).toEqual([]);
 });
 
-test('nothing but axios is imported from outside', () => {
-  const packages = new Set(imports.map(({ to }) => to).filter((to) => !sources.has(to)));
-  expect([...packages]).toEqual(['axios']);
+test('only index pulls in what shares circuits, so that attach alone does not', () => {
+  const found = ours.filter(({ from, to }) => /^(fleet|redis)\//.test(to) && !/^(fleet|redis)\//.test(from));
+  expect(new Set(found.map(({ from }) => from))).toEqual(new Set(['index.ts']));
+});
+
+test('a sub-path for metrics imports nothing of ours but metrics/, validation and types of events', () => {
+  for (const folder of METRICS) {
+    const found = ours.filter(({ from, to }) => folderOf(from) === folder && folderOf(to) !== folder);
+    const expected = ['events.ts', 'metrics/instruments.ts', 'metrics/measuring.ts', 'validation.ts'];
+    expect([...new Set(found.map(({ to }) => to))].sort()).toEqual(expected);
+  }
+});
+
+test('metrics/ is imported by the sub-paths alone, and imports types of events only', () => {
+  const importers = ours.filter(({ from, to }) => folderOf(to) === 'metrics' && folderOf(from) !== 'metrics');
+  expect(new Set(importers.map(({ from }) => folderOf(from)))).toEqual(new Set(METRICS));
+  const imported = ours.filter(({ from, to }) => folderOf(from) === 'metrics' && folderOf(to) !== 'metrics');
+  expect(new Set(imported.map(({ to }) => to))).toEqual(new Set(['events.ts']));
+});
+
+test('of the packages outside axios alone is needed at run time, and by redis/ what Node brings; the modules of the sub-paths are types', () => {
+  const outside = imports.filter(({ to }) => !sources.has(to));
+  const packages = ['axios', '@opentelemetry/api', 'prom-client', 'node:crypto'];
+  expect(new Set(outside.map(({ to }) => to))).toEqual(new Set(packages));
+  for (const { from, to } of outside) if (to !== 'axios') expect(SUB_PATHS).toContain(folderOf(from));
+  const needed = outside.filter(({ isType }) => !isType);
+  expect(new Set(needed.map(({ to }) => to))).toEqual(new Set(['axios', 'node:crypto']));
+  expect(new Set(needed.filter(({ to }) => to !== 'axios').map(({ from }) => folderOf(from)))).toEqual(
+    new Set(['redis']),
+  );
 });
 
 test('there is no cycle, types included', () => {
@@ -140,9 +177,9 @@ test('there is no `export *` and no default export', () => {
   expect(found).toEqual([]);
 });
 
-test('index is the only file that re-exports', () => {
+test('only the index of a sub-path re-exports', () => {
   const found = [...sources].flatMap(([file, source]) =>
     source.statements.some((statement) => ts.isExportDeclaration(statement) && statement.moduleSpecifier) ? [file] : [],
   );
-  expect(found).toEqual(['index.ts']);
+  expect(found).toEqual(['index.ts', 'redis/index.ts']);
 });

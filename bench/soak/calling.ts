@@ -73,8 +73,8 @@ async function keepCalling(): Promise<void> {
 
 /** What an operator does to circuits by hand. */
 const INTERVENTIONS: readonly (readonly [number, () => Promise<void>])[] = [
-  [3, async () => [...breakers].at(Math.floor(random() * breakers.size))?.trip({ forMs: 100 })],
-  [2, async () => [...breakers].at(Math.floor(random() * breakers.size))?.reset()],
+  [3, async () => void [...breakers].at(Math.floor(random() * breakers.size))?.trip({ forMs: 100 })],
+  [2, async () => void [...breakers].at(Math.floor(random() * breakers.size))?.reset()],
   [
     1,
     async () => {

@@ -2,13 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { CircuitState, StateChangeEvent } from 'axios-resilience';
 import { plainCaller, resilientCaller } from './callers.js';
+import { serveMetrics } from './metrics.js';
 import { type Phase, startService } from './service.js';
 import { tableOf } from './table.js';
 import { paint, print } from './terminal.js';
 import { type Change, openTimeline } from './timeline.js';
 import { inItsColour } from './words.js';
 
-const { values } = parseArgs({ options: { fast: { type: 'boolean', default: false } } });
+const { values } = parseArgs({ options: { fast: { type: 'boolean', default: false }, metrics: { type: 'string' } } });
 const pace = values.fast ? 0.3 : 1;
 
 const CALLS_PER_SECOND = 25;
@@ -36,9 +37,10 @@ const startedAt = performance.now();
 const now = (): number => performance.now() - startedAt;
 
 const service = await startService(LATENCY_MS, now);
+const metrics = values.metrics === undefined ? undefined : await serveMetrics(Number(values.metrics));
 const options = { baseURL: service.url, timeout: TIMEOUT_MS, now };
 const plain = plainCaller('plain axios', options);
-const resilient = resilientCaller('with attach()', COOLDOWN_MS, options);
+const resilient = resilientCaller('with attach()', COOLDOWN_MS, options, metrics ? [metrics.sink] : []);
 
 const phases: Change<Phase>[] = [];
 const circuit: Change<CircuitState>[] = [];
@@ -67,6 +69,8 @@ print(
   ].map((code) => `      ${paint('bold', code)}`),
   '',
 );
+
+if (metrics) print(`  Prometheus can scrape ${metrics.url}, until you press Ctrl+C.`, '');
 
 resilient.resilience.on('stateChange', (event) => {
   circuit.push({ at: now(), state: event.to });

@@ -1,75 +1,26 @@
 import { Emitter } from '../emitter.js';
 import { CircuitOpenError, isAbort, isCircuitOpenError } from '../errors.js';
-import type { CircuitState, EventOf, EventType, Outcome, TransitionReason } from '../events.js';
+import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
 import { milliseconds, unexpected } from '../validation.js';
-import type { CircuitSnapshot, CircuitStats, Isolation, Permit, Rejection } from './contract.js';
-import { aDetector, checkVerdict, type FailureDetector } from './detectors.js';
+import { Circuit, type Probes, type State } from './circuit.js';
+import type { CircuitSnapshot, CircuitStats, Forced, Isolation, Permit, Rejection } from './contract.js';
+import type { CircuitLink, Lease, LeaseAnswer, Opening } from './link.js';
 import {
   aMode,
   type BreakerMode,
-  CIRCUIT_DEFAULTS,
   type CircuitBreakerOptions,
   type CircuitPolicy,
   circuitPolicy,
   type FailureDetails,
+  probeRules,
 } from './options.js';
+import { IssuedPermit, UNCOUNTED } from './permit.js';
 
-/**
- * | state     | leaves it                                                    | to        |
- * |-----------|--------------------------------------------------------------|-----------|
- * | closed    | the detector trips                                           | open      |
- * | open      | the cooldown has elapsed, seen at the next read              | half-open |
- * | half-open | a probe fails within its lease, or too many do               | open      |
- * | half-open | enough probes succeed                                        | closed    |
- */
-type State =
-  | { readonly name: 'closed' }
-  | { readonly name: 'open'; readonly until: number }
-  | { readonly name: 'half-open'; readonly probes: Set<IssuedPermit>; successes: number; failures: number };
-
-const CLOSED: State = { name: 'closed' };
-
-/** 0.29 × 100 is a little less than 29. */
-const ROUNDING = 1e-9;
+const DEFAULT_LEASE_MS = 30_000;
 
 interface Shared {
   readonly policy: CircuitPolicy;
   readonly events: Emitter;
-}
-
-/** The generation of permits that are given in `observe` where `enforce` would reject: no outcome of theirs counts. */
-const UNCOUNTED = -1;
-
-let settle: (
-  breaker: CircuitBreaker,
-  permit: IssuedPermit,
-  outcome: Outcome,
-  now?: number,
-  details?: FailureDetails,
-) => void;
-
-class IssuedPermit implements Permit {
-  readonly admitted = true;
-  readonly generation: number;
-  readonly acquiredAt: number;
-  readonly leaseUntil: number;
-  readonly timeoutMs: number | undefined;
-  #breaker: CircuitBreaker | undefined;
-
-  constructor(breaker: CircuitBreaker, generation: number, acquiredAt: number, leaseUntil: number, timeoutMs?: number) {
-    this.#breaker = breaker;
-    this.generation = generation;
-    this.acquiredAt = acquiredAt;
-    this.leaseUntil = leaseUntil;
-    this.timeoutMs = timeoutMs;
-  }
-
-  settle(outcome: Outcome, now?: number, details?: FailureDetails): void {
-    const breaker = this.#breaker;
-    if (breaker === undefined) return;
-    this.#breaker = undefined;
-    settle(breaker, this, outcome, now, details);
-  }
 }
 
 /**
@@ -77,25 +28,13 @@ class IssuedPermit implements Permit {
  * at after its cooldown. What is done by hand lies above the state that it finds by itself.
  */
 export class CircuitBreaker {
-  static {
-    settle = (breaker, permit, outcome, now, details) =>
-      breaker.#settle(permit, outcome, now ?? breaker.#timeFor(outcome !== 'failure'), details);
-  }
-
   /** What the circuit is of, e.g. `GET https://api.example.com`. */
   readonly key: string;
   readonly #policy: CircuitPolicy;
   readonly #events: Emitter;
-  readonly #detector: FailureDetector;
-  readonly #isTimeless: boolean;
-  #state: State = CLOSED;
+  readonly #circuit: Circuit;
+  readonly #link: CircuitLink | undefined;
   #mode: BreakerMode;
-  #generation = 0;
-  #changedAt: number;
-  #shownSince: number;
-  #openings = 0;
-  #lastCooldownMs = 0;
-  #isolations = 0;
   #inFlight = 0;
   #success = 0;
   #failure = 0;
@@ -114,16 +53,21 @@ export class CircuitBreaker {
     this.key = key;
     this.#policy = shared?.policy ?? circuitPolicy(options);
     this.#events = shared?.events ?? new Emitter();
-    this.#detector = this.#makeDetector();
-    this.#isTimeless = this.#guarded(() => this.#detector.isTimeless, false) === true;
+    this.#circuit = new Circuit(key, this.#policy, this.#events);
     this.#mode = this.#policy.mode;
-    this.#changedAt = this.#policy.clock.now();
-    this.#shownSince = this.#changedAt;
+    this.#link = this.#policy.store?.link({
+      key,
+      events: this.#events,
+      threshold: this.#circuit.detector.threshold,
+      probes: probeRules(this.#policy),
+      leaseMs: this.#policy.halfOpen.leaseMs ?? DEFAULT_LEASE_MS,
+      adopt: (view) => this.#circuit.adopt(view, this.#policy.clock.now()),
+    });
   }
 
   /** The state at present; `open` while isolated. */
   get state(): CircuitState {
-    return this.#shown(this.#at(this.#policy.clock.now()));
+    return this.#circuit.shownAt(this.#policy.clock.now());
   }
 
   /** Whether the circuit is open and its cooldown not over, or isolated. */
@@ -138,7 +82,7 @@ export class CircuitBreaker {
 
   /** Whether nothing would be lost with it: closed, and no permit out. */
   get isIdle(): boolean {
-    return this.#state === CLOSED && this.#inFlight === 0 && this.#isolations === 0;
+    return this.#circuit.isClosed && !this.#circuit.isIsolated && this.#inFlight === 0;
   }
 
   /** Whether rejections are enforced. Can be set at any time; the state goes on as it is. */
@@ -151,28 +95,41 @@ export class CircuitBreaker {
     this.#mode = mode;
   }
 
-  /** Adds a listener for this circuit's events; the returned function takes it out. */
+  /** Adds a listener for this circuit's events, and those of its store; the returned function takes it out. */
   on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
-    return this.#events.on(type, (event) => (event.key === this.key ? listener(event) : undefined));
+    return this.#events.on(type, (event) => ([this.key, ''].includes(event.key) ? listener(event) : undefined));
   }
 
   /**
    * Asks for the right to make one attempt. A permit must be settled; a rejection need not be looked after.
    *
+   * A circuit with a store gives no probes here, since a probe of the whole fleet has to be waited for: see `acquire`.
+   *
    * @param now The time on the circuit's clock, ms.
    * @param leaseMs How long a probe holds its permit, unless the options say.
    */
-  tryAcquire(now: number = this.#timeFor(true), leaseMs = 30_000): Permit | Rejection {
-    const state = this.#at(now);
-    if (this.#isolations > 0) return this.#reject(now, Number.POSITIVE_INFINITY);
-    switch (state.name) {
-      case 'closed':
-        return this.#issue(this.#generation, now, Number.POSITIVE_INFINITY);
-      case 'open':
-        return this.#reject(now, state.until - now);
-      case 'half-open':
-        return this.#probe(state.probes, now, this.#policy.halfOpen.leaseMs ?? leaseMs);
-    }
+  tryAcquire(now: number = this.#timeFor(true), leaseMs: number = DEFAULT_LEASE_MS): Permit | Rejection {
+    const state = this.#circuit.at(now);
+    this.#link?.touch();
+    return this.#isLeased(state) ? this.#reject(now, 0) : this.#admit(state, now, leaseMs);
+  }
+
+  /**
+   * As `tryAcquire`, and where the circuit has a store and is half-open, it asks that for a probe of the whole fleet:
+   * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
+   */
+  acquire(
+    now: number = this.#timeFor(true),
+    leaseMs: number = DEFAULT_LEASE_MS,
+  ): Permit | Rejection | Promise<Permit | Rejection> {
+    const state = this.#circuit.at(now);
+    this.#link?.touch();
+    if (!this.#isLeased(state)) return this.#admit(state, now, leaseMs);
+    const heldMs = this.#policy.halfOpen.leaseMs ?? leaseMs;
+    const answer = this.#link?.lease(heldMs);
+    return answer instanceof Promise
+      ? answer.then((later) => this.#admitLeased(later, this.#policy.clock.now(), heldMs))
+      : this.#admitLeased(answer, now, heldMs);
   }
 
   /**
@@ -188,7 +145,10 @@ export class CircuitBreaker {
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<T> {
     signal?.throwIfAborted();
-    const permit = this.tryAcquire();
+    const answer = this.acquire();
+    const permit = answer instanceof Promise ? await answer : answer;
+    if (signal?.aborted && permit.admitted) permit.settle('neutral');
+    signal?.throwIfAborted();
     if (!permit.admitted) throw new CircuitOpenError({ key: this.key, retryAfterMs: permit.retryAfterMs });
     try {
       const result = await fn({ signal });
@@ -201,27 +161,31 @@ export class CircuitBreaker {
   }
 
   /** Opens the circuit by hand. It is probed after `forMs` (default: its cooldown) like one that tripped. */
-  trip({ forMs }: { forMs?: number | undefined } = {}): void {
+  trip({ forMs }: { forMs?: number | undefined } = {}): Forced {
     if (forMs !== undefined) milliseconds()(forMs, 'forMs');
-    this.#open('manual', this.#policy.clock.now(), { forMs });
+    const now = this.#policy.clock.now();
+    const opening = this.#circuit.nextOpening(now, {}, forMs);
+    this.#circuit.open('manual', now, opening);
+    return this.#tell('open', opening);
   }
 
   /** Closes the circuit by hand and forgets all failures. It does not lift an isolation. */
-  reset(): void {
-    this.#openings = 0;
-    this.#transition(CLOSED, 'manual', this.#policy.clock.now());
+  reset(): Forced {
+    this.#circuit.reset(this.#policy.clock.now());
+    return this.#tell('closed', { cooldownMs: 0, openings: 0 });
   }
 
   /**
    * Keeps the circuit open, without probes, until the handle is released; then it is as it would have been. Several
-   * isolations add up: the last one released lifts them.
+   * isolations add up: the last one released lifts them. It is of this process alone, also with a store.
    */
   isolate(): Isolation {
-    this.#hold(1);
+    const { clock } = this.#policy;
+    this.#circuit.hold(1, clock.now());
     let held = true;
     return {
       release: () => {
-        if (held) this.#hold(-1);
+        if (held) this.#circuit.hold(-1, clock.now());
         held = false;
       },
     };
@@ -230,16 +194,17 @@ export class CircuitBreaker {
   /** The circuit as it is now. */
   stats(): CircuitStats {
     const now = this.#policy.clock.now();
-    const state = this.#at(now);
+    const state = this.#circuit.at(now);
     return {
-      state: this.#shown(state),
-      stateAgeMs: now - this.#shownSince,
+      state: this.#circuit.shownAt(now),
+      stateAgeMs: now - this.#circuit.shownSince,
       remainingCooldownMs: state.name === 'open' ? state.until - now : 0,
-      failures: this.#failures(now),
-      rate: this.#guarded(() => this.#detector.rate, undefined),
-      openings: this.#openingsAt(now),
+      failures: this.#circuit.detector.failures(now),
+      rate: this.#circuit.detector.rate,
+      openings: this.#circuit.openingsAt(now),
       inFlight: this.#inFlight,
-      isolated: this.#isolations > 0,
+      isolated: this.#circuit.isIsolated,
+      ...(this.#link && { shared: { generation: this.#link.generation, live: this.#link.live } }),
       counts: {
         success: this.#success,
         failure: this.#failure,
@@ -253,65 +218,105 @@ export class CircuitBreaker {
   /** The circuit as plain data. What was done by hand to keep it open is not part of it. */
   snapshot(): CircuitSnapshot {
     const now = this.#policy.clock.now();
-    const { name } = this.#at(now);
+    const { name } = this.#circuit.at(now);
     return {
       version: 1,
       key: this.key,
       state: name === 'closed' ? name : 'open',
       remainingCooldownMs: this.stats().remainingCooldownMs,
-      openings: this.#openingsAt(now),
-      lastCooldownMs: this.#lastCooldownMs,
-      detector: this.#guarded(() => this.#detector.save?.(now), undefined),
+      openings: this.#circuit.openingsAt(now),
+      lastCooldownMs: this.#circuit.lastCooldownMs,
+      detector: this.#circuit.detector.save(now),
     };
   }
 
   /** Takes over a snapshot. One of an unknown version is ignored, with a `listenerError` of source `restore`. */
   restore(snapshot: CircuitSnapshot): void {
-    const now = this.#policy.clock.now();
-    if (!isSnapshot(snapshot)) {
-      this.#complain('restore', unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError));
-      return;
+    if (isSnapshot(snapshot)) {
+      this.#circuit.restore(snapshot, this.#policy.clock.now());
+    } else {
+      const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
+      this.#events.emit({ type: 'listenerError', key: this.key, source: 'restore', error });
     }
-    const { state, remainingCooldownMs, lastCooldownMs, openings, detector } = snapshot;
-    this.#openings = openings;
-    this.#lastCooldownMs = lastCooldownMs;
-    const next: State = state === 'open' ? { name: 'open', until: now + remainingCooldownMs } : CLOSED;
-    this.#transition(next, 'restored', now, remainingCooldownMs);
-    if (detector !== undefined) this.#guarded(() => this.#detector.load?.(detector as never, now), undefined);
+  }
+
+  /** @internal Lets go of the store; the circuit goes on by itself. */
+  leaveFleet(): void {
+    this.#link?.close();
+  }
+
+  /** @internal Takes back a permit. */
+  settled(permit: IssuedPermit, outcome: Outcome, givenNow?: number, details: FailureDetails = {}): void {
+    const now = givenNow ?? this.#timeFor(outcome !== 'failure');
+    const state = this.#circuit.current;
+    this.#inFlight--;
+    this.#count(outcome);
+    if (state.name === 'half-open') state.probes.leases.delete(permit);
+    if (permit.generation === UNCOUNTED) return;
+    if (outcome === 'neutral') {
+      if (permit.lease) this.#link?.settle(permit.lease, outcome, undefined);
+    } else if (permit.generation !== this.#circuit.generation || (outcome === 'failure' && permit.leaseUntil <= now)) {
+      this.#late++;
+      this.#events.emit({ type: 'late', key: this.key, outcome });
+    } else if (state.name === 'closed') {
+      this.#settleClosed(outcome, now, now - permit.acquiredAt, details);
+    } else if (state.name === 'half-open') {
+      this.#settleProbe(state.probes, permit.lease, outcome, now, details);
+    }
   }
 
   /** The time, unless nobody looks at it: the clock is the dearest part of a healthy call. */
   #timeFor(isHealthy: boolean): number {
-    return isHealthy && this.#isTimeless && this.#state === CLOSED ? 0 : this.#policy.clock.now();
+    const { isClosed, detector } = this.#circuit;
+    return isHealthy && isClosed && detector.isTimeless ? 0 : this.#policy.clock.now();
   }
 
-  #shown({ name }: State): CircuitState {
-    return this.#isolations > 0 ? 'open' : name;
+  /** Whether a probe needs a lease of the store. */
+  #isLeased({ name }: State): boolean {
+    return this.#link !== undefined && name === 'half-open' && !this.#circuit.isIsolated;
   }
 
-  #at(now: number): State {
-    if (this.#state.name === 'open' && now >= this.#state.until) {
-      const next: State = { name: 'half-open', probes: new Set(), successes: 0, failures: 0 };
-      this.#transition(next, 'cooldown-elapsed', now);
+  #admit(state: State, now: number, leaseMs: number): Permit | Rejection {
+    if (this.#circuit.isIsolated) return this.#reject(now, Number.POSITIVE_INFINITY);
+    switch (state.name) {
+      case 'closed':
+        return this.#issue(now);
+      case 'open':
+        return this.#reject(now, state.until - now);
+      case 'half-open':
+        return this.#probe(state.probes, now, this.#policy.halfOpen.leaseMs ?? leaseMs);
     }
-    return this.#state;
   }
 
-  #issue(generation: number, now: number, leaseUntil: number, timeoutMs?: number): IssuedPermit {
+  /** While the store was asked, the circuit may have moved on. */
+  #admitLeased(answer: LeaseAnswer, now: number, leaseMs: number): Permit | Rejection {
+    const state = this.#circuit.at(now);
+    if (answer && this.#isLeased(state) && state.name === 'half-open') {
+      return answer.granted ? this.#seat(state.probes, now, leaseMs, answer) : this.#reject(now, answer.retryAfterMs);
+    }
+    if (answer?.granted) this.#link?.settle(answer, 'neutral', undefined);
+    return this.#admit(state, now, leaseMs);
+  }
+
+  #issue(acquiredAt: number, leaseUntil?: number, timeoutMs?: number, lease?: Lease): IssuedPermit {
     this.#inFlight++;
-    return new IssuedPermit(this, generation, now, leaseUntil, timeoutMs);
+    return new IssuedPermit(this, this.#circuit.generation, acquiredAt, leaseUntil, timeoutMs, lease);
   }
 
-  #probe(probes: Set<IssuedPermit>, now: number, leaseMs: number): Permit | Rejection {
+  #probe(probes: Probes, now: number, leaseMs: number): Permit | Rejection {
     let firstEnd = Number.POSITIVE_INFINITY;
-    for (const probe of probes) {
-      if (probe.leaseUntil <= now) probes.delete(probe);
-      else firstEnd = Math.min(firstEnd, probe.leaseUntil);
+    for (const lease of probes.leases) {
+      if (lease.leaseUntil <= now) probes.leases.delete(lease);
+      else firstEnd = Math.min(firstEnd, lease.leaseUntil);
     }
-    const { permits, probeTimeoutMs } = this.#policy.halfOpen;
-    if (probes.size >= permits) return this.#reject(now, firstEnd - now);
-    const permit = this.#issue(this.#generation, now, now + leaseMs, probeTimeoutMs);
-    probes.add(permit);
+    return probes.leases.size < this.#policy.halfOpen.permits
+      ? this.#seat(probes, now, leaseMs)
+      : this.#reject(now, firstEnd - now);
+  }
+
+  #seat(probes: Probes, now: number, leaseMs: number, lease?: Lease): Permit {
+    const permit = this.#issue(now, now + leaseMs, this.#policy.halfOpen.probeTimeoutMs, lease);
+    probes.leases.add(permit);
     return permit;
   }
 
@@ -319,32 +324,39 @@ export class CircuitBreaker {
     this.#rejected++;
     const observed = this.#mode === 'observe';
     this.#events.emit({ type: 'rejected', key: this.key, retryAfterMs, observed });
-    return observed ? this.#issue(UNCOUNTED, now, now) : { admitted: false, retryAfterMs };
+    if (!observed) return { admitted: false, retryAfterMs };
+    this.#inFlight++;
+    return new IssuedPermit(this, UNCOUNTED, now, now);
   }
 
-  #settle(permit: IssuedPermit, outcome: Outcome, now: number, details: FailureDetails = {}): void {
-    this.#inFlight--;
-    this.#count(outcome);
-    const state = this.#state;
-    if (state.name === 'half-open') state.probes.delete(permit);
-    if (outcome === 'neutral' || permit.generation === UNCOUNTED) return;
-    if (permit.generation !== this.#generation || (outcome === 'failure' && permit.leaseUntil <= now)) {
-      this.#late++;
-      this.#events.emit({ type: 'late', key: this.key, outcome });
-    } else if (state.name === 'closed') {
-      const hasTripped = this.#trips(outcome, now, now - permit.acquiredAt);
-      const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && details.retryAfterMs !== undefined;
-      if (hasTripped) this.#open(this.#guarded(() => this.#detector.reason, undefined) ?? 'threshold', now, details);
-      else if (toldToWait) this.#open('retry-after', now, details);
-    } else if (state.name === 'half-open') {
-      if (outcome === 'success') state.successes++;
-      else state.failures++;
-      const { permits, successThreshold, failureRatio } = this.#policy.halfOpen;
-      const allowed = failureRatio === undefined ? 0 : Math.floor(failureRatio * permits + ROUNDING);
-      const needed = failureRatio === undefined ? successThreshold : Math.max(1, permits - allowed);
-      if (state.failures > allowed || state.failures === permits) this.#open('probe-failed', now, details);
-      else if (state.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
+  #settleClosed(outcome: 'success' | 'failure', now: number, durationMs: number, details: FailureDetails): void {
+    const hasTripped = this.#circuit.detector.record(outcome, now, durationMs);
+    const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
+    const link = details.isLocal ? undefined : this.#link;
+    if (!hasTripped && !toldToWait) {
+      link?.record(outcome, outcome === 'failure' ? this.#circuit.nextOpening(now, details) : undefined);
+      return;
     }
+    const opening = this.#circuit.nextOpening(now, details);
+    this.#circuit.open(hasTripped ? this.#circuit.detector.reason : 'retry-after', now, opening);
+    link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
+  }
+
+  #settleProbe(
+    probes: Probes,
+    lease: Lease | undefined,
+    outcome: 'success' | 'failure',
+    now: number,
+    details: FailureDetails,
+  ): void {
+    if (outcome === 'success') probes.successes++;
+    else probes.failures++;
+    const { needed, allowed } = probeRules(this.#policy);
+    const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.#link !== undefined);
+    const opening = mayOpen ? this.#circuit.nextOpening(now, details) : undefined;
+    if (opening && probes.failures > allowed) this.#circuit.open('probe-failed', now, opening);
+    else if (probes.successes >= needed) this.#circuit.close('probe-succeeded', now);
+    this.#link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
   }
 
   #count(outcome: Outcome): void {
@@ -353,105 +365,16 @@ export class CircuitBreaker {
     else this.#neutral++;
   }
 
-  #trips(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
-    return this.#guarded(() => {
-      const answer: unknown = this.#detector.record(outcome, now, durationMs);
-      checkVerdict(answer);
-      return answer;
-    }, false);
-  }
-
-  #open(reason: TransitionReason, now: number, details: FailureDetails & { forMs?: number | undefined }): void {
-    if (this.#state.name !== 'open') this.#openings = this.#openingsAt(now) + 1;
-    const cooldownMs = details.forMs ?? this.#cooldownMs(details);
-    this.#lastCooldownMs = cooldownMs;
-    this.#transition({ name: 'open', until: now + cooldownMs }, reason, now, cooldownMs);
-  }
-
-  #openingsAt(now: number): number {
-    if (this.#state.name !== 'closed') return this.#openings;
-    return Math.max(0, this.#openings - Math.floor((now - this.#changedAt) / Math.max(1, this.#lastCooldownMs)));
-  }
-
-  #cooldownMs({ retryAfterMs = 0, failure }: FailureDetails): number {
-    const { cooldownMs, maxRetryAfterMs } = this.#policy;
-    const asked = Math.min(retryAfterMs, maxRetryAfterMs);
-    if (typeof cooldownMs === 'number') return Math.max(cooldownMs, asked);
-    try {
-      const computed = cooldownMs({ key: this.key, openings: this.#openings, retryAfterMs, failure });
-      milliseconds()(computed, 'cooldownMs(context)');
-      return Math.max(computed, asked);
-    } catch (error) {
-      this.#complain('breaker.cooldownMs', error);
-      return CIRCUIT_DEFAULTS.cooldownMs;
-    }
-  }
-
-  #hold(change: 1 | -1): void {
-    const now = this.#policy.clock.now();
-    const from = this.#shown(this.#at(now));
-    this.#isolations += change;
-    const to = this.#shown(this.#state);
-    if (from === to) return;
-    this.#shownSince = now;
-    this.#announce(from, to, 'manual', this.#failures(now), 0);
-  }
-
-  /** The one place where the state changes; listeners run when it is final. */
-  #transition(next: State, reason: TransitionReason, now: number, cooldownMs = 0): void {
-    const from = this.#shown(this.#state);
-    const failures = this.#failures(now);
-    this.#state = next;
-    this.#generation++;
-    this.#changedAt = now;
-    this.#guarded(() => this.#detector.reset(), undefined);
-    const to = this.#shown(next);
-    if (this.#isolations === 0) this.#shownSince = now;
-    if (from !== to) this.#announce(from, to, reason, failures, cooldownMs);
-  }
-
-  #announce(
-    from: CircuitState,
-    to: CircuitState,
-    reason: TransitionReason,
-    failures: number,
-    cooldownMs: number,
-  ): void {
-    this.#events.emit({ type: 'stateChange', key: this.key, from, to, reason, failures, cooldownMs });
-  }
-
-  /** A detector of the user's that cannot be used is replaced by the default one. */
-  #makeDetector(): FailureDetector {
-    return (
-      this.#guarded(() => {
-        const detector = this.#policy.detector();
-        aDetector(detector, 'detector()');
-        return detector;
-      }, undefined) ?? CIRCUIT_DEFAULTS.detector()
-    );
-  }
-
-  #failures(now: number): number {
-    return this.#guarded(() => {
-      this.#detector.expire?.(now);
-      return this.#detector.failures;
-    }, 0);
-  }
-
-  /** Runs what belongs to the detector, which may be the user's: it fails no call. */
-  #guarded<T>(run: () => T, otherwise: T): T {
-    try {
-      return run();
-    } catch (error) {
-      this.#complain('breaker.detector', error);
-      return otherwise;
-    }
-  }
-
-  #complain(source: string, error: unknown): void {
-    this.#events.emit({ type: 'listenerError', key: this.key, source, error });
+  /** Tells the fleet what was done by hand. */
+  #tell(state: 'open' | 'closed', opening: Opening): Forced {
+    const taken = this.#link?.force(state, opening) ?? Promise.resolve(false);
+    return { applied: taken.then((isTaken) => (isTaken ? 'fleet' : 'local')) };
   }
 }
+
+/** A 429 or 503 with a `Retry-After`, or what is not HTTP. */
+const isToldToWait = ({ retryAfterMs, status = 503 }: FailureDetails): boolean =>
+  retryAfterMs !== undefined && (status === 429 || status === 503);
 
 const isSnapshot = (snapshot: Partial<CircuitSnapshot> | null | undefined): boolean =>
   snapshot?.version === 1 &&

@@ -38,6 +38,8 @@ export interface CircuitStats {
   readonly inFlight: number;
   /** Whether `isolate` holds the circuit open. */
   readonly isolated: boolean;
+  /** For a circuit with a store: the generation that this process knows of, and whether the store answers at present. */
+  readonly shared?: { readonly generation: number; readonly live: boolean } | undefined;
   /** Since the breaker was made: settled attempts by outcome, attempts rejected, and outcomes that came too late to count. */
   readonly counts: Readonly<Record<Outcome | 'rejected' | 'late', number>>;
 }
@@ -60,6 +62,12 @@ export interface CircuitSnapshot {
 export interface RegistrySnapshot {
   readonly version: 1;
   readonly breakers: readonly CircuitSnapshot[];
+}
+
+/** What was done by hand; this process has it at once. */
+export interface Forced {
+  /** `fleet` once the store has it, so that all processes will; `local` where it does not answer, or there is none. */
+  readonly applied: Promise<'fleet' | 'local'>;
 }
 
 /** Holds a circuit open by hand until it is released. */

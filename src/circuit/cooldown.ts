@@ -1,5 +1,5 @@
 import { aFunction, aPositiveNumber, aRatio, merged, milliseconds, options, orFalse } from '../validation.js';
-import type { CooldownContext } from './options.js';
+import type { CircuitPolicy, CooldownContext } from './options.js';
 
 /** Options of `exponentialCooldown`. */
 export interface ExponentialCooldownOptions {
@@ -41,4 +41,15 @@ export function exponentialCooldown(given: ExponentialCooldownOptions = {}): (co
   const defaults = { baseMs: 5_000, factor: 2, maxMs: 60_000, jitter: false as number | false, random: Math.random };
   const { baseMs, factor, maxMs, jitter, random } = merged(defaults, given);
   return ({ openings }) => (Math.min(maxMs, baseMs * factor ** (openings - 1)) || 0) * (1 - (jitter || 0) * random());
+}
+
+/** How many openings in succession there are after a time without one: each cooldown's length takes one back. */
+export const openingsAfter = (quietMs: number, openings: number, lastCooldownMs: number): number =>
+  Math.max(0, openings - Math.floor(quietMs / Math.max(1, lastCooldownMs)));
+
+/** The cooldown of an opening, which a `Retry-After` lengthens. Throws what a function of the user's throws. */
+export function cooldownOf({ cooldownMs, maxRetryAfterMs }: CircuitPolicy, context: CooldownContext): number {
+  const computed = typeof cooldownMs === 'number' ? cooldownMs : cooldownMs(context);
+  milliseconds()(computed, 'cooldownMs(context)');
+  return Math.max(computed, Math.min(context.retryAfterMs ?? 0, maxRetryAfterMs));
 }

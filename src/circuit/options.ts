@@ -12,20 +12,25 @@ import {
   withMethods,
 } from '../validation.js';
 import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors.js';
+import type { Fleet, ProbeRules } from './link.js';
 
 /** `enforce` rejects; `observe` has the same states and events but rejects nothing. */
 export type BreakerMode = 'enforce' | 'observe';
 
-/** What is known of the attempt that opens a circuit. */
+/** What is known of a failed attempt, which may open a circuit. */
 export interface FailureDetails {
+  /** The status of the response, if there was one. */
+  readonly status?: number | undefined;
   /** What the server asked to wait, ms (`Retry-After`). */
   readonly retryAfterMs?: number | undefined;
   /** The error of the attempt, or its response. */
   readonly failure?: unknown;
+  /** Whether the host of this process is at fault (its DNS, its network): no other process is told. */
+  readonly isLocal?: boolean | undefined;
 }
 
 /** What a cooldown is computed from. */
-export interface CooldownContext extends FailureDetails {
+export interface CooldownContext extends Pick<FailureDetails, 'retryAfterMs' | 'failure'> {
   readonly key: string;
   /**
    * How many times in succession the circuit has opened, from 1. Each cooldown that passes quietly after it has closed
@@ -83,7 +88,8 @@ export interface CircuitBreakerOptions {
    */
   maxRetryAfterMs?: number | undefined;
   /**
-   * Whether a failure that carries a `Retry-After` opens a closed circuit at once.
+   * Whether a 429 (Too Many Requests) or 503 (Service Unavailable) that carries a `Retry-After` opens a closed circuit at
+   * once.
    * @default false
    */
   openOnRetryAfter?: boolean | undefined;
@@ -93,6 +99,12 @@ export interface CircuitBreakerOptions {
    * @default 'enforce'
    */
   mode?: BreakerMode | undefined;
+  /**
+   * Shares the circuit with other processes.
+   * @default none
+   * @example redisStore(client)
+   */
+  store?: Fleet | undefined;
   /** The time source. */
   clock?: Clock | undefined;
 }
@@ -130,6 +142,7 @@ export interface CircuitPolicy {
   readonly openOnRetryAfter: boolean;
   readonly halfOpen: HalfOpenOptions & { readonly permits: number; readonly successThreshold: number };
   readonly mode: BreakerMode;
+  readonly store?: Fleet | undefined;
   readonly clock: Clock;
 }
 
@@ -149,6 +162,7 @@ const CIRCUIT_RULES = {
     probeTimeoutMs: milliseconds(1),
   }),
   mode: aMode,
+  store: withMethods('a store made by redisStore(client) or fleet(store)', 'link', 'close'),
 };
 
 export const REGISTRY_RULES = { ...CIRCUIT_RULES, maxBreakers: anInteger(1), overrides: aFunction };
@@ -161,4 +175,14 @@ export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: Ci
   const policy = merged<CircuitPolicy>(base ?? { ...CIRCUIT_DEFAULTS, clock: monotonicClock }, given, 'halfOpen');
   if (given.detector) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
   return policy;
+}
+
+/** 0.29 × 100 is a little less than 29. */
+const ROUNDING = 1e-9;
+
+/** How many probes there may be at a time, how many have to succeed and how many may fail. */
+export function probeRules({ halfOpen: { permits, successThreshold, failureRatio } }: CircuitPolicy): ProbeRules {
+  if (failureRatio === undefined) return { permits, needed: successThreshold, allowed: 0 };
+  const allowed = Math.floor(failureRatio * permits + ROUNDING);
+  return { permits, needed: Math.max(1, permits - allowed), allowed: Math.min(allowed, permits - 1) };
 }

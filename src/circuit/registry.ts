@@ -60,10 +60,12 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   /** The breaker of the key, made if there is none yet. */
   ensure(key: string): CircuitBreaker {
     if (this.#latest?.key === key) return this.#latest;
-    const breaker = this.#breakers.get(key) ?? this.#make(key);
+    const known = this.#breakers.get(key);
+    const breaker = known ?? this.#make(key);
     this.#breakers.delete(key);
     this.#breakers.set(key, breaker);
     this.#latest = breaker;
+    if (!known) this.#events.emit({ type: 'registered', key, state: 'closed' });
     if (this.size > this.#maxBreakers) this.#evict();
     return breaker;
   }
@@ -129,6 +131,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     }
     if (!victim) return;
     this.#breakers.delete(victim.key);
+    victim.leaveFleet();
     this.#events.emit({ type: 'evicted', key: victim.key, state: victim.state });
   }
 }

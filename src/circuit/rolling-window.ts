@@ -16,28 +16,36 @@ export interface RollingWindow {
 /** Outcomes of one age: `[ageMs, bad, total]`. */
 export type SavedOutcome = readonly [ageMs: number, bad: number, total: number];
 
-/** The last `size` outcomes, those older than `maxAgeMs` left out. */
+const NEVER = Number.NEGATIVE_INFINITY;
+
+/**
+ * The last `size` outcomes, those older than `maxAgeMs` left out: a ring, one bit for each. Shifts go
+ * by the last five bits of a slot, so the others say which word it is in.
+ */
 export class CountWindow implements RollingWindow {
   bad = 0;
   total = 0;
-  readonly #outcomes: Uint8Array;
-  readonly #times: Float64Array | undefined;
+  readonly #size: number;
+  readonly #bits: number[];
+  readonly #times: number[] | undefined;
   readonly #maxAgeMs: number;
   #next = 0;
 
   constructor(size: number, maxAgeMs: number | undefined) {
-    this.#outcomes = new Uint8Array(size);
-    this.#times = maxAgeMs === undefined ? undefined : new Float64Array(size);
+    this.#size = size;
+    this.#bits = new Array<number>((size + 31) >>> 5).fill(0);
+    this.#times = maxAgeMs === undefined ? undefined : new Array<number>(size).fill(NEVER);
     this.#maxAgeMs = maxAgeMs ?? Number.POSITIVE_INFINITY;
   }
 
   add(isBad: boolean, now: number): void {
     this.expire(now);
-    const size = this.#outcomes.length;
-    if (this.total === size) this.#drop();
-    this.#outcomes[this.#next] = Number(isBad);
-    if (this.#times) this.#times[this.#next] = now;
-    this.#next = (this.#next + 1) % size;
+    if (this.total === this.#size) this.#drop();
+    const slot = this.#next;
+    const others = (this.#bits[slot >>> 5] ?? 0) & ~(1 << slot);
+    this.#bits[slot >>> 5] = isBad ? others | (1 << slot) : others;
+    if (this.#times) this.#times[slot] = now;
+    this.#next = slot + 1 === this.#size ? 0 : slot + 1;
     this.bad += Number(isBad);
     this.total++;
   }
@@ -51,7 +59,7 @@ export class CountWindow implements RollingWindow {
     this.expire(now);
     return Array.from({ length: this.total }, (_, index) => {
       const slot = this.#slot(index);
-      return [now - (this.#times?.[slot] ?? now), this.#outcomes[slot] ?? 0, 1] as const;
+      return [now - (this.#times?.[slot] ?? now), this.#outcome(slot), 1] as const;
     });
   }
 
@@ -63,12 +71,16 @@ export class CountWindow implements RollingWindow {
 
   /** Where the outcome stands that is `index`th from the oldest. */
   #slot(index: number): number {
-    const size = this.#outcomes.length;
-    return (this.#next - this.total + index + size) % size;
+    return (this.#next - this.total + index + this.#size) % this.#size;
+  }
+
+  /** 1 for a bad one. */
+  #outcome(slot: number): number {
+    return ((this.#bits[slot >>> 5] ?? 0) >> slot) & 1;
   }
 
   #drop(): void {
-    this.bad -= this.#outcomes[this.#slot(0)] ?? 0;
+    this.bad -= this.#outcome(this.#slot(0));
     this.total--;
   }
 
@@ -80,78 +92,74 @@ export class CountWindow implements RollingWindow {
 }
 
 const BUCKETS = 10;
-const NEVER = Number.NEGATIVE_INFINITY;
 
-/** The outcomes of the last `windowMs`, in ten buckets that are stamped with their epoch: a stale one never counts. */
+/** The outcomes of the last `windowMs`: a ring of ten buckets, each emptied when its time comes round again. */
 export class TimeWindow implements RollingWindow {
   bad = 0;
   total = 0;
   readonly #bucketMs: number;
-  readonly #epochs: number[] = new Array<number>(BUCKETS).fill(NEVER);
-  readonly #bad: number[] = new Array<number>(BUCKETS).fill(0);
-  readonly #total: number[] = new Array<number>(BUCKETS).fill(0);
+  /** Of each bucket the bad outcomes, then of each all. */
+  readonly #counts: number[] = new Array<number>(2 * BUCKETS).fill(0);
+  /** How many bucket lengths have passed at the latest bucket, and where that one stands. */
+  #epoch = NEVER;
+  #latest = 0;
 
   constructor(windowMs: number) {
     this.#bucketMs = windowMs / BUCKETS;
   }
 
   add(isBad: boolean, now: number): void {
-    this.#put(this.#epoch(now), Number(isBad), 1);
     this.expire(now);
+    this.#put(this.#latest, Number(isBad), 1);
   }
 
   clear(): void {
-    this.#epochs.fill(NEVER);
+    this.#counts.fill(0);
     this.bad = 0;
     this.total = 0;
   }
 
   save(now: number): SavedOutcome[] {
     this.expire(now);
-    const current = this.#epoch(now);
-    return this.#epochs.flatMap((epoch, slot): SavedOutcome[] =>
-      this.#isLive(epoch, current)
-        ? [[(current - epoch) * this.#bucketMs, this.#bad[slot] ?? 0, this.#total[slot] ?? 0]]
-        : [],
-    );
+    return Array.from({ length: BUCKETS }, (_, age): SavedOutcome => {
+      const bucket = this.#bucket(age);
+      return [age * this.#bucketMs, this.#counts[bucket] ?? 0, this.#counts[bucket + BUCKETS] ?? 0];
+    }).filter(([, , total]) => total > 0);
   }
 
   load(saved: readonly SavedOutcome[], now: number): void {
     this.clear();
-    const current = this.#epoch(now);
-    for (const [ageMs, bad, total] of saved) this.#put(current - Math.round(ageMs / this.#bucketMs), bad, total);
     this.expire(now);
-  }
-
-  #epoch(now: number): number {
-    return Math.floor(now / this.#bucketMs);
-  }
-
-  #isLive(epoch: number, current: number): boolean {
-    return epoch > current - BUCKETS && epoch <= current;
-  }
-
-  #put(epoch: number, bad: number, total: number): void {
-    const slot = ((epoch % BUCKETS) + BUCKETS) % BUCKETS;
-    if (this.#epochs[slot] !== epoch) {
-      this.#epochs[slot] = epoch;
-      this.#bad[slot] = 0;
-      this.#total[slot] = 0;
+    for (const [ageMs, bad, total] of saved) {
+      const age = Math.round(ageMs / this.#bucketMs);
+      if (age < BUCKETS) this.#put(this.#bucket(age), bad, total);
     }
-    this.#bad[slot] = (this.#bad[slot] ?? 0) + bad;
-    this.#total[slot] = (this.#total[slot] ?? 0) + total;
   }
 
+  /** Each bucket is emptied once a turn, so this is O(1) per outcome. */
   expire(now: number): void {
-    const current = this.#epoch(now);
-    let bad = 0;
-    let total = 0;
-    for (let slot = 0; slot < BUCKETS; slot++) {
-      if (!this.#isLive(this.#epochs[slot] ?? NEVER, current)) continue;
-      bad += this.#bad[slot] ?? 0;
-      total += this.#total[slot] ?? 0;
+    const epoch = Math.floor(now / this.#bucketMs);
+    const emptied = Math.min(BUCKETS, epoch - this.#epoch);
+    if (emptied <= 0) return;
+    this.#epoch = epoch;
+    for (let count = 0; count < emptied; count++) {
+      this.#latest = (this.#latest + 1) % BUCKETS;
+      this.bad -= this.#counts[this.#latest] ?? 0;
+      this.total -= this.#counts[this.#latest + BUCKETS] ?? 0;
+      this.#counts[this.#latest] = 0;
+      this.#counts[this.#latest + BUCKETS] = 0;
     }
-    this.bad = bad;
-    this.total = total;
+  }
+
+  /** Where the bucket stands that is `age` older than the latest. */
+  #bucket(age: number): number {
+    return (this.#latest - age + BUCKETS) % BUCKETS;
+  }
+
+  #put(bucket: number, bad: number, total: number): void {
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + bad;
+    this.#counts[bucket + BUCKETS] = (this.#counts[bucket + BUCKETS] ?? 0) + total;
+    this.bad += bad;
+    this.total += total;
   }
 }

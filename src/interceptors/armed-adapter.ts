@@ -1,12 +1,14 @@
 import axios, { type AxiosAdapter, AxiosHeaders, getAdapter, type InternalAxiosRequestConfig } from 'axios';
-import type { Permit } from '../circuit/contract.js';
+import type { CircuitBreaker } from '../circuit/breaker.js';
+import type { Permit, Rejection } from '../circuit/contract.js';
 import { CircuitOpenError } from '../errors.js';
 import { oneOf } from '../validation.js';
 import { discard } from './bodies.js';
 import { type Call, type Captured, circuitKeyOf } from './call.js';
 import { deadlineError, dispatchWithin, isDeadlineError } from './deadline.js';
-import { accepted, diagnose, failed, type Result } from './diagnosis.js';
+import { accepted, diagnose, failed, isOfOwnHost, type Result } from './diagnosis.js';
 import { plainHeaders, serverDelay, writeHeader } from './headers.js';
+import { interruptible } from './interruptible.js';
 import { byMethodAndBaseUrl } from './key.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -35,31 +37,62 @@ export const armedAdapter =
 
 function attempt(call: Call, captured: Captured, config: Config): ReturnType<AxiosAdapter> {
   const { attachment, state } = call;
-  const { policy } = captured;
-  const { budget, attemptHeader } = policy.retry;
   const adapter = resolveAdapter(call.adapter, config);
-  const circuitKey = circuitKeyOf(config, policy);
-  const key = circuitKey ?? byMethodAndBaseUrl(config);
-  state.key = key;
-  const remainingMs = call.remainingMs();
-  if (remainingMs <= 0) {
+  const circuitKey = circuitKeyOf(config, captured.policy);
+  state.key = circuitKey ?? byMethodAndBaseUrl(config);
+  if (call.remainingMs() <= 0) {
     call.refusal = 'deadline';
     throw deadlineError(config);
   }
-  const startedAt = attachment.clock.now();
-  const permit = circuitKey === null ? undefined : acquire(call, captured, circuitKey, startedAt, config);
+  const now = call.attemptStart();
+  const answer = circuitKey === null ? undefined : acquire(call, circuitKey, now, config);
+  if (answer instanceof Promise) {
+    return whileWanted(call, config, answer).then((later) =>
+      admitted(call, captured, config, adapter, later, attachment.clock.now()),
+    );
+  }
+  return admitted(call, captured, config, adapter, answer, now);
+}
+
+/** The answer, unless the call is cancelled or its deadline passes before: then the permit goes back. */
+async function whileWanted(
+  call: Call,
+  config: Config,
+  answer: Promise<Permit | Rejection>,
+): Promise<Permit | Rejection> {
+  try {
+    return await interruptible(config, call.remainingMs(), () => answer);
+  } catch (error) {
+    if (isDeadlineError(error)) call.refusal = 'deadline';
+    void answer.then((later) => later.admitted && later.settle('neutral'));
+    throw error;
+  }
+}
+
+function admitted(
+  call: Call,
+  captured: Captured,
+  config: Config,
+  adapter: AxiosAdapter,
+  answer: Permit | Rejection | undefined,
+  startedAt: number,
+): ReturnType<AxiosAdapter> {
+  const { attachment, state } = call;
+  const { key } = state;
+  if (answer && !answer.admitted) throw rejection(call, captured, key, answer.retryAfterMs, config);
+  const { budget, attemptHeader } = captured.policy.retry;
   discard(call.superseded);
   const number = ++state.attempts;
   if (number === 1 && budget) attachment.budgets.add(budget.ratio, key, budget, startedAt);
   const { timeout } = config;
-  if (permit?.timeoutMs) config.timeout = Math.min(timeout || permit.timeoutMs, permit.timeoutMs);
+  if (answer?.timeoutMs) config.timeout = Math.min(timeout || answer.timeoutMs, answer.timeoutMs);
   if (attemptHeader) writeHeader(config.headers, attemptHeader, String(number));
 
   const settle = (result: Result) => {
-    if (permit?.timeoutMs) config.timeout = timeout as number;
-    settleAttempt(call, captured, config, permit, number, startedAt, result);
+    if (answer?.timeoutMs) config.timeout = timeout as number;
+    settleAttempt(call, captured, config, answer, number, startedAt, result);
   };
-  return dispatch(adapter, config, remainingMs).then(
+  return dispatch(adapter, config, call.remainingMs()).then(
     (response) => {
       settle(accepted(response));
       return response;
@@ -71,14 +104,16 @@ function attempt(call: Call, captured: Captured, config: Config): ReturnType<Axi
   );
 }
 
-function acquire(call: Call, { policy }: Captured, key: string, now: number, config: Config): Permit {
+function acquire(call: Call, key: string, now: number, config: Config): ReturnType<CircuitBreaker['acquire']> {
   const leaseMs = config.timeout ? Number.parseFloat(String(config.timeout)) + LEASE_GRACE_MS : undefined;
   const { clock, registry } = call.attachment;
-  const answer = registry.ensure(key).tryAcquire(registry.clock === clock ? now : undefined, leaseMs);
-  if (answer.admitted) return answer;
+  return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs);
+}
+
+function rejection(call: Call, { policy }: Captured, key: string, retryAfterMs: number, config: Config): unknown {
   call.refusal = 'circuit-open';
-  const context = { key, retryAfterMs: answer.retryAfterMs, config };
-  throw policy.breaker.createError?.(context) ?? new CircuitOpenError(context);
+  const context = { key, retryAfterMs, config };
+  return policy.breaker.createError?.(context) ?? new CircuitOpenError(context);
 }
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): ReturnType<AxiosAdapter> {
@@ -101,12 +136,13 @@ function settleAttempt(
   result: Result,
 ): void {
   const { clock, events } = call.attachment;
-  const { history, key } = call.state;
+  const { state } = call;
+  const { key } = state;
   const { error, response } = result;
   const now = clock.now();
   const durationMs = now - startedAt;
   const diagnosis = diagnose(result, config);
-  call.settled = { diagnosis, response };
+  call.settled = { diagnosis, response, at: now };
   const { status, code } = diagnosis;
   let outcome = isDeadlineError(error) ? 'neutral' : diagnosis.outcome;
   try {
@@ -120,8 +156,11 @@ function settleAttempt(
     events.emit({ type: 'listenerError', key, source: 'breaker.classify', error: thrown });
   }
   call.outcome = outcome;
-  history.push({ status, code, durationMs });
-  const details = outcome === 'failure' ? { retryAfterMs: serverDelay(result), failure: error ?? response } : undefined;
+  state.history = [...state.history, { status, code, durationMs }];
+  const details =
+    outcome === 'failure'
+      ? { status, retryAfterMs: serverDelay(result), failure: error ?? response, isLocal: isOfOwnHost(diagnosis) }
+      : undefined;
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs });
 }

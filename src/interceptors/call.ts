@@ -7,6 +7,7 @@ import type { RetryBudgets } from '../retry/budget.js';
 import { unexpected } from '../validation.js';
 import type { Diagnosis } from './diagnosis.js';
 import { byMethodAndBaseUrl } from './key.js';
+import type { CallHandlers, Handler } from './placement.js';
 import type { Policy } from './policy.js';
 import { CallState } from './report.js';
 
@@ -34,11 +35,29 @@ export interface Captured {
   readonly headers: RawAxiosHeaders;
 }
 
+/** What an adapter came to. */
+interface Settlement {
+  readonly diagnosis: Diagnosis;
+  readonly response: AxiosResponse | undefined;
+  /** When, on the attachment's clock, ms. */
+  readonly at: number;
+}
+
+/** What a call is taken care of by; each is made for one call. */
+export interface Caretakers {
+  readonly adapter: (call: Call) => AxiosAdapter;
+  readonly request: (call: Call) => Handler;
+  readonly response: (call: Call) => Handler;
+}
+
 /**
  * One call of the user's, from its beginning to its result. Handlers and adapter know it by closure; on the config there
  * is only its report.
  */
-export class Call {
+export class Call implements CallHandlers {
+  readonly request: Handler;
+  readonly response: Handler;
+  requestRuns: 1 | 2 = 1;
   readonly attachment: Attachment;
   readonly state = new CallState();
   readonly startedAt: number;
@@ -53,22 +72,29 @@ export class Call {
   /** Why the last attempt was not made. */
   refusal: Stopped | undefined;
   /** What the adapter came to last, before `transformResponse`. */
-  settled: { readonly diagnosis: Diagnosis; readonly response: AxiosResponse | undefined } | undefined;
+  settled: Settlement | undefined;
   /** The response of the attempt before, which the next one replaces. */
   superseded: AxiosResponse | undefined;
   /** What the last attempt said about the service. */
   outcome: Outcome | undefined;
   over = false;
 
-  constructor(attachment: Attachment, arm: (call: Call) => AxiosAdapter) {
+  constructor(attachment: Attachment, { adapter, request, response }: Caretakers) {
     this.attachment = attachment;
     this.startedAt = attachment.clock.now();
-    this.armed = arm(this);
+    this.armed = adapter(this);
+    this.request = request(this);
+    this.response = response(this);
   }
 
   /** Time since the beginning, ms. */
-  elapsedMs(): number {
-    return this.attachment.clock.now() - this.startedAt;
+  elapsedMs(now = this.attachment.clock.now()): number {
+    return now - this.startedAt;
+  }
+
+  /** When an attempt begins: the first with the call, where nothing of the user's runs between. */
+  attemptStart(): number {
+    return this.requestRuns === 1 && this.state.attempts === 0 ? this.startedAt : this.attachment.clock.now();
   }
 
   /** What is left of the deadline, ms. */

@@ -21,11 +21,14 @@ export function conclude(
   restore(call, captured, result);
   if (result.rejected) remember(result.error, state);
   state.stopped = stopped;
-  state.elapsedMs = call.elapsedMs();
+  // The clock is dear: what succeeded ends with its answer, whose time is known.
+  state.elapsedMs = call.elapsedMs(stopped === 'success' ? call.settled?.at : undefined);
   if (!state.key) state.key = byMethodAndBaseUrl(captured.config);
-  if (stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected)) return undefined;
   const { key, attempts, elapsedMs } = state;
-  attachment.events.emit({ type: 'giveUp', key, attempts, stopped, elapsedMs });
+  const { events } = attachment;
+  if (events.active) events.emit({ type: 'call', key, attempts, stopped, elapsedMs });
+  if (stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected)) return undefined;
+  events.emit({ type: 'giveUp', key, attempts, stopped, elapsedMs });
   return fallbackFor(call, captured, stopped, result);
 }
 

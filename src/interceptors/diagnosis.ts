@@ -32,6 +32,7 @@ export interface Diagnosis {
 
 const UNSENT_CODES = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH'];
 const BODY_CUT = /^(stream has been )?aborted$|^terminated$/;
+const OWN_HOST = /^(ENOTFOUND|EAI_AGAIN|ENETUNREACH|ENETDOWN|(ERR_TLS|CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)_.*)$/;
 const MAX_CAUSES = 8;
 
 interface ErrorLike {
@@ -86,6 +87,10 @@ export function diagnose({ rejected, error, response }: Result, config: Internal
     return { outcome: 'neutral', status, codes: NONE };
   }
 }
+
+/** Whether the failure is of this host alone: its names, its network, its trust in certificates. */
+export const isOfOwnHost = ({ codes }: Diagnosis): boolean =>
+  codes.length > 0 && codes.every((code) => OWN_HOST.test(code));
 
 function diagnoseError(error: unknown, status: number | undefined, { signal }: InternalAxiosRequestConfig): Diagnosis {
   const chain = chainOf(error);

@@ -17,8 +17,10 @@ export const handler = (fulfilled: (value: never) => unknown, rejected?: (error:
 
 /** The handlers of one call. */
 export interface CallHandlers {
-  /** Runs before and after the user's request interceptors. */
+  /** Runs before and after the user's request interceptors; where there are none, once. */
   readonly request: Handler;
+  /** How often `request` runs, known before its first run. */
+  requestRuns: 1 | 2;
   /** Runs before the user's response interceptors. */
   readonly response: Handler;
 }
@@ -32,7 +34,7 @@ interface Manager {
  * one that visits ours too. axios visits the request side, then the response side, synchronously and once each per call,
  * so the first visit makes the call and the second takes the handlers that know it.
  *
- * Request handlers are visited at both ends, which is right for either order of running them
+ * Our request handler is visited at both ends of the user's, which is right for either order of running them
  * (`transitional.legacyInterceptorReqResOrdering`).
  *
  * @returns a function that takes the handlers out again.
@@ -50,8 +52,11 @@ export function place({ interceptors }: AxiosInstance, begin: () => CallHandlers
     if (!active) return original(visit);
     const call = begin();
     visit(call.request);
-    original(visit);
-    visit(call.request);
+    original((theirs) => {
+      call.requestRuns = 2;
+      visit(theirs);
+    });
+    if (call.requestRuns === 2) visit(call.request);
     begun = call;
   });
   const removeResponse = shadow(interceptors.response as unknown as Manager, (original) => (visit) => {
@@ -93,6 +98,7 @@ export function checkPlacement(bare: AxiosInstance): void {
     seen.push('request');
     return {
       request: handler((config) => config),
+      requestRuns: 1,
       get response() {
         seen.push('response');
         return handler((response) => response);

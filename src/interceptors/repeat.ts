@@ -118,7 +118,7 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
       attachment.budgets.add(-1, key, retry.budget, attachment.clock.now()),
   );
   if (typeof delayMs === 'number') {
-    delaysMs.push(delayMs);
+    state.delaysMs = [...delaysMs, delayMs];
     const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
     const [method, url] = [methodOf(dispatched), urlWithoutSecrets(dispatched)];
     attachment.events.emit({ type: 'retry', key, attempt, delayMs, reason, method, url });

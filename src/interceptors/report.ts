@@ -15,7 +15,7 @@ export interface ResilienceReport {
   readonly attempts: number;
   /** The delay before each retry, ms. */
   readonly delaysMs: readonly number[];
-  /** From the beginning of the call to its end, ms. */
+  /** From the beginning of the call to its end, ms; where it succeeded, to the answer, before that was decoded. */
   readonly elapsedMs: number;
   /** Why there was no further attempt; `undefined` while the call is under way. */
   readonly stopped: Stopped | undefined;
@@ -28,15 +28,17 @@ export interface ResilienceReport {
 /** The name under which the state of a call stands on its config. A string: older versions of axios drop symbols. */
 const STATE = 'resilienceState';
 
+const NONE: readonly never[] = Object.freeze([]);
+
 /** The state of a call as it stands on its config. A class, since axios clones plain objects. */
 export class CallState implements ResilienceReport {
   key = '';
   attempts = 0;
-  readonly delaysMs: number[] = [];
+  delaysMs: readonly number[] = NONE;
   elapsedMs = 0;
   stopped: Stopped | undefined = undefined;
   fallback = false;
-  readonly history: AttemptRecord[] = [];
+  history: readonly AttemptRecord[] = NONE;
 }
 
 const MAX_CAUSES = 8;
@@ -58,7 +60,7 @@ export function remember(error: unknown, state: CallState): void {
 export function reportOf(responseOrError: unknown): ResilienceReport | undefined {
   let current = responseOrError as { config?: { [STATE]?: ResilienceReport }; cause?: unknown } | null | undefined;
   for (let depth = 0; depth < MAX_CAUSES && typeof current === 'object' && current !== null; depth++) {
-    const state = reports.get(current) ?? current.config?.[STATE];
+    const state: ResilienceReport | undefined = reports.get(current) ?? current.config?.[STATE];
     if (state !== undefined) return { ...state, delaysMs: [...state.delaysMs], history: [...state.history] };
     current = current.cause as typeof current;
   }

@@ -9,20 +9,22 @@ import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
 type Config = InternalAxiosRequestConfig;
 
 /**
- * Runs twice in a call: its first run is the beginning, before any request interceptor of the user's; its second the
- * capture, after all of them. It never throws: axios before 1.19 loses errors of synchronous request interceptors.
+ * Its first run is the beginning of the call, before any request interceptor of the user's; its last the capture, after
+ * all of them. It never throws: axios before 1.19 loses errors of synchronous request interceptors.
  */
 export function requestInterceptor(call: Call): Handler {
   let runs = 0;
   return handler((config: Config) => {
     runs++;
-    if (runs > 2) return config;
-    if (runs === 2) return capture(call, config);
-    call.adapter = adapterOf(config);
-    config.adapter = call.armed;
-    if (config.resilienceState) delete config.resilienceState;
-    return config;
+    if (runs === 1) arm(call, config);
+    return runs === call.requestRuns ? capture(call, config) : config;
   });
+}
+
+function arm(call: Call, config: Config): void {
+  call.adapter = adapterOf(config);
+  config.adapter = call.armed;
+  if (config.resilienceState) delete config.resilienceState;
 }
 
 function capture(call: Call, given: Config): Config {
@@ -33,19 +35,21 @@ function capture(call: Call, given: Config): Config {
     if (config.adapter === call.armed) setAdapter(config, call.adapter);
     return config;
   }
+  let { policy } = call.attachment;
+  let refuse: Config['adapter'];
   try {
-    const policy = policyOf(call, config);
+    policy = policyOf(policy, config);
     if (typeof config.adapter !== 'function') {
       call.adapter = config.adapter ?? call.adapter;
       config.adapter = call.armed;
     }
     giveIdempotencyKey(config, policy);
-    call.captured = { config, policy, fields: fieldsOf(config), headers: plainHeaders(config.headers) };
   } catch (error) {
-    call.captured = { config, policy: call.attachment.policy, fields: fieldsOf(config), headers: {} };
     call.refusal = 'not-retryable';
-    config.adapter = () => Promise.reject(error);
+    refuse = () => Promise.reject(error);
   }
+  call.captured = { config, policy, fields: fieldsOf(config), headers: plainHeaders(config.headers) };
+  if (refuse) config.adapter = refuse;
   return config;
 }
 
@@ -53,7 +57,7 @@ function fieldsOf({ adapter, baseURL, data, params, url }: InternalAxiosRequestC
   return { adapter, baseURL, data, params: params as unknown, url } as Captured['fields'];
 }
 
-function policyOf({ attachment: { policy } }: Call, { resilience }: Config): Policy {
+function policyOf(policy: Policy, { resilience }: Config): Policy {
   if (!resilience) return policy;
   checkRequestOptions(resilience, 'resilience');
   return extendPolicy(policy, resilience);

@@ -16,14 +16,16 @@ export interface RetryFailure {
   readonly elapsedMs: number;
 }
 
+type GuardAnswer =
+  | { readonly admitted: true; settle(outcome: Outcome): void }
+  | { readonly admitted: false; readonly retryAfterMs: number };
+
 /** What `retry` needs of a circuit breaker; `CircuitBreaker` has it. */
 export interface RetryGuard {
   readonly key: string;
   readonly mode: 'enforce' | 'observe';
   readonly isOpen: boolean;
-  tryAcquire():
-    | { readonly admitted: true; settle(outcome: Outcome): void }
-    | { readonly admitted: false; readonly retryAfterMs: number };
+  acquire(): GuardAnswer | Promise<GuardAnswer>;
 }
 
 /** How `retry` repeats a function. */
@@ -67,7 +69,7 @@ const check = options({
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   budget: withMethods('a RetryBudget', 'deposit', 'withdraw'),
   shouldRetry: aFunction,
-  breaker: withMethods('a CircuitBreaker', 'tryAcquire'),
+  breaker: withMethods('a CircuitBreaker', 'acquire'),
   signal: withMethods('an AbortSignal', 'addEventListener'),
   clock: withMethods('a clock with a method now()', 'now'),
   random: aFunction,
@@ -99,7 +101,8 @@ export async function retry<T>(
   let lastError: unknown;
   try {
     for (let attempt = 1; ; attempt++) {
-      const permit = given.breaker?.tryAcquire();
+      const answer = given.breaker?.acquire();
+      const permit = answer instanceof Promise ? await answer : answer;
       if (permit?.admitted === false) {
         throw attempt > 1
           ? lastError

@@ -1,40 +1,113 @@
 import type { ResilienceEvent, Sink } from '../events.js';
+import { oneOf, options, withMethods } from '../validation.js';
+
+const LEVELS = ['info', 'warn', 'error'] as const;
+
+/** How much a line matters. */
+export type LogLevel = (typeof LEVELS)[number];
 
 /** What is needed of a logger: `console`, pino and winston have it. */
-export interface Logger {
-  info(message: string): void;
-  warn(message: string): void;
-  error(message: string): void;
+export type Logger = Readonly<Record<LogLevel, (...line: never[]) => unknown>>;
+
+/** What is logged. */
+export interface LogSinkOptions {
+  /**
+   * The lowest level that is logged: `info`, `warn` or `error`.
+   * @default 'info'
+   */
+  level?: LogLevel | undefined;
 }
 
-/** One line per retry, transition, give-up, fallback and listener error; no query strings and no header values. */
-export function logSink(logger: Logger): Sink {
+/** One line: a text for people, fields for machines. */
+interface Line {
+  readonly level: LogLevel;
+  readonly text: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+const aLogger = withMethods('a logger with methods info, warn and error', ...LEVELS);
+const check = options({ level: oneOf(...LEVELS) });
+
+/**
+ * One line per retry, transition, give-up, fallback and listener error, and for the store of shared circuits. pino and
+ * winston are given the event's fields as well. No query strings, no credentials and no header values.
+ *
+ * @throws a `TypeError` that names the option.
+ */
+export function logSink(logger: Logger, given: LogSinkOptions = {}): Sink {
+  aLogger(logger, 'logSink(logger)');
+  check(given, 'logSink(options)');
+  const lowest = LEVELS.indexOf(given.level ?? 'info');
+  const write = writerOf(logger as Writable);
   return {
     record(event) {
       const line = describe(event);
-      if (line !== undefined) logger[levelOf(event)](`[axios-resilience] ${line}`);
+      if (line && LEVELS.indexOf(line.level) >= lowest) write(line);
     },
   };
 }
 
-function describe(event: ResilienceEvent): string | undefined {
+interface Writable extends Record<LogLevel, (...line: unknown[]) => void> {
+  readonly bindings?: unknown;
+  readonly child?: unknown;
+}
+
+/** pino takes the fields first and winston last; on a console they would take many lines. */
+function writerOf(logger: Writable): (line: Line) => void {
+  const prefixed = (text: string) => `[axios-resilience] ${text}`;
+  if (typeof logger.bindings === 'function') return ({ level, text, fields }) => logger[level](fields, prefixed(text));
+  if (typeof logger.child === 'function') return ({ level, text, fields }) => logger[level](prefixed(text), fields);
+  return ({ level, text }) => logger[level](prefixed(text));
+}
+
+function describe(event: ResilienceEvent): Line | undefined {
+  const line = (level: LogLevel, text: string, fields: object = fieldsOf(event)): Line => ({
+    level,
+    text,
+    fields: { event: event.type, ...fields },
+  });
   switch (event.type) {
-    case 'retry':
-      return `${event.method} ${event.url}: attempt ${event.attempt} failed (${event.reason}), next in ${Math.round(event.delayMs)} ms`;
-    case 'giveUp':
-      return `${event.key}: gave up after ${event.attempts} attempts in ${Math.round(event.elapsedMs)} ms (${event.stopped})`;
-    case 'stateChange':
-      return `${event.key}: circuit ${event.from} -> ${event.to} (${event.reason}, failures: ${event.failures})`;
+    case 'retry': {
+      const { method, url, attempt, reason, delayMs } = event;
+      return line('warn', `${method} ${url}: attempt ${attempt} failed (${reason}), next in ${Math.round(delayMs)} ms`);
+    }
+    case 'giveUp': {
+      const { key, attempts, elapsedMs, stopped } = event;
+      return line('warn', `${key}: gave up after ${attempts} attempts in ${Math.round(elapsedMs)} ms (${stopped})`);
+    }
+    case 'stateChange': {
+      const { key, from, to, reason, failures } = event;
+      const level = to === 'open' ? 'error' : 'info';
+      return line(level, `${key}: circuit ${from} -> ${to} (${reason}, failures: ${failures})`);
+    }
     case 'fallback':
-      return `${event.key}: answered by fallback (${event.cause})`;
-    case 'listenerError':
-      return `${event.key}: ${event.source} threw ${String(event.error)}`;
+      return line('info', `${event.key}: answered by fallback (${event.cause})`);
+    case 'listenerError': {
+      const { key, source } = event;
+      const error = withoutSecrets(event.error);
+      return line('error', `${key}: ${source} threw ${error}`, { key, source, error });
+    }
+    case 'storeDegraded': {
+      const error = withoutSecrets(event.error);
+      return line('error', `the store of shared circuits does not answer: ${error}`, { error });
+    }
+    case 'storeRecovered': {
+      const { degradedMs } = event;
+      return line('info', `the store of shared circuits answers again after ${Math.round(degradedMs)} ms`, {
+        degradedMs,
+      });
+    }
     default:
       return undefined;
   }
 }
 
-function levelOf(event: ResilienceEvent): keyof Logger {
-  if (event.type === 'listenerError' || (event.type === 'stateChange' && event.to === 'open')) return 'error';
-  return event.type === 'stateChange' || event.type === 'fallback' ? 'info' : 'warn';
+/** Loggers have a time of their own. */
+function fieldsOf({ type: _type, at: _at, ...fields }: ResilienceEvent): object {
+  return fields;
 }
+
+const URL_IN_TEXT = /([a-z][a-z\d+.-]*:\/\/)(?:[^\s/@]*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?/gi;
+
+/** An error's name and message; an object of it would show the headers of a request. */
+const withoutSecrets = (error: unknown): string => String(error).replace(URL_IN_TEXT, '$1$2');

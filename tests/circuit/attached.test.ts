@@ -282,8 +282,9 @@ describe('opening', () => {
     expect(error).toMatchObject({ key: circuit.key, retryAfterMs: 8_000, config: { url: '/users' } });
     expect(reportOf(error)).toMatchObject({ key: circuit.key, attempts: 0, stopped: 'circuit-open', history: [] });
     expect(server.requests).toHaveLength(5);
-    expect(sink.events.slice(-2)).toMatchObject([
+    expect(sink.events.slice(-3)).toMatchObject([
       { type: 'rejected', key: circuit.key, retryAfterMs: 8_000, observed: false },
+      { type: 'call', key: circuit.key, attempts: 0, stopped: 'circuit-open' },
       { type: 'giveUp', key: circuit.key, attempts: 0, stopped: 'circuit-open' },
     ]);
   });

@@ -394,8 +394,8 @@ describe('over HTTP', () => {
     expect(server.requests).toHaveLength(2);
   });
 
-  test('openOnRetryAfter leaves the circuit closed for a 404 that carries one', async () => {
-    server.script(json(404, {}, { 'retry-after': '20' }));
+  test.each([404, 500])('openOnRetryAfter leaves the circuit closed for a %i that carries one', async (status) => {
+    server.script(json(status, {}, { 'retry-after': '20' }));
     const { api, circuit } = guard({ openOnRetryAfter: true });
     await Promise.allSettled([api.get('/')]);
     expect(circuit.state).toBe('closed');

@@ -888,3 +888,61 @@ describe('a detector of the user that does not work', () => {
     },
   );
 });
+
+describe('a combination', () => {
+  test('lets its parts go of what is too old: after an idle hour no failure is counted', () => {
+    const breaker = create(anyOf(failuresInWindow({ failures: 5, windowMs: 60_000 }), consecutiveFailures(9)));
+    fail(breaker, 2);
+    succeed(breaker);
+    expect(breaker.stats().failures).toBe(2);
+    clock.advance(HOUR_MS);
+    expect(breaker.stats().failures).toBe(0);
+  });
+
+  test('reports the error that a part threw, itself', () => {
+    const error = new Error('out of order');
+    const broken: DetectorFactory = () => ({
+      failures: 0,
+      record: () => {
+        throw error;
+      },
+      reset: () => undefined,
+    });
+    const breaker = create(anyOf(broken, consecutiveFailures(3)));
+    const events = listen(breaker);
+    fail(breaker);
+    expect(ofType(events, 'listenerError').map((event) => event.error)).toEqual([error]);
+  });
+
+  test('is saved and restored also where a part of it cannot be', () => {
+    const forgetful: DetectorFactory = () => ({ failures: 0, record: () => false, reset: () => undefined });
+    const detector = anyOf(forgetful, consecutiveFailures(3));
+    const [before, after] = [create(detector), create(detector)];
+    fail(before, 2);
+    after.restore({ ...before.snapshot(), detector: JSON.parse(JSON.stringify(before.snapshot().detector)) });
+    expect(play(after, 'F')).toBe(1);
+    const events = listen(after);
+    after.restore({ ...before.snapshot(), detector: [1, 2] });
+    expect(events.filter(({ type }) => type === 'listenerError')).toEqual([]);
+  });
+
+  test.each<[string, unknown]>([
+    ['null', null],
+    ['a number', 7],
+    ['an object', {}],
+    ['a list of nothing', [null, null]],
+  ])('starts empty, without complaint, from a snapshot whose detector is %s', (_what, saved) => {
+    const breaker = create(anyOf(consecutiveFailures(2), failuresInWindow({ failures: 2 })));
+    const events = listen(breaker);
+    fail(breaker);
+    breaker.restore({ ...breaker.snapshot(), detector: saved });
+    expect(events).toEqual([]);
+    expect(breaker.stats().failures).toBe(0);
+  });
+
+  test('names the part that is no detector', () => {
+    const nothing = (() => undefined) as unknown as DetectorFactory;
+    expect(() => create(anyOf(consecutiveFailures(1), nothing))).toThrow('`anyOf(...detectors)[1]()`');
+    expect(() => create(allOf(nothing))).toThrow('`allOf(...detectors)[0]()`');
+  });
+});

@@ -279,7 +279,7 @@ describe('probeTimeoutMs', () => {
     const { api, circuit } = guard(
       { probeTimeoutMs: 40 },
       {
-        retry: { retries: 1, backoff: () => 0, beforeRetry: () => circuit.trip({ forMs: 0 }) },
+        retry: { retries: 1, backoff: () => 0, beforeRetry: () => void circuit.trip({ forMs: 0 }) },
       },
       150,
     );

@@ -211,7 +211,10 @@ describe('events', () => {
     registry.ensure('a').trip();
     unpipe();
     registry.ensure('a').reset();
-    expect(record.mock.calls).toMatchObject([[{ type: 'stateChange', key: 'a', to: 'open' }]]);
+    expect(record.mock.calls).toMatchObject([
+      [{ type: 'registered', key: 'a', state: 'closed' }],
+      [{ type: 'stateChange', key: 'a', to: 'open' }],
+    ]);
   });
 });
 

@@ -56,10 +56,11 @@ const slow =
   };
 
 describe('payloads', () => {
-  test('a call with two retries: attempt, retry, attempt, retry, attempt', async () => {
+  test('a call with two retries: registered, attempt, retry, attempt, retry, attempt, call', async () => {
     const { events, run } = start({}, slow(503), slow(connectionError('ECONNRESET')), slow(200));
     await run({ url: '/users', params: { id: 7 } });
     expect(events).toEqual([
+      { type: 'registered', key: KEY, state: 'closed', at: START },
       {
         type: 'attempt',
         key: KEY,
@@ -110,6 +111,51 @@ describe('payloads', () => {
         durationMs: 20,
         at: START + 260,
       },
+      { type: 'call', key: KEY, attempts: 3, stopped: 'success', elapsedMs: 260, at: START + 260 },
+    ]);
+  });
+
+  test('call: how many attempts a call made, and why it made no more, whatever it came to', async () => {
+    const { adapter, api, ofType, resilience, run } = start({ retry: { retries: 1, backoff: constant(100) } });
+    const ends = async (config?: AxiosRequestConfig) => {
+      await run(config);
+      const { attempts, stopped, elapsedMs } = ofType('call').at(-1)!;
+      return [attempts, stopped, elapsedMs];
+    };
+    adapter.script(slow(200));
+    expect(await ends()).toEqual([1, 'success', 20]);
+    adapter.script(slow(503));
+    expect(await ends()).toEqual([2, 'exhausted', 140]);
+    adapter.script(404);
+    expect(await ends()).toEqual([1, 'not-retryable', 0]);
+    resilience.breakers.ensure(KEY).trip();
+    expect(await ends()).toEqual([0, 'circuit-open', 0]);
+    api.interceptors.request.use((config) => ({ ...config, adapter: scripted(200) }));
+    expect(await ends()).toEqual([0, 'adapter-replaced', 0]);
+    expect(ofType('call')).toHaveLength(5);
+  });
+
+  test('registered: once for each circuit, when it is made', async () => {
+    const { ofType, resilience, run } = start({}, 200);
+    await run();
+    await run();
+    await run({ method: 'put' });
+    resilience.breakers.ensure('queue');
+    expect(ofType('registered').map(({ key, state }) => [key, state])).toEqual([
+      [KEY, 'closed'],
+      [`PUT ${BASE_URL}`, 'closed'],
+      ['queue', 'closed'],
+    ]);
+  });
+
+  test('registered: the circuits of a registry that was there before, as they are when it is attached', () => {
+    const registry = new BreakerRegistry();
+    registry.ensure('one').trip();
+    registry.ensure('two');
+    const { events } = start({ registry });
+    expect(events).toEqual([
+      { type: 'registered', key: 'one', state: 'open', at: START },
+      { type: 'registered', key: 'two', state: 'closed', at: START },
     ]);
   });
 
@@ -179,10 +225,10 @@ describe('payloads', () => {
   });
 
   test('stateChange by hand', () => {
-    const { events, resilience } = start();
+    const { ofType, resilience } = start();
     resilience.breakers.ensure(KEY).trip({ forMs: 700 });
     resilience.breakers.ensure(KEY).reset();
-    expect(events).toEqual([
+    expect(ofType('stateChange')).toEqual([
       {
         type: 'stateChange',
         key: KEY,
@@ -227,7 +273,7 @@ describe('payloads', () => {
   test('fallback, after the giveUp of the failure that it answers', async () => {
     const { events, run } = start({ retry: 0, fallback: 'data', fallbackOn: 'failure' }, 503);
     expect((await run()).data).toBe('data');
-    expect(events.map(({ type }) => type)).toEqual(['attempt', 'giveUp', 'fallback']);
+    expect(events.map(({ type }) => type)).toEqual(['registered', 'attempt', 'call', 'giveUp', 'fallback']);
     expect(events.at(-1)).toEqual({ type: 'fallback', key: KEY, cause: 'exhausted', at: START });
   });
 
@@ -286,7 +332,7 @@ describe('payloads', () => {
   test('times are those of the wall clock, whatever `clock` says', async () => {
     const { events, run } = start({ clock: { now: () => 7 } }, 503, 200);
     await run();
-    expect(events.map(({ at }) => at)).toEqual([START, START, START + 100]);
+    expect(events.map(({ at }) => at)).toEqual([START, START, START, START + 100, START + 100]);
   });
 
   test.each<[string, AxiosRequestConfig, string]>([
@@ -466,7 +512,7 @@ describe('listeners and sinks', () => {
     const breaker = resilience.breakers.ensure(KEY);
     resilience.detach();
     breaker.trip();
-    expect(events).toEqual([]);
+    expect(events.map(({ type }) => type)).toEqual(['registered']);
   });
 
   test('the events of a shared registry reach every attached instance', () => {
@@ -475,6 +521,29 @@ describe('listeners and sinks', () => {
     registry.ensure(KEY).trip();
     expect(one.ofType('stateChange')).toHaveLength(1);
     expect(other.ofType('stateChange')).toHaveLength(1);
+  });
+
+  test('a sink that is given to both instances of a shared registry is told of its circuits once, of calls by each', async () => {
+    const registry = new BreakerRegistry();
+    const adapter = scripted(200);
+    const [one, other] = [axios.create({ baseURL: BASE_URL, adapter }), axios.create({ baseURL: BASE_URL, adapter })];
+    const events: ResilienceEvent[] = [];
+    const sink: Sink = { record: (event) => void events.push(event) };
+    attach(one, { registry, sinks: [sink] });
+    const resilience = attach(other, { registry, sinks: [sink] });
+    await Promise.all([one.get('/'), other.get('/')]);
+    registry.ensure(KEY).trip();
+    expect(events.map(({ type }) => type).sort()).toEqual([
+      'attempt',
+      'attempt',
+      'call',
+      'call',
+      'registered',
+      'stateChange',
+    ]);
+    resilience.detach();
+    registry.ensure(KEY).reset();
+    expect(events.filter(({ type }) => type === 'stateChange')).toHaveLength(2);
   });
 });
 
@@ -502,7 +571,7 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
   test.each(ways)('a sink that %s becomes a listenerError', async (_how, failing) => {
     const thrown = new Error('broken sink');
     const seen: unknown[] = [];
-    const record: Sink['record'] = ({ type }) => (type === 'listenerError' ? undefined : failing(thrown)());
+    const record: Sink['record'] = ({ type }) => (type === 'attempt' ? failing(thrown)() : undefined);
     const api = axios.create({ baseURL: BASE_URL, adapter: scripted(200) });
     const resilience = attach(api, { sinks: [{ record }, { record: (event) => void seen.push(event) }] });
     expect((await api.get('/')).status).toBe(200);
@@ -520,7 +589,16 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
         { retry: { retries: 2, backoff: constant(0) }, breaker: { detector: consecutiveFailures(3) } },
         503,
       );
-      const types: EventType[] = ['attempt', 'retry', 'giveUp', 'stateChange', 'rejected', 'listenerError'];
+      const types: EventType[] = [
+        'registered',
+        'attempt',
+        'retry',
+        'call',
+        'giveUp',
+        'stateChange',
+        'rejected',
+        'listenerError',
+      ];
       for (const type of types) resilience.on(type, failing(new Error(`broken for ${type}`)));
       expect((await run()).response.status).toBe(503);
       expect(adapter.attempts).toHaveLength(3);

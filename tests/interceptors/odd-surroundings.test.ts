@@ -209,7 +209,7 @@ describe('reports and events', () => {
     const sink = memorySink();
     const { api } = start((config) => Promise.resolve(answer(config, 200)), { sinks: [sink] });
     await failureOf(api.get('/', { resilience: { retry: -1 } }));
-    expect(sink.events.map(({ type }) => type)).toEqual(['giveUp']);
+    expect(sink.events.map(({ type }) => type)).toEqual(['call', 'giveUp']);
   });
 
   test('handlers that somebody copied with forEach do not mix up calls', async () => {

@@ -239,7 +239,7 @@ describe('an abort', () => {
     const fn = vi.fn();
     const signal = AbortSignal.abort(reason);
     const breaker = openAfter(1);
-    const asked = vi.spyOn(breaker, 'tryAcquire');
+    const asked = vi.spyOn(breaker, 'acquire');
     const budget = new RetryBudget();
     const paid = vi.spyOn(budget, 'deposit');
     const { error } = await ending(retry(fn, { signal, breaker, budget, deadlineMs: 100 }));
@@ -474,7 +474,7 @@ describe('a RetryBudget', () => {
 describe('a breaker', () => {
   test('is asked before every attempt, and every attempt counts', async () => {
     const breaker = openAfter(10);
-    const asked = vi.spyOn(breaker, 'tryAcquire');
+    const asked = vi.spyOn(breaker, 'acquire');
     const { fn } = failing(2);
     expect(await ending(retry(fn, { breaker }))).toMatchObject({ value: 'done' });
     expect(asked).toHaveBeenCalledTimes(3);

@@ -1,6 +1,10 @@
-import axios from 'axios';
+import { Writable } from 'node:stream';
+import { inspect } from 'node:util';
+import axios, { AxiosError, AxiosHeaders } from 'axios';
+import pino from 'pino';
 import { afterEach, expect, test, vi } from 'vitest';
-import { attach, type Logger, logSink, type ResilienceEvent } from '../../src/index.js';
+import winston from 'winston';
+import { attach, BreakerRegistry, type Logger, type LogLevel, logSink, type ResilienceEvent } from '../../src/index.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer | undefined;
@@ -16,7 +20,7 @@ function createLog() {
     lines.push(`${level} ${message}`);
   };
   const logger: Logger = { info: write('info'), warn: write('warn'), error: write('error') };
-  return { lines, sink: logSink(logger) };
+  return { lines, logger, sink: logSink(logger) };
 }
 
 test.each<[string, ResilienceEvent, string]>([
@@ -66,6 +70,16 @@ test.each<[string, ResilienceEvent, string]>([
     { ...base, type: 'listenerError', source: 'listener', error: new Error('broken') },
     `error [axios-resilience] ${KEY}: listener threw Error: broken`,
   ],
+  [
+    'a store that does not answer as an error',
+    { type: 'storeDegraded', key: '', at: 1, error: new Error('connect ECONNREFUSED') },
+    'error [axios-resilience] the store of shared circuits does not answer: Error: connect ECONNREFUSED',
+  ],
+  [
+    'a store that answers again as information',
+    { type: 'storeRecovered', key: '', at: 1, degradedMs: 1234.5 },
+    'info [axios-resilience] the store of shared circuits answers again after 1235 ms',
+  ],
 ])('logs %s', (_what, event, line) => {
   const { lines, sink } = createLog();
   sink.record(event);
@@ -84,7 +98,11 @@ test.each<ResilienceEvent>([
   },
   { ...base, type: 'rejected', retryAfterMs: 10, observed: false },
   { ...base, type: 'late', outcome: 'failure' },
+  { ...base, type: 'call', attempts: 1, stopped: 'success', elapsedMs: 5 },
+  { ...base, type: 'registered', state: 'closed' },
   { ...base, type: 'evicted', state: 'closed' },
+  { ...base, type: 'storeDropped', outcomes: 3 },
+  { ...base, type: 'resync', circuits: 3 },
 ])('logs nothing for $type', (event) => {
   const { lines, sink } = createLog();
   sink.record(event);
@@ -145,4 +163,138 @@ test('a logger that throws fails no call', async () => {
   });
   await expect(api.get('/')).resolves.toMatchObject({ status: 200 });
   expect(broken).toHaveBeenCalled();
+});
+
+const RETRY: ResilienceEvent = {
+  ...base,
+  type: 'retry',
+  attempt: 1,
+  delayMs: 99.7,
+  reason: '503',
+  method: 'GET',
+  url: 'https://api.example.com/users',
+};
+const OPENED: ResilienceEvent = {
+  ...base,
+  type: 'stateChange',
+  from: 'closed',
+  to: 'open',
+  reason: 'threshold',
+  failures: 5,
+  cooldownMs: 10_000,
+};
+const RETRY_TEXT = '[axios-resilience] GET https://api.example.com/users: attempt 1 failed (503), next in 100 ms';
+
+test.each<[LogLevel | undefined, string[]]>([
+  [undefined, ['info', 'warn', 'error']],
+  ['info', ['info', 'warn', 'error']],
+  ['warn', ['warn', 'error']],
+  ['error', ['error']],
+])('from level %s on it writes %j', (level, written) => {
+  const { lines, logger } = createLog();
+  const sink = logSink(logger, { level });
+  for (const event of [{ ...base, type: 'fallback', cause: 'budget' } as const, RETRY, OPENED]) sink.record(event);
+  expect(lines.map((line) => line.split(' ')[0])).toEqual(written);
+});
+
+test.each<[string, unknown, unknown, string]>([
+  ['no logger', undefined, {}, 'Expected `logSink(logger)` to be a logger with methods info, warn and error'],
+  ['a logger without warn', { info() {}, error() {} }, {}, 'Expected `logSink(logger)` to be a logger'],
+  ['a level that there is not', console, { level: 'trace' }, '.level` to be "info" or "warn" or "error", got "trace"'],
+  ['an unknown option', console, { levels: [] }, 'did you mean `level`?'],
+])('%s is refused', (_what, logger, options, message) => {
+  expect(() => logSink(logger as never, options as never)).toThrow(message);
+});
+
+/** Collects what is written, one JSON object a line. */
+function jsonLines() {
+  const written: Record<string, unknown>[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      for (const line of chunk.toString().trim().split('\n')) written.push(JSON.parse(line) as Record<string, unknown>);
+      done();
+    },
+  });
+  return { written, stream };
+}
+
+const FIELDS = {
+  event: 'retry',
+  key: KEY,
+  attempt: 1,
+  delayMs: 99.7,
+  reason: '503',
+  method: 'GET',
+  url: 'https://api.example.com/users',
+};
+
+test('pino writes the fields of the event beside the text, at its level', () => {
+  const { written, stream } = jsonLines();
+  const sink = logSink(pino({ base: null, timestamp: false }, stream));
+  sink.record(RETRY);
+  sink.record(OPENED);
+  expect(written).toEqual([
+    { level: 40, ...FIELDS, msg: RETRY_TEXT },
+    expect.objectContaining({ level: 50, event: 'stateChange', from: 'closed', to: 'open', failures: 5 }),
+  ]);
+});
+
+test('a child logger of pino keeps its bindings', () => {
+  const { written, stream } = jsonLines();
+  logSink(pino({ base: null, timestamp: false }, stream).child({ module: 'orders' })).record(RETRY);
+  expect(written).toEqual([{ level: 40, module: 'orders', ...FIELDS, msg: RETRY_TEXT }]);
+});
+
+test('winston writes the fields of the event beside the text, at its level', async () => {
+  const { written, stream } = jsonLines();
+  const transport = new winston.transports.Stream({ stream }) as unknown as winston.transport;
+  const logger = winston.createLogger({ transports: [transport] });
+  const sink = logSink(logger);
+  sink.record(RETRY);
+  sink.record(OPENED);
+  await vi.waitFor(() => expect(written).toHaveLength(2));
+  expect(written).toEqual([
+    { level: 'warn', ...FIELDS, message: RETRY_TEXT },
+    expect.objectContaining({ level: 'error', event: 'stateChange', from: 'closed', to: 'open', failures: 5 }),
+  ]);
+});
+
+test('on a console each event is one line of text', () => {
+  const warn = vi.spyOn(console, 'warn').mockReturnValue();
+  logSink(console).record(RETRY);
+  expect(warn.mock.calls).toEqual([[RETRY_TEXT]]);
+  warn.mockRestore();
+});
+
+test('the error of a listener is logged by name and message: an object of it would show headers, a URL its query', () => {
+  const { written, stream } = jsonLines();
+  const headers = new AxiosHeaders({ Authorization: 'Bearer secret' });
+  const message = 'GET https://user:secret@api.example.com/a/b?token=secret#secret failed, see http://localhost/help';
+  const error = new AxiosError(message, 'ERR_BAD_RESPONSE', { headers });
+  logSink(pino({ base: null, timestamp: false }, stream)).record({
+    ...base,
+    type: 'listenerError',
+    source: 'sink',
+    error,
+  });
+  const shown = 'AxiosError: GET https://api.example.com/a/b failed, see http://localhost/help';
+  expect(written).toEqual([
+    {
+      level: 50,
+      event: 'listenerError',
+      key: KEY,
+      source: 'sink',
+      error: shown,
+      msg: `[axios-resilience] ${KEY}: sink threw ${shown}`,
+    },
+  ]);
+  expect(inspect(written)).not.toContain('secret');
+});
+
+test('a logger given to both instances of a shared registry has one line for each of its transitions', () => {
+  const { lines, sink } = createLog();
+  const registry = new BreakerRegistry();
+  for (let count = 0; count < 2; count++) attach(axios.create(), { registry, sinks: [sink] });
+  registry.ensure(KEY).trip();
+  expect(lines).toEqual([`error [axios-resilience] ${KEY}: circuit closed -> open (manual, failures: 0)`]);
 });

@@ -85,8 +85,8 @@ test('attached, it sees everything that happens to a call', async () => {
   attach(api, { retry: { backoff: () => 1 }, sinks: [sink] });
   await api.get('/');
   const key = `GET ${server.url}`;
-  expect(sink.events.map(({ type }) => type)).toEqual(['attempt', 'retry', 'attempt']);
+  expect(sink.events.map(({ type }) => type)).toEqual(['registered', 'attempt', 'retry', 'attempt', 'call']);
   expect(sink.events.every((event) => event.key === key)).toBe(true);
-  expect(sink.summary()[key]?.counts).toEqual({ attempt: 2, retry: 1 });
+  expect(sink.summary()[key]?.counts).toEqual({ registered: 1, attempt: 2, retry: 1, call: 1 });
   expect(sink.summary()[key]?.averageLatencyMs).toBeGreaterThan(0);
 });

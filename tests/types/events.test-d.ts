@@ -31,6 +31,9 @@ test('events are told apart by type', () => {
         return `${event.attempt} ${event.status ?? event.code ?? ''} ${event.durationMs}`;
       case 'retry':
         return `${event.method} ${event.url} ${event.attempt} ${event.delayMs} ${event.reason}`;
+      case 'call':
+        expectTypeOf(event.stopped).toEqualTypeOf<Stopped>();
+        return `${event.attempts} ${event.elapsedMs}`;
       case 'giveUp':
         expectTypeOf(event.stopped).toEqualTypeOf<Stopped>();
         return `${event.attempts} ${event.elapsedMs}`;
@@ -44,7 +47,9 @@ test('events are told apart by type', () => {
         return event.cause;
       case 'late':
         return event.outcome;
+      case 'registered':
       case 'evicted':
+        expectTypeOf(event.state).toEqualTypeOf<CircuitState>();
         return event.state;
       case 'listenerError':
         expectTypeOf(event.error).toBeUnknown();

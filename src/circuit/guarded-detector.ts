@@ -1,0 +1,74 @@
+import type { Emitter } from '../emitter.js';
+import { aDetector, checkVerdict, type DetectorFactory, type FailureDetector } from './detectors.js';
+import type { SharedThreshold } from './link.js';
+import { CIRCUIT_DEFAULTS } from './options.js';
+
+/** A detector that may be the user's: what it throws, or answers wrongly, is reported and fails no call. */
+export class GuardedDetector {
+  /** Whether it needs no time for a success; see `FailureDetector`. */
+  readonly isTimeless: boolean;
+  readonly #detector: FailureDetector;
+  readonly #key: string;
+  readonly #events: Emitter;
+
+  constructor(factory: DetectorFactory, key: string, events: Emitter) {
+    this.#key = key;
+    this.#events = events;
+    this.#detector = this.#try(() => checked(factory()), undefined) ?? CIRCUIT_DEFAULTS.detector();
+    this.isTimeless = this.#try(() => this.#detector.isTimeless, false) === true;
+  }
+
+  get rate(): number | undefined {
+    return this.#try(() => this.#detector.rate, undefined);
+  }
+
+  get reason(): 'threshold' | 'slow' {
+    return this.#try(() => this.#detector.reason, undefined) ?? 'threshold';
+  }
+
+  /** What can be counted together with other processes. */
+  get threshold(): SharedThreshold | undefined {
+    return this.#try(() => this.#detector.threshold, undefined);
+  }
+
+  failures(now: number): number {
+    return this.#try(() => {
+      this.#detector.expire?.(now);
+      return this.#detector.failures;
+    }, 0);
+  }
+
+  record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
+    return this.#try(() => {
+      const answer: unknown = this.#detector.record(outcome, now, durationMs);
+      checkVerdict(answer);
+      return answer;
+    }, false);
+  }
+
+  reset(): void {
+    this.#try(() => this.#detector.reset(), undefined);
+  }
+
+  save(now: number): unknown {
+    return this.#try(() => this.#detector.save?.(now), undefined);
+  }
+
+  load(saved: unknown, now: number): void {
+    if (saved !== undefined) this.#try(() => this.#detector.load?.(saved as never, now), undefined);
+  }
+
+  #try<T>(run: () => T, otherwise: T): T {
+    try {
+      return run();
+    } catch (error) {
+      this.#events.emit({ type: 'listenerError', key: this.#key, source: 'breaker.detector', error });
+      return otherwise;
+    }
+  }
+}
+
+function checked(detector: FailureDetector): FailureDetector {
+  aDetector(detector, 'detector()');
+  return detector;
+}

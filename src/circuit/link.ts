@@ -1,0 +1,114 @@
+import type { Emitter } from '../emitter.js';
+import type { CircuitState, Outcome } from '../events.js';
+
+/** A store knows a circuit by these: what is older than its generation is void, and an epoch ends when the store forgets. */
+export interface CircuitVersion {
+  /** Drawn at random when the store first hears of the circuit; empty where it knows nothing. */
+  readonly epoch: string;
+  /** Counts the transitions of the epoch. */
+  readonly generation: number;
+}
+
+/** A circuit as the store knows it at one moment: durations, never times. */
+export interface SharedView extends CircuitVersion {
+  readonly state: CircuitState;
+  /** What is left of the cooldown, ms; 0 unless open. */
+  readonly remainingMs: number;
+  /** The length of the last cooldown, ms. */
+  readonly cooldownMs: number;
+  /** How many times in succession the circuit has opened. */
+  readonly openings: number;
+  /** Failures of all processes that count at present. */
+  readonly failures: number;
+  /** Outcomes of all processes that count at present. */
+  readonly total: number;
+  /** Whether it was brought about by hand. */
+  readonly byHand: boolean;
+  /** When, by the store's own clock, ms; only ever compared with itself. */
+  readonly at: number;
+}
+
+/** What a circuit would be like if it opened now. */
+export interface Opening {
+  readonly cooldownMs: number;
+  readonly openings: number;
+}
+
+/** When the outcomes of all processes together trip a circuit. */
+export interface SharedThreshold {
+  /** The length of the window, ms; 0: failures since the last success. */
+  readonly windowMs: number;
+  readonly failures: number;
+  readonly rate: number;
+  readonly minimumCalls: number;
+}
+
+/** How many probes there may be at a time, how many must succeed, and how many may fail. */
+export interface ProbeRules {
+  readonly permits: number;
+  readonly needed: number;
+  readonly allowed: number;
+}
+
+/** The right of one process to probe a shared circuit. */
+export interface Lease extends CircuitVersion {
+  readonly granted: true;
+  readonly token: string;
+}
+
+/** All probes are taken. */
+export interface LeaseDenied {
+  readonly granted: false;
+  readonly retryAfterMs: number;
+}
+
+/** `undefined`: the store has no say, so the circuit probes by itself. */
+export type LeaseAnswer = Lease | LeaseDenied | undefined;
+
+/** The circuit of this process, as a fleet sees it. */
+export interface LinkedCircuit {
+  readonly key: string;
+  readonly events: Emitter;
+  /** What the detector counts; `undefined` for one that only this process can judge by. */
+  readonly threshold: SharedThreshold | undefined;
+  readonly probes: ProbeRules;
+  /** The longest lease that the circuit itself asks for, ms. */
+  readonly leaseMs: number;
+  /** Takes over what another process brought about. */
+  adopt(view: SharedView): void;
+}
+
+/** Joins the circuit of one process with its namesakes in others. Nothing here throws, and only a lease is ever waited for. */
+export interface CircuitLink {
+  /** The generation of the store that this process knows of. */
+  readonly generation: number;
+  /** Whether the store answers at present. */
+  readonly live: boolean;
+  /** Notes that the circuit is in use. */
+  touch(): void;
+  /** Takes an outcome that counted in the closed circuit. */
+  record(outcome: 'success' | 'failure', opening?: Opening, tripped?: 'detector' | 'retry-after'): void;
+  /** Asks for the right to probe. */
+  lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer>;
+  /** Says what a probe came to; `lease` is undefined for one that was admitted without the store. */
+  settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined): void;
+  /** Opens or closes the circuit everywhere; resolves to whether the store took it. */
+  force(state: 'open' | 'closed', opening: Opening): Promise<boolean>;
+  /** Leaves the fleet. */
+  close(): void;
+}
+
+/** What shares circuits between processes: made by `redisStore(client)`, or by `fleet(store)` for a store of your own. */
+export interface Fleet {
+  /** @internal */
+  link(circuit: LinkedCircuit): CircuitLink;
+  /**
+   * Resolves to `true` once messages arrive and the circuits that there are have been read, or to `false` after `timeoutMs`.
+   * Nothing depends on it: until then each process decides by itself.
+   *
+   * @param timeoutMs Default 5_000.
+   */
+  ready(timeoutMs?: number): Promise<boolean>;
+  /** Leaves no timer, subscription or connection of its own behind. The circuits go on, each process by itself. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,178 @@
+import type { CircuitState, Outcome, ResilienceEvent, Sink } from '../events.js';
+import { INSTRUMENTS, type Instrument } from './instruments.js';
+
+/** One series of an instrument: its labels have their values. */
+export interface Series {
+  /** Adds to a counter, records in a histogram, sets a gauge. */
+  measure(value: number): void;
+  /** Takes the series out of what is exposed, as far as that can be done. */
+  drop(): void;
+}
+
+/** Begins a series; asked once for each. */
+export type OpenSeries = (instrument: Instrument, labels: Readonly<Record<string, string>>) => Series;
+
+const STATES: readonly CircuitState[] = ['closed', 'open', 'half-open'];
+const CALL_OUTCOMES: readonly (Outcome | 'rejected' | 'late')[] = ['success', 'failure', 'neutral', 'rejected', 'late'];
+const STORE_EVENTS = {
+  storeDegraded: 'degraded',
+  storeRecovered: 'recovered',
+  storeDropped: 'dropped',
+  resync: 'resync',
+};
+
+/** Keys without a circuit, and evicted ones, that are remembered. */
+const MAX_OTHER_KEYS = 1024;
+/** Codes that are told apart as reasons of retries: an adapter may make up its own. */
+const MAX_REASONS = 64;
+
+/** The series of one key, begun when they are first measured. */
+class SeriesOfKey {
+  readonly #open: OpenSeries;
+  readonly #key: readonly string[];
+  readonly #series = new Map<Instrument, Map<string, Series>>();
+
+  constructor(open: OpenSeries, ...key: string[]) {
+    this.#open = open;
+    this.#key = key;
+  }
+
+  /** @param value That of the label behind `key`, or the values of several, in their order. */
+  measure(instrument: Instrument, amount: number, value: string | readonly string[] = ''): void {
+    const id = typeof value === 'string' ? value : value.join();
+    const series = this.#series.get(instrument)?.get(id) ?? this.#begin(instrument, id, value);
+    series.measure(amount);
+  }
+
+  drop(): void {
+    for (const family of this.#series.values()) {
+      for (const series of family.values()) series.drop();
+    }
+  }
+
+  #begin(instrument: Instrument, id: string, value: string | readonly string[]): Series {
+    const all = this.#key.concat(value);
+    const labels = Object.fromEntries(instrument.labels.map((label, index) => [label, all[index] ?? '']));
+    const series = this.#open(instrument, labels);
+    const family = this.#series.get(instrument) ?? new Map<string, Series>();
+    this.#series.set(instrument, family.set(id, series));
+    return series;
+  }
+}
+
+/**
+ * Measures events: which series of which instrument each of them moves. A circuit brings its series along and takes them
+ * with it; what is still under way on an evicted one is not measured.
+ */
+export class Measuring implements Sink {
+  readonly #open: OpenSeries;
+  readonly #process: SeriesOfKey;
+  readonly #circuits = new Map<string, SeriesOfKey>();
+  /** Of keys that have no circuit; `undefined` for one whose circuit was evicted. The oldest first. */
+  readonly #others = new Map<string, SeriesOfKey | undefined>();
+  readonly #reasons = new Set<string>();
+
+  constructor(open: OpenSeries) {
+    this.#open = open;
+    this.#process = new SeriesOfKey(open);
+  }
+
+  record(event: ResilienceEvent): void {
+    const { key } = event;
+    switch (event.type) {
+      case 'attempt':
+        this.#circuits.get(key)?.measure(INSTRUMENTS.circuitCalls, 1, event.outcome);
+        this.#of(key)?.measure(INSTRUMENTS.attemptDuration, event.durationMs / 1000, event.outcome);
+        break;
+      case 'call':
+        this.#of(key)?.measure(INSTRUMENTS.callAttempts, event.attempts);
+        break;
+      case 'retry':
+        this.#of(key)?.measure(INSTRUMENTS.retries, 1, this.#bounded(event.reason));
+        break;
+      case 'giveUp':
+        if (event.stopped === 'budget') this.#of(key)?.measure(INSTRUMENTS.budgetExhausted, 1);
+        this.#of(key)?.measure(INSTRUMENTS.retriesGivenUp, 1, event.stopped);
+        break;
+      case 'fallback':
+        this.#of(key)?.measure(INSTRUMENTS.fallbacks, 1, event.cause);
+        break;
+      case 'rejected':
+      case 'late':
+        this.#circuit(key)?.measure(INSTRUMENTS.circuitCalls, 1, event.type);
+        break;
+      case 'registered':
+        showState(this.#register(key), event.state);
+        break;
+      case 'stateChange':
+        this.#circuit(key)?.measure(INSTRUMENTS.circuitTransitions, 1, [event.from, event.to, event.reason]);
+        showState(this.#circuit(key), event.to);
+        break;
+      case 'evicted':
+        this.#evict(key);
+        break;
+      case 'storeDegraded':
+      case 'storeRecovered':
+      case 'storeDropped':
+      case 'resync':
+        for (const [type, name] of Object.entries(STORE_EVENTS)) {
+          this.#process.measure(INSTRUMENTS.storeEvents, type === event.type ? 1 : 0, name);
+        }
+    }
+  }
+
+  /** `undefined` for a key whose circuit was evicted. */
+  #of(key: string): SeriesOfKey | undefined {
+    const circuit = this.#circuits.get(key);
+    if (circuit) return circuit;
+    const known = this.#others.get(key);
+    return known || this.#others.has(key) ? known : this.#remember(key, new SeriesOfKey(this.#open, key));
+  }
+
+  #remember(key: string, series: SeriesOfKey | undefined): SeriesOfKey | undefined {
+    this.#others.set(key, series);
+    const [oldest] = this.#others;
+    if (oldest && this.#others.size > MAX_OTHER_KEYS) {
+      this.#others.delete(oldest[0]);
+      oldest[1]?.drop();
+    }
+    return series;
+  }
+
+  /** The series of a circuit, made where it was not announced; `undefined` where it was evicted. */
+  #circuit(key: string): SeriesOfKey | undefined {
+    const isEvicted = this.#others.has(key) && this.#others.get(key) === undefined;
+    return this.#circuits.get(key) ?? (isEvicted ? undefined : this.#register(key));
+  }
+
+  #register(key: string): SeriesOfKey {
+    const known = this.#circuits.get(key);
+    if (known) return known;
+    const series = this.#others.get(key) ?? new SeriesOfKey(this.#open, key);
+    this.#others.delete(key);
+    this.#circuits.set(key, series);
+    showState(series, 'closed');
+    series.measure(INSTRUMENTS.budgetExhausted, 0);
+    for (const outcome of CALL_OUTCOMES) series.measure(INSTRUMENTS.circuitCalls, 0, outcome);
+    this.#process.measure(INSTRUMENTS.registryEvictions, 0);
+    this.#process.measure(INSTRUMENTS.registrySize, this.#circuits.size);
+    return series;
+  }
+
+  #evict(key: string): void {
+    this.#circuits.get(key)?.drop();
+    this.#circuits.delete(key);
+    this.#remember(key, undefined);
+    this.#process.measure(INSTRUMENTS.registryEvictions, 1);
+    this.#process.measure(INSTRUMENTS.registrySize, this.#circuits.size);
+  }
+
+  #bounded(reason: string): string {
+    if (this.#reasons.size < MAX_REASONS) this.#reasons.add(reason);
+    return this.#reasons.has(reason) ? reason : 'other';
+  }
+}
+
+function showState(circuit: SeriesOfKey | undefined, state: CircuitState): void {
+  for (const other of STATES) circuit?.measure(INSTRUMENTS.circuitState, other === state ? 1 : 0, other);
+}

@@ -1,0 +1,98 @@
+import type { Meter } from '@opentelemetry/api';
+import type { Sink } from '../events.js';
+import { ATTEMPT_BUCKETS, DURATION_BUCKETS, type Instrument } from '../metrics/instruments.js';
+import { Measuring, type Series } from '../metrics/measuring.js';
+import { options, type Rule, unexpected, withMethods } from '../validation.js';
+import { spanEventOf } from './span-events.js';
+
+/** What is needed of the module `@opentelemetry/api`. */
+export type OpenTelemetryApi = Pick<typeof import('@opentelemetry/api'), 'metrics' | 'trace'>;
+
+/** Where measurements go. */
+export interface OpenTelemetrySinkOptions {
+  /**
+   * Makes the instruments.
+   * @default the meter `axios-resilience` of the provider that is registered when something is first measured
+   */
+  meter?: Meter | undefined;
+}
+
+const aModule: Rule = (value, path) => {
+  const { metrics, trace } = (value ?? {}) as Partial<OpenTelemetryApi>;
+  if (typeof metrics?.getMeter !== 'function' || typeof trace?.getActiveSpan !== 'function') {
+    throw unexpected(path, 'the module @opentelemetry/api, from version 1.9 on', value);
+  }
+};
+
+const check = options({
+  meter: withMethods('a Meter of OpenTelemetry', 'createGauge', 'createHistogram', 'createObservableCounter'),
+});
+
+type Attributes = Readonly<Record<string, string>>;
+
+/**
+ * Gives what happens to OpenTelemetry: measurements to a meter, and retries, rejections and fallbacks as events of the
+ * span that is active. No span is begun, so no tracer is needed.
+ *
+ * @param api The module `@opentelemetry/api`, from version 1.9 on.
+ * @throws a `TypeError` that names the option.
+ */
+export function openTelemetrySink(api: OpenTelemetryApi, given: OpenTelemetrySinkOptions = {}): Sink {
+  aModule(api, 'openTelemetrySink(api)');
+  check(given, 'openTelemetrySink(options)');
+  const made = new Map<Instrument, Open>();
+  const make = (instrument: Instrument): Open => {
+    const open = instrumentOf(given.meter ?? api.metrics.getMeter('axios-resilience'), instrument);
+    made.set(instrument, open);
+    return open;
+  };
+  const measuring = new Measuring((instrument, attributes) => (made.get(instrument) ?? make(instrument))(attributes));
+  return {
+    record(event) {
+      const { name, attributes } = spanEventOf(event) ?? {};
+      if (name !== undefined) api.trace.getActiveSpan()?.addEvent(name, attributes);
+      measuring.record(event);
+    },
+  };
+}
+
+type Open = (attributes: Attributes) => Series;
+
+function instrumentOf(meter: Meter, { name, kind, unit, description }: Instrument): Open {
+  const config = { unit, description };
+  if (kind === 'counter') {
+    const rows = new Set<Row>();
+    meter.createObservableCounter(name, config).addCallback((result) => {
+      for (const { attributes, total } of rows) result.observe(total, attributes);
+    });
+    return (attributes) => {
+      const row: Row = { attributes, total: 0 };
+      rows.add(row);
+      return {
+        measure(value) {
+          row.total += value;
+        },
+        drop: () => rows.delete(row),
+      };
+    };
+  }
+  if (kind === 'gauge') {
+    const gauge = meter.createGauge(name, config);
+    return (attributes) => ({
+      measure: (value) => gauge.record(value, attributes),
+      drop: () => gauge.record(0, attributes),
+    });
+  }
+  const explicitBucketBoundaries = [...(unit === 's' ? DURATION_BUCKETS : ATTEMPT_BUCKETS)];
+  const histogram = meter.createHistogram(name, { ...config, advice: { explicitBucketBoundaries } });
+  return (attributes) => ({
+    measure: (value) => histogram.record(value, attributes),
+    drop: () => undefined,
+  });
+}
+
+/** A series of a counter: it is told when it is collected, which costs a call nothing. */
+interface Row {
+  readonly attributes: Attributes;
+  total: number;
+}

@@ -1,0 +1,55 @@
+import type { Fleet } from '../circuit/link.js';
+import { FLEET_RULES, type FleetOptions, fleet } from '../fleet/fleet.js';
+import { aBoolean, eitherOf, options, unexpected } from '../validation.js';
+import { redisCircuits } from './circuits.js';
+import { kindOf, type RedisClient } from './client.js';
+
+/** How circuits are shared over Redis or Valkey. */
+export interface RedisStoreOptions extends FleetOptions {
+  /**
+   * Begins the names of all keys and of the channel: `{<prefix>:<circuit>}:s`, `{<prefix>:<circuit>}:p`,
+   * `<prefix>:events`. Services that shall not share circuits have different ones. Non-empty, without braces.
+   * @default 'axios-resilience'
+   */
+  prefix?: string | undefined;
+  /**
+   * Whether changes are listened for: `true`, on a duplicate of the client; a client, which is then yours to connect and to
+   * close, and sends no other commands; or `false`: circuits are read every `resyncMs` alone.
+   * @default true
+   */
+  subscribe?: boolean | RedisClient | undefined;
+}
+
+const checkPrefix = (prefix: unknown, path: string): void => {
+  if (typeof prefix !== 'string') throw unexpected(path, 'a string', prefix);
+  if (!/^[^{}]+$/.test(prefix)) throw unexpected(path, 'a non-empty string without braces', prefix, RangeError);
+};
+
+const checkOptions = options({
+  ...FLEET_RULES,
+  prefix: checkPrefix,
+  subscribe: eitherOf({ boolean: aBoolean }, (client, path) => void kindOf(client as RedisClient, path)),
+});
+
+/**
+ * Shares circuits between processes: `attach(api, { breaker: { store: redisStore(client) } })`. Nothing is sent for a call
+ * that succeeds, and no call fails or is held up because Redis is slow or away.
+ *
+ * @param client An ioredis `Redis` or `Cluster`, a node-redis client or cluster; connected by you, and closed by you.
+ * @throws a `TypeError` or `RangeError` that names the option.
+ */
+export function redisStore(client: RedisClient, given: RedisStoreOptions = {}): Fleet {
+  const kind = kindOf(client, 'redisStore(client)');
+  checkOptions(given, 'redisStore(options)');
+  const { prefix = 'axios-resilience', subscribe = true, ...shared } = given;
+  const listening = typeof subscribe === 'object' ? subscribe : client;
+  const subscriber = { client: listening, kind: kindOf(listening, 'subscribe'), isOwn: subscribe === true };
+  const circuits = redisCircuits({
+    client,
+    kind,
+    prefix,
+    commandTimeoutMs: shared.commandTimeoutMs ?? 50,
+    subscriber: subscribe === false ? undefined : subscriber,
+  });
+  return fleet(circuits, shared);
+}

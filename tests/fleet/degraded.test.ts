@@ -1,0 +1,229 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type EventType, failuresInWindow, memoryStore, type Permit, type ResilienceEvent } from '../../src/index.js';
+import { fail, succeed } from '../circuit/support.js';
+import { Access, closeAll, flush, type Process, start } from './support.js';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(async () => {
+  await closeAll();
+  vi.useRealTimers();
+});
+
+const COOLDOWN_MS = 10_000;
+const MANY = { detector: failuresInWindow({ failures: 1_000 }) };
+const OFTEN = { cooldownMs: COOLDOWN_MS };
+
+const of = ({ events }: Process, type: EventType): ResilienceEvent[] => events.filter((event) => event.type === type);
+
+/** A failure and a success, as often as it says: nothing trips. */
+async function stumble({ breaker }: Process, times: number, everyMs = 100): Promise<void> {
+  for (let i = 0; i < times; i++) {
+    fail(breaker);
+    succeed(breaker);
+    await vi.advanceTimersByTimeAsync(everyMs);
+  }
+}
+
+describe('a store that never answers', () => {
+  test('from the beginning on leaves each process to itself, which trips, probes and closes', async () => {
+    const access = new Access(memoryStore());
+    access.behaviour = 'hang';
+    const process = await start(access, OFTEN);
+    const { breaker } = process;
+    for (let i = 0; i < 1_000; i++) expect(breaker.acquire()).toMatchObject({ admitted: true });
+    fail(breaker, 5);
+    expect(breaker.state).toBe('open');
+    await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
+    const permit = breaker.acquire() as Permit;
+    expect(permit).toMatchObject({ admitted: true });
+    permit.settle('success');
+    expect(breaker.state).toBe('closed');
+    expect(breaker.stats().shared).toEqual({ generation: 0, live: false });
+  });
+
+  test('does not make a healthy call wait', async () => {
+    const process = await start(memoryStore());
+    process.access.behaviour = 'hang';
+    await stumble(process, 50);
+    for (let i = 0; i < 100; i++) {
+      const permit = process.breaker.acquire() as Permit;
+      expect(permit).not.toBeInstanceOf(Promise);
+      permit.settle('success');
+    }
+  });
+
+  test('holds up a half-open call for commandTimeoutMs, and the next ones too until it counts as degraded', async () => {
+    const process = await start(memoryStore(), OFTEN, { commandTimeoutMs: 80 });
+    const { breaker, access } = process;
+    fail(breaker, 5);
+    await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
+    access.behaviour = 'hang';
+    const startedAt = performance.now();
+    const answers: number[] = [];
+    void Promise.resolve(breaker.acquire()).then((answer) => {
+      answers.push(performance.now() - startedAt);
+      expect(answer).toMatchObject({ admitted: true });
+    });
+    for (let i = 0; i < 20; i++) {
+      void Promise.resolve(breaker.acquire()).then((answer) => {
+        answers.push(performance.now() - startedAt);
+        expect(answer).toMatchObject({ admitted: false });
+      });
+    }
+    await vi.advanceTimersByTimeAsync(79);
+    expect(answers).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(answers).toHaveLength(21);
+    expect(access.of('acquire')).toHaveLength(1);
+  });
+
+  test('is degraded after three misses in succession, which is told once, and is then left alone', async () => {
+    const process = await start(memoryStore());
+    process.access.behaviour = 'hang';
+    await stumble(process, 2);
+    await vi.advanceTimersByTimeAsync(51);
+    expect(of(process, 'storeDegraded')).toEqual([]);
+    await stumble(process, 2);
+    expect(of(process, 'storeDegraded')).toMatchObject([
+      { key: '', error: { message: 'The store did not answer within 50 ms' } },
+    ]);
+    expect(process.breaker.stats().shared?.live).toBe(false);
+    process.access.calls.length = 0;
+    await stumble(process, 9);
+    expect(process.access.of()).toEqual([]);
+    expect(of(process, 'storeDegraded')).toHaveLength(1);
+  });
+
+  test('is not degraded by misses between which it answers', async () => {
+    const process = await start(memoryStore(), MANY, { resyncMs: 600_000 });
+    for (let i = 0; i < 20; i++) {
+      process.access.behaviour = i % 3 === 2 ? 'answer' : 'hang';
+      fail(process.breaker);
+      await vi.advanceTimersByTimeAsync(1_100);
+    }
+    expect(process.access.of('report')).toHaveLength(20);
+    expect(of(process, 'storeDegraded')).toEqual([]);
+  });
+
+  test('is asked again after one second, then less and less often, at most every 30 s', async () => {
+    const process = await start(memoryStore(), {}, { random: () => 1, commandTimeoutMs: 1 });
+    process.access.behaviour = 'reject';
+    await stumble(process, 4);
+    expect(of(process, 'storeDegraded')).toMatchObject([{ error: { message: 'connection refused' } }]);
+    process.access.calls.length = 0;
+    await vi.advanceTimersByTimeAsync(200_000);
+    const times = process.access.calls.map(({ at }) => at);
+    const gaps = times.slice(1).map((at, index) => Math.round((at - times[index]!) / 1_000));
+    expect(gaps).toEqual([2, 4, 8, 16, 30, 30, 30, 30, 30]);
+  });
+});
+
+describe('a store that is back', () => {
+  /** A process whose store has been degraded for so long. */
+  const degrade = async (process: Process): Promise<void> => {
+    process.access.behaviour = 'hang';
+    await stumble(process, 4);
+    expect(of(process, 'storeDegraded')).toHaveLength(1);
+  };
+
+  test('is told once, with what was dropped, and all circuits are read', async () => {
+    const process = await start(memoryStore(), MANY);
+    process.access.behaviour = 'hang';
+    for (let i = 0; i < 9; i++) {
+      fail(process.breaker);
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(of(process, 'storeDegraded')).toHaveLength(1);
+    process.access.calls.length = 0;
+    process.access.behaviour = 'answer';
+    process.events.length = 0;
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(process.events).toMatchObject([
+      { type: 'storeRecovered', key: '' },
+      { type: 'storeDropped', outcomes: 9 },
+      { type: 'resync', key: '', circuits: 1 },
+    ]);
+    expect(process.breaker.stats().shared?.live).toBe(true);
+    expect(process.access.of()).toEqual([]);
+    expect(process.access.of('read').length).toBeGreaterThan(0);
+  });
+
+  test('is used again: failures count for all', async () => {
+    const store = memoryStore();
+    const process = await start(store);
+    const other = await start(store);
+    await degrade(process);
+    process.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(4_000);
+    fail(other.breaker, 4);
+    await vi.advanceTimersByTimeAsync(25);
+    fail(process.breaker, 1);
+    await flush();
+    expect(other.breaker.state).toBe('open');
+  });
+
+  test('gives its newer state to the process that was cut off', async () => {
+    const store = memoryStore();
+    const process = await start(store);
+    const other = await start(store);
+    process.access.mute();
+    await degrade(process);
+    fail(other.breaker, 5);
+    await flush();
+    expect(process.breaker.state).toBe('closed');
+    process.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(process.breaker.state).toBe('open');
+    expect(process.breaker.stats().remainingCooldownMs).toBeGreaterThan(5_000);
+    expect(other.breaker.stats().shared?.generation).toBe(1);
+  });
+
+  test('learns that the probes of a process have closed its circuit while the store was away', async () => {
+    const store = memoryStore();
+    const process = await start(store, OFTEN);
+    const other = await start(store, OFTEN);
+    fail(process.breaker, 5);
+    await flush();
+    process.access.behaviour = 'hang';
+    other.access.behaviour = 'hang';
+    await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
+    for (const { breaker } of [process, other]) {
+      const answer = Promise.resolve(breaker.acquire());
+      await vi.advanceTimersByTimeAsync(60);
+      ((await answer) as Permit).settle('success');
+      expect(breaker.state).toBe('closed');
+      await vi.advanceTimersByTimeAsync(200);
+      await stumble({ breaker } as Process, 5);
+    }
+    expect(of(process, 'storeDegraded')).toHaveLength(1);
+    process.access.behaviour = 'answer';
+    other.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(await store.read(process.breaker.key)).toMatchObject({ state: 'closed' });
+    fail(process.breaker, 5);
+    await flush();
+    expect(other.breaker.state).toBe('open');
+  });
+
+  test('does not hear of a success of long ago from a process that has tripped again since', async () => {
+    const store = memoryStore();
+    const process = await start(store, OFTEN);
+    fail(process.breaker, 5);
+    await flush();
+    process.access.behaviour = 'hang';
+    await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
+    const answer = Promise.resolve(process.breaker.acquire());
+    await vi.advanceTimersByTimeAsync(60);
+    ((await answer) as Permit).settle('success');
+    await vi.advanceTimersByTimeAsync(200);
+    fail(process.breaker, 5);
+    expect(process.breaker.state).toBe('open');
+    process.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(of(process, 'storeRecovered')).toHaveLength(1);
+    expect(process.breaker.state).toBe('open');
+    expect(await store.read(process.breaker.key)).toMatchObject({ state: 'open' });
+  });
+});

@@ -1,0 +1,297 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  BreakerRegistry,
+  CircuitBreaker,
+  type CircuitStore,
+  type FleetOptions,
+  fleet,
+  memoryStore,
+} from '../../src/index.js';
+import { fail, listen, ofType, succeed } from '../circuit/support.js';
+import { Access, closeAll, flush, KEY, start, startAll } from './support.js';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(async () => {
+  await closeAll();
+  vi.useRealTimers();
+});
+
+describe('options', () => {
+  test.each<[FleetOptions, string]>([
+    [{ share: 'all' as never }, 'Expected `fleet(options).share` to be "counts" or "state", got "all"'],
+    [{ lingerMs: 0 }, 'Expected `fleet(options).lingerMs` to be a number of milliseconds from 1 to 2147483647, got 0'],
+    [
+      { commandTimeoutMs: 0.5 },
+      'Expected `fleet(options).commandTimeoutMs` to be a number of milliseconds from 1 to 2147483647, got 0.5',
+    ],
+    [
+      { resyncMs: 99 },
+      'Expected `fleet(options).resyncMs` to be a number of milliseconds from 100 to 2147483647, got 99',
+    ],
+    [{ quorum: 1.5 }, 'Expected `fleet(options).quorum` to be an integer >= 1, got 1.5'],
+    [{ random: 1 as never }, 'Expected `fleet(options).random` to be a function, got 1'],
+    [{ linger: 1 } as never, 'Unknown option `fleet(options).linger`: did you mean `lingerMs`?'],
+  ])('%j is refused', (options, message) => {
+    expect(() => fleet(memoryStore(), options)).toThrow(message);
+  });
+
+  test.each([undefined, {}, { ...memoryStore(), settle: undefined }])('%s is no store', (store) => {
+    expect(() => fleet(store as never)).toThrow(
+      'Expected `fleet(store)` to be a CircuitStore with read, report, acquire, settle and force, got',
+    );
+  });
+
+  test('a store has to be made a fleet before a breaker takes it', () => {
+    expect(() => new CircuitBreaker(KEY, { store: memoryStore() as never })).toThrow(
+      'Expected `store` to be a store made by redisStore(client) or fleet(store), got a value of type object',
+    );
+  });
+
+  test.each(['lingerMs', 'commandTimeoutMs', 'resyncMs'] as const)(
+    '%s longer than a timer takes is refused',
+    (name) => {
+      expect(() => fleet(memoryStore(), { [name]: 2_147_483_648 })).toThrow(RangeError);
+    },
+  );
+});
+
+describe('ready', () => {
+  test('is true once messages arrive and the circuits have been read', async () => {
+    const access = new Access(memoryStore());
+    access.behaviour = 10;
+    const one = fleet(access);
+    const breaker = new CircuitBreaker(KEY, { store: one });
+    const ready = one.ready();
+    const seen = vi.fn();
+    void ready.then(seen);
+    await vi.advanceTimersByTimeAsync(9);
+    expect(seen).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(breaker.stats().shared?.live).toBe(true);
+    expect(seen).toHaveBeenCalledExactlyOnceWith(true);
+    expect(await one.ready()).toBe(true);
+    await one.close();
+  });
+
+  test('waits for a circuit that came later', async () => {
+    const access = new Access(memoryStore());
+    const one = fleet(access);
+    expect(await one.ready()).toBe(true);
+    access.behaviour = 10;
+    const breaker = new CircuitBreaker(KEY, { store: one });
+    const ready = one.ready();
+    await vi.advanceTimersByTimeAsync(10);
+    expect(await ready).toBe(true);
+    expect(breaker.stats().shared).toEqual({ generation: 0, live: true });
+    await one.close();
+  });
+
+  test.each([
+    ['has messages', (access: Access) => access],
+    ['has none', (access: Access) => Object.assign(access, { subscribe: undefined }) as unknown as CircuitStore],
+  ])('is false after its time where the store never answers and %s', async (_what, given) => {
+    const access = new Access(memoryStore());
+    access.behaviour = 'hang';
+    const one = fleet(given(access));
+    const breaker = new CircuitBreaker(KEY, { store: one });
+    const ready = one.ready(2_000);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(await ready).toBe(false);
+    expect(breaker.stats().shared?.live).toBe(false);
+    await one.close();
+  });
+
+  test('is false while messages do not arrive, and true again when they do', async () => {
+    const { fleet: one, access } = await start(memoryStore());
+    access.interrupt();
+    const ready = one.ready(100);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await ready).toBe(false);
+    access.resume();
+    expect(await one.ready()).toBe(true);
+  });
+
+  test('is false at once after close', async () => {
+    const { fleet: one } = await start(memoryStore());
+    await one.close();
+    expect(await one.ready()).toBe(false);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('close', () => {
+  test('leaves no timer, whatever is under way', async () => {
+    const access = new Access(memoryStore());
+    const { fleet: one, breaker, events } = await start(access);
+    void one.ready();
+    fail(breaker, 2);
+    access.behaviour = 'hang';
+    fail(breaker, 1);
+    await vi.advanceTimersByTimeAsync(25);
+    breaker.trip();
+    breaker.reset();
+    expect(vi.getTimerCount()).toBeGreaterThan(0);
+    await one.close();
+    expect(vi.getTimerCount()).toBe(0);
+    expect(ofType(events, 'storeDegraded')).toEqual([]);
+  });
+
+  test('leaves no timer of a degraded store', async () => {
+    const access = new Access(memoryStore());
+    const { fleet: one, breaker, events } = await start(access);
+    access.behaviour = 'reject';
+    for (let i = 0; i < 4; i++) {
+      fail(breaker);
+      await vi.advanceTimersByTimeAsync(30);
+    }
+    expect(ofType(events, 'storeDegraded')).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await one.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('ends the wait for a lease, and the circuit goes on by itself', async () => {
+    const access = new Access(memoryStore());
+    const { fleet: one, breaker } = await start(access);
+    fail(breaker, 5);
+    await vi.advanceTimersByTimeAsync(10_000);
+    access.behaviour = 'hang';
+    access.calls.length = 0;
+    const answer = breaker.acquire();
+    await one.close();
+    expect(await answer).toMatchObject({ admitted: true });
+    fail(new CircuitBreaker('another', { store: one }), 5);
+    expect(access.of()).toHaveLength(1);
+  });
+
+  test('can be called twice, and calls the store once', async () => {
+    const close = vi.fn(async () => undefined);
+    const one = fleet({ ...memoryStore(), close });
+    await Promise.all([one.close(), one.close()]);
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+
+  test('rejects nothing when commands fail afterwards', async () => {
+    const unhandled = vi.fn();
+    process.on('unhandledRejection', unhandled);
+    const access = new Access(memoryStore());
+    const { fleet: one, breaker } = await start(access);
+    access.behaviour = 5;
+    fail(breaker, 5);
+    access.replace({ ...memoryStore(), report: () => Promise.reject(new Error('gone')) });
+    await one.close();
+    await vi.advanceTimersByTimeAsync(100);
+    vi.useRealTimers();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    process.off('unhandledRejection', unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+    expect(breaker.state).toBe('open');
+  });
+});
+
+describe('what is done by hand', () => {
+  test('trip opens all, reset closes all', async () => {
+    const [one, other] = await startAll(2);
+    expect(await one!.breaker.trip({ forMs: 3_000 }).applied).toBe('fleet');
+    await flush();
+    expect(other!.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 3_000 });
+    expect(other!.events).toMatchObject([{ type: 'stateChange', reason: 'manual' }]);
+    expect(await other!.breaker.reset().applied).toBe('fleet');
+    await flush();
+    expect(one!.breaker.stats()).toMatchObject({ state: 'closed', openings: 0 });
+  });
+
+  test('trip and then reset ends closed, for all', async () => {
+    const [one, other] = await startAll(2);
+    const applied = [one!.breaker.trip().applied, one!.breaker.reset().applied];
+    expect(await Promise.all(applied)).toEqual(['fleet', 'fleet']);
+    await flush();
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
+  });
+
+  test("a store that does not answer makes it 'local', and it has its effect here", async () => {
+    const { breaker, access } = await start(memoryStore());
+    access.behaviour = 'hang';
+    const { applied } = breaker.trip();
+    expect(breaker.state).toBe('open');
+    await vi.advanceTimersByTimeAsync(60);
+    expect(await applied).toBe('local');
+  });
+
+  test("without a store it is 'local'", async () => {
+    expect(await new CircuitBreaker(KEY).trip().applied).toBe('local');
+  });
+
+  test('isolate is of one process alone', async () => {
+    const [one, other] = await startAll(2);
+    const isolation = one!.breaker.isolate();
+    await flush();
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
+    expect(one!.access.of()).toEqual([]);
+    fail(other!.breaker, 5);
+    await flush();
+    isolation.release();
+    expect(one!.breaker.state).toBe('open');
+    expect(one!.breaker.stats().remainingCooldownMs).toBe(10_000);
+  });
+
+  test('restore is of one process alone', async () => {
+    const [one, other] = await startAll(2);
+    fail(one!.breaker, 5);
+    await flush();
+    const snapshot = one!.breaker.snapshot();
+    expect(await one!.breaker.reset().applied).toBe('fleet');
+    await flush();
+    one!.breaker.restore(snapshot);
+    one!.access.calls.length = 0;
+    await flush();
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(one!.breaker.acquire()).toMatchObject({ admitted: true });
+    expect(one!.access.of()).toEqual([]);
+  });
+
+  test('a process that starts from a snapshot takes over what the fleet has, if that is newer', async () => {
+    const store = memoryStore();
+    const one = await start(store);
+    fail(one.breaker, 5);
+    await flush();
+    const late = await start(store);
+    expect(late.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 10_000, openings: 1 });
+  });
+});
+
+describe('a registry', () => {
+  test('lets an evicted breaker leave the fleet: it is read and told no more', async () => {
+    const access = new Access(memoryStore());
+    const store = fleet(access);
+    const registry = new BreakerRegistry({ store, maxBreakers: 1 });
+    const events = listen(registry);
+    const evicted = registry.ensure('a');
+    await flush();
+    registry.ensure('b');
+    await flush();
+    expect(ofType(events, 'evicted')).toMatchObject([{ key: 'a' }]);
+    access.calls.length = 0;
+    succeed(evicted);
+    fail(evicted, 3);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(access.calls.filter(({ key }) => key === 'a')).toEqual([]);
+    await store.close();
+  });
+
+  test('of two registries that share a fleet, each has its circuit of a key', async () => {
+    const access = new Access(memoryStore());
+    const store = fleet(access);
+    const [one, other] = [1, 2].map(() => new BreakerRegistry({ store }).ensure(KEY));
+    await flush();
+    fail(one!, 3);
+    await vi.advanceTimersByTimeAsync(25);
+    fail(other!, 2);
+    await vi.advanceTimersByTimeAsync(25);
+    expect([one!.state, other!.state]).toEqual(['open', 'open']);
+    await store.close();
+  });
+});

@@ -1,0 +1,322 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  consecutiveFailures,
+  failureRateInWindow,
+  failuresInWindow,
+  memoryStore,
+  slowCallRate,
+} from '../../src/index.js';
+import { acquire, fail, succeed } from '../circuit/support.js';
+import { type Call, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(async () => {
+  await closeAll();
+  vi.useRealTimers();
+});
+
+const MANY = { detector: failuresInWindow({ failures: 1_000, windowMs: 60_000 }) };
+
+/** What the reports of a process said: failures and successes. */
+const told = ({ access }: Process): [unknown, unknown][] =>
+  access.of('report').map(({ request }: Call) => [request?.['failures'], request?.['successes']]);
+
+const times = ({ access }: Process): number[] => access.of().map(({ at }) => at);
+
+describe('healthy calls', () => {
+  test('call no method of the store, however many they are', async () => {
+    const process = await start(memoryStore());
+    for (let i = 0; i < 10_000; i++) succeed(process.breaker);
+    for (let i = 0; i < 100; i++) await process.breaker.execute(async () => i);
+    await vi.advanceTimersByTimeAsync(4_900);
+    expect(process.access.calls).toEqual([]);
+  });
+
+  test('get their permit at once, not a promise', async () => {
+    const { breaker } = await start(memoryStore());
+    expect(breaker.acquire()).toMatchObject({ admitted: true });
+  });
+
+  test.each([
+    ['an aborted call', 'neutral' as const, undefined],
+    ['a fault of the own host', 'failure' as const, { isLocal: true }],
+  ])('%s is not reported', async (_what, outcome, details) => {
+    const process = await start(memoryStore());
+    acquire(process.breaker).settle(outcome, undefined, details);
+    await vi.advanceTimersByTimeAsync(4_900);
+    expect(process.access.calls).toEqual([]);
+  });
+
+  test('a process that cannot resolve names opens for itself alone', async () => {
+    const [ill, well] = await startAll(2);
+    for (let i = 0; i < 5; i++) acquire(ill!.breaker).settle('failure', undefined, { isLocal: true });
+    await vi.advanceTimersByTimeAsync(4_900);
+    expect([ill!.breaker.state, well!.breaker.state]).toEqual(['open', 'closed']);
+    expect(ill!.access.of()).toEqual([]);
+  });
+});
+
+describe('failures', () => {
+  test('the first after a quiet second is reported at once, those after it together within lingerMs', async () => {
+    const process = await start(memoryStore(), MANY);
+    const startedAt = performance.now();
+    fail(process.breaker, 1);
+    expect(told(process)).toEqual([[1, 0]]);
+    fail(process.breaker, 3);
+    await vi.advanceTimersByTimeAsync(24);
+    expect(told(process)).toEqual([[1, 0]]);
+    fail(process.breaker, 4);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(told(process)).toEqual([
+      [1, 0],
+      [7, 0],
+    ]);
+    await vi.advanceTimersByTimeAsync(999);
+    fail(process.breaker);
+    await vi.advanceTimersByTimeAsync(25);
+    await vi.advanceTimersByTimeAsync(1_000);
+    fail(process.breaker);
+    expect(times(process).map((at) => at - startedAt)).toEqual([0, 25, 1_049, 2_049]);
+  });
+
+  test('lingerMs can be chosen', async () => {
+    const process = await start(memoryStore(), MANY, { lingerMs: 200 });
+    fail(process.breaker, 2);
+    await vi.advanceTimersByTimeAsync(199);
+    expect(told(process)).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(told(process)).toHaveLength(2);
+  });
+
+  test('are reported one report at a time, and all that came meanwhile with the next', async () => {
+    const process = await start(memoryStore(), MANY);
+    process.access.behaviour = 40;
+    fail(process.breaker, 1);
+    for (let i = 0; i < 39; i++) {
+      fail(process.breaker, 1);
+      await vi.advanceTimersByTimeAsync(1);
+    }
+    expect(told(process)).toEqual([[1, 0]]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(told(process)).toEqual([
+      [1, 0],
+      [39, 0],
+    ]);
+  });
+
+  test('1,000 in a second make at most 41 reports, in which all of them are counted', async () => {
+    const process = await start(memoryStore(), { detector: failuresInWindow({ failures: 5_000 }) });
+    for (let i = 0; i < 1_000; i++) {
+      fail(process.breaker);
+      await vi.advanceTimersByTimeAsync(1);
+    }
+    await vi.advanceTimersByTimeAsync(25);
+    expect(process.access.of().length).toBeLessThanOrEqual(41);
+    expect(told(process).reduce((total, [failures]) => total + Number(failures), 0)).toBe(1_000);
+  });
+
+  test('are not reported in a hurry while the fleet is over the threshold and below its quorum', async () => {
+    const store = memoryStore();
+    const threshold = { windowMs: 60_000, failures: 5_000, rate: 0, minimumCalls: 1 };
+    await store.report(KEY, {
+      known: { epoch: '', generation: 0 },
+      rememberMs: 600_000,
+      expiresAt: Number.MAX_SAFE_INTEGER,
+      reporter: 'ill',
+      sequence: 1,
+      failures: 100_000,
+      successes: 0,
+      threshold,
+      tripped: false,
+      quorum: 3,
+      opening: { cooldownMs: 10_000, openings: 1 },
+    });
+    const process = await start(store, { detector: failuresInWindow({ failures: 5_000 }) }, { quorum: 3 });
+    process.access.behaviour = 5;
+    for (let i = 0; i < 1_000; i++) {
+      fail(process.breaker);
+      await vi.advanceTimersByTimeAsync(1);
+    }
+    expect(process.breaker.state).toBe('closed');
+    expect(process.access.of().length).toBeLessThanOrEqual(41);
+  });
+
+  test('N failures anywhere open everywhere', async () => {
+    const processes = await startAll(5);
+    for (const { breaker } of processes.slice(0, 4)) fail(breaker);
+    await flush();
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(Array(5).fill('closed'));
+    fail(processes[4]!.breaker);
+    await flush();
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(Array(5).fill('open'));
+    expect(processes[0]!.events).toMatchObject([
+      { type: 'stateChange', from: 'closed', to: 'open', reason: 'shared', cooldownMs: 10_000 },
+    ]);
+  });
+
+  test('that reach the threshold together with those of others are reported at once', async () => {
+    const [one, other] = await startAll(2);
+    fail(one!.breaker, 2);
+    await vi.advanceTimersByTimeAsync(25);
+    fail(other!.breaker);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(told(other!)).toEqual([[1, 0]]);
+    fail(other!.breaker, 1);
+    expect(told(other!)).toHaveLength(1);
+    fail(other!.breaker, 1);
+    expect(told(other!)).toEqual([
+      [1, 0],
+      [2, 0],
+    ]);
+    await flush();
+    expect(one!.breaker.state).toBe('open');
+  });
+
+  test('that trip the process itself are reported at once', async () => {
+    const [one, other] = await startAll(2);
+    fail(one!.breaker, 5);
+    expect(one!.breaker.state).toBe('open');
+    await flush();
+    expect(other!.breaker.state).toBe('open');
+    expect(other!.breaker.stats()).toMatchObject({
+      remainingCooldownMs: 10_000,
+      openings: 1,
+      shared: { generation: 1 },
+    });
+  });
+
+  test('that were settled while the store was asked for the first time are reported when it has answered', async () => {
+    const process = start(memoryStore(), MANY);
+    const { breaker, access } = await process;
+    access.replace(memoryStore());
+    const late = await start(access, MANY);
+    expect(late.breaker.stats().shared?.live).toBe(true);
+    fail(breaker, 3);
+    await vi.advanceTimersByTimeAsync(25);
+    expect(access.of('report').map(({ request }) => request?.['failures'])).toEqual([1, 2]);
+  });
+});
+
+describe('successes', () => {
+  test('are flushed every 250 ms while somebody reports failures, and no longer', async () => {
+    const detector = failureRateInWindow({ windowMs: 10_000, rate: 0.5, minimumCalls: 50 });
+    const [ill, well] = await startAll(2, { detector });
+    for (let i = 0; i < 100; i++) succeed(well!.breaker);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(well!.access.of()).toEqual([]);
+    fail(ill!.breaker);
+    await flush();
+    for (let i = 0; i < 100; i++) {
+      succeed(well!.breaker);
+      await vi.advanceTimersByTimeAsync(10);
+    }
+    expect(told(well!)).toEqual([
+      [0, 25],
+      [0, 25],
+      [0, 25],
+      [0, 25],
+    ]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    succeed(well!.breaker);
+    await vi.advanceTimersByTimeAsync(1_000);
+    well!.access.calls.length = 0;
+    for (let i = 0; i < 100; i++) succeed(well!.breaker);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(well!.access.of()).toEqual([]);
+  });
+
+  test('of the others keep one bad node from stopping the fleet at a rate', async () => {
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 10 });
+    const [ill, ...well] = await startAll(4, { detector });
+    for (let i = 0; i < 40; i++) {
+      if (ill!.breaker.state === 'closed') fail(ill!.breaker);
+      for (const { breaker } of well) for (let call = 0; call < 5; call++) succeed(breaker);
+      await vi.advanceTimersByTimeAsync(250);
+    }
+    expect(well.map(({ breaker }) => breaker.state)).toEqual(Array(3).fill('closed'));
+  });
+
+  test('of any process start consecutive failures anew for all', async () => {
+    const [one, other] = await startAll(2, { detector: consecutiveFailures(5) });
+    fail(one!.breaker, 3);
+    await vi.advanceTimersByTimeAsync(25);
+    succeed(other!.breaker);
+    await vi.advanceTimersByTimeAsync(250);
+    fail(other!.breaker, 4);
+    await vi.advanceTimersByTimeAsync(25);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
+    fail(one!.breaker, 1);
+    await vi.advanceTimersByTimeAsync(25);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
+  });
+});
+
+describe("share: 'state'", () => {
+  test('reports nothing but that a process has tripped', async () => {
+    const [one, other] = await startAll(2, {}, { share: 'state' });
+    fail(one!.breaker, 4);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(one!.access.of()).toEqual([]);
+    fail(one!.breaker);
+    await flush();
+    expect(other!.breaker.state).toBe('open');
+    expect(one!.access.of('report')).toMatchObject([{ request: { tripped: true, threshold: undefined } }]);
+  });
+
+  test('is what detectors do that only one process can judge by', async () => {
+    const [one, other] = await startAll(2, { detector: slowCallRate({ slowMs: 100, minimumCalls: 1, size: 1 }) });
+    fail(one!.breaker, 20);
+    expect(one!.access.of()).toEqual([]);
+    const permit = acquire(one!.breaker);
+    await vi.advanceTimersByTimeAsync(100);
+    permit.settle('success');
+    await flush();
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
+    expect(one!.events).toMatchObject([{ reason: 'slow' }]);
+  });
+
+  test('a Retry-After that opens one process opens all', async () => {
+    const [one, other] = await startAll(2, { openOnRetryAfter: true });
+    acquire(one!.breaker).settle('failure', undefined, { retryAfterMs: 30_000 });
+    await flush();
+    expect(other!.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 30_000 });
+  });
+});
+
+describe('quorum', () => {
+  test('below it a process opens for itself alone, and probes without a lease', async () => {
+    const [ill, other] = await startAll(2, {}, { quorum: 2 });
+    fail(ill!.breaker, 5);
+    await flush();
+    expect([ill!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
+    await vi.advanceTimersByTimeAsync(10_000);
+    const permit = ill!.breaker.acquire();
+    expect(permit).toMatchObject({ admitted: true });
+    expect(ill!.access.of('acquire')).toEqual([]);
+    (permit as { settle(outcome: string): void }).settle('success');
+    expect(ill!.breaker.state).toBe('closed');
+    await flush();
+    expect(ill!.access.of('settle')).toEqual([]);
+  });
+
+  test('at it the circuit opens for all', async () => {
+    const [one, two, three] = await startAll(3, {}, { quorum: 2 });
+    fail(one!.breaker, 5);
+    await flush();
+    fail(two!.breaker, 1);
+    await flush();
+    expect([one!, two!, three!].map(({ breaker }) => breaker.state)).toEqual(['open', 'open', 'open']);
+  });
+
+  test('with share state it counts the processes that have tripped', async () => {
+    const processes = await startAll(3, {}, { quorum: 2, share: 'state' });
+    fail(processes[0]!.breaker, 5);
+    await flush();
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(['open', 'closed', 'closed']);
+    fail(processes[1]!.breaker, 5);
+    await flush();
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(['open', 'open', 'open']);
+  });
+});

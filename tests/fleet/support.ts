@@ -1,0 +1,166 @@
+import { vi } from 'vitest';
+import {
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitStore,
+  type EventType,
+  type Fleet,
+  type FleetOptions,
+  fleet,
+  memoryStore,
+  type ResilienceEvent,
+  type SharedView,
+  type StoreListener,
+} from '../../src/index.js';
+
+export const KEY = 'GET https://api.example.com';
+
+type Operation = 'read' | 'report' | 'acquire' | 'settle' | 'force';
+
+/** One call of a method of a store. */
+export interface Call<Request = Record<string, unknown>> {
+  readonly operation: Operation;
+  readonly key: string;
+  readonly request: Request | undefined;
+  /** When, by `performance.now()`. */
+  readonly at: number;
+}
+
+/** How a store answers: as it should, never, with an error, or after so many milliseconds. */
+type Behaviour = 'answer' | 'hang' | 'reject' | number;
+
+/** The way of one process to a store, which remembers what it is asked and falls ill on order. */
+export class Access implements CircuitStore {
+  readonly calls: Call[] = [];
+  behaviour: Behaviour = 'answer';
+  #store: CircuitStore;
+  #listener: StoreListener | undefined;
+  #isMuted = false;
+
+  constructor(store: CircuitStore) {
+    this.#store = store;
+  }
+
+  /** The calls of one operation, or all but `read`. */
+  of(operation?: Operation): Call[] {
+    return this.calls.filter((call) => (operation ? call.operation === operation : call.operation !== 'read'));
+  }
+
+  /** Goes on with another store: what the first one knew is lost. */
+  replace(store: CircuitStore): void {
+    this.#store = store;
+  }
+
+  /** Lets no more messages through. */
+  mute(): void {
+    this.#isMuted = true;
+  }
+
+  /** A message, from anywhere. */
+  say(key: string, view: SharedView): void {
+    this.#listener?.changed(key, view);
+  }
+
+  interrupt(): void {
+    this.#listener?.interrupted();
+  }
+
+  resume(): void {
+    this.#isMuted = false;
+    this.#listener?.resumed();
+  }
+
+  read(key: string): Promise<SharedView> {
+    return this.#ask('read', key, undefined, () => this.#store.read(key));
+  }
+
+  report(key: string, request: Parameters<CircuitStore['report']>[1]): Promise<SharedView> {
+    return this.#ask('report', key, request, () => this.#store.report(key, request));
+  }
+
+  acquire(key: string, request: Parameters<CircuitStore['acquire']>[1]): ReturnType<CircuitStore['acquire']> {
+    return this.#ask('acquire', key, request, () => this.#store.acquire(key, request));
+  }
+
+  settle(key: string, request: Parameters<CircuitStore['settle']>[1]): Promise<SharedView> {
+    return this.#ask('settle', key, request, () => this.#store.settle(key, request));
+  }
+
+  force(key: string, request: Parameters<CircuitStore['force']>[1]): Promise<SharedView> {
+    return this.#ask('force', key, request, () => this.#store.force(key, request));
+  }
+
+  async subscribe(listener: StoreListener): Promise<void> {
+    this.#listener = listener;
+    const changed: StoreListener['changed'] = (key, view) => (this.#isMuted ? undefined : listener.changed(key, view));
+    await this.#store.subscribe?.({ ...listener, changed });
+  }
+
+  /** A store that is late takes effect late, as a command in a queue does. */
+  #ask<Answer>(operation: Operation, key: string, request: object | undefined, ask: () => Promise<Answer>) {
+    this.calls.push({ operation, key, request: request as Call['request'], at: performance.now() });
+    const { behaviour } = this;
+    if (behaviour === 'answer') return ask();
+    if (behaviour === 'reject') return Promise.reject<Answer>(new Error('connection refused'));
+    return new Promise<Answer>((resolve, reject) => {
+      if (behaviour !== 'hang') setTimeout(() => void ask().then(resolve, reject), behaviour);
+    });
+  }
+}
+
+/** One process: its way to the store, its fleet and its circuit. */
+export interface Process {
+  readonly access: Access;
+  readonly fleet: Fleet;
+  readonly breaker: CircuitBreaker;
+  readonly events: ResilienceEvent[];
+}
+
+const TYPES: readonly EventType[] = [
+  'stateChange',
+  'rejected',
+  'late',
+  'listenerError',
+  'storeDegraded',
+  'storeRecovered',
+  'storeDropped',
+  'resync',
+];
+
+const running: Fleet[] = [];
+
+/** Starts a process that has read its circuit. */
+export async function start(
+  store: CircuitStore,
+  options: CircuitBreakerOptions = {},
+  fleetOptions: FleetOptions = {},
+): Promise<Process> {
+  const access = store instanceof Access ? store : new Access(store);
+  const itsFleet = fleet(access, fleetOptions);
+  running.push(itsFleet);
+  const breaker = new CircuitBreaker(KEY, { store: itsFleet, ...options });
+  const events: ResilienceEvent[] = [];
+  for (const type of TYPES) breaker.on(type, (event) => events.push(event));
+  await flush();
+  access.calls.length = 0;
+  return { access, fleet: itsFleet, breaker, events };
+}
+
+/** Starts so many processes that share a store. */
+export function startAll(
+  count: number,
+  options: CircuitBreakerOptions = {},
+  fleetOptions: FleetOptions = {},
+): Promise<Process[]> {
+  const store = memoryStore();
+  return Promise.all(Array.from({ length: count }, () => start(store, options, fleetOptions)));
+}
+
+export async function closeAll(): Promise<void> {
+  await Promise.all(running.splice(0).map((one) => one.close()));
+}
+
+/** Lets everything happen that needs no time. */
+export async function flush(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(0);
+}

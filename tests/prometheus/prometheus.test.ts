@@ -1,0 +1,356 @@
+import axios from 'axios';
+import promClient, { Registry } from 'prom-client';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { attach, BreakerRegistry, type ResilienceEvent } from '../../src/index.js';
+import { INSTRUMENTS } from '../../src/metrics/instruments.js';
+import { prometheusName, prometheusSink } from '../../src/prometheus/prometheus.js';
+import { samplesOf, sumOf } from '../support/exposed-metrics.js';
+import { scripted } from '../support/scripted-adapter.js';
+
+afterEach(() => promClient.register.clear());
+
+const KEY = 'GET https://api.example.com';
+const base = { key: KEY, at: 1 };
+const attempt = (durationMs: number, key = KEY): ResilienceEvent => ({
+  ...base,
+  key,
+  type: 'attempt',
+  attempt: 1,
+  outcome: 'success',
+  status: 200,
+  code: undefined,
+  durationMs,
+});
+const registered = (key = KEY): ResilienceEvent => ({ ...base, key, type: 'registered', state: 'closed' });
+const evicted = (key = KEY): ResilienceEvent => ({ ...base, key, type: 'evicted', state: 'closed' });
+
+function start(options: Parameters<typeof prometheusSink>[1] = {}) {
+  const register = new Registry();
+  const sink = prometheusSink(promClient, { register, ...options });
+  return { register, sink, samples: () => samplesOf(register) };
+}
+
+/** The keys of the circuits and other keys that anything is exposed for. */
+const keysIn = async (register: Registry) =>
+  [...new Set((await samplesOf(register)).flatMap(({ labels }) => labels['key'] ?? []))].sort();
+
+describe('what is exposed', () => {
+  test('every instrument of the table under its name, type and help, and none else', async () => {
+    const { register } = start();
+    const metrics = await register.getMetricsAsJSON();
+    expect(metrics.map(({ name, type, help }) => [name, type, help])).toEqual(
+      Object.values(INSTRUMENTS).map((instrument) => [
+        prometheusName(instrument),
+        instrument.kind,
+        instrument.description,
+      ]),
+    );
+    expect(metrics.map(({ name }) => name)).toEqual([
+      'axios_resilience_circuit_state',
+      'axios_resilience_circuit_calls_total',
+      'axios_resilience_circuit_transitions_total',
+      'axios_resilience_attempt_duration_seconds',
+      'axios_resilience_call_attempts',
+      'axios_resilience_retries_total',
+      'axios_resilience_retries_given_up_total',
+      'axios_resilience_fallbacks_total',
+      'axios_resilience_budget_exhausted_total',
+      'axios_resilience_registry_size',
+      'axios_resilience_registry_evictions_total',
+      'axios_resilience_store_events_total',
+    ]);
+  });
+
+  test('a histogram in the text format: cumulative buckets, sum and count', async () => {
+    const { register, sink } = start({ buckets: [0.1, 0.5] });
+    for (const durationMs of [50, 100, 400, 2_000]) sink.record(attempt(durationMs));
+    const name = 'axios_resilience_attempt_duration_seconds';
+    const labels = `key="${KEY}",outcome="success"`;
+    expect((await register.getSingleMetricAsString(name)).split('\n')).toEqual([
+      `# HELP ${name} How long attempts took`,
+      `# TYPE ${name} histogram`,
+      `${name}_bucket{${labels},le="0.1"} 2`,
+      `${name}_bucket{${labels},le="0.5"} 3`,
+      `${name}_bucket{${labels},le="+Inf"} 4`,
+      `${name}_sum{${labels}} 2.55`,
+      `${name}_count{${labels}} 4`,
+    ]);
+  });
+
+  test('a counter goes on from reading to reading', async () => {
+    const { register, sink, samples } = start();
+    const retry: ResilienceEvent = {
+      ...base,
+      type: 'retry',
+      attempt: 1,
+      delayMs: 1,
+      reason: '503',
+      method: 'GET',
+      url: '',
+    };
+    const retries = async () => sumOf(await samples(), 'axios_resilience_retries_total', { key: KEY, reason: '503' });
+    sink.record(retry);
+    sink.record(retry);
+    expect(await retries()).toBe(2);
+    sink.record(retry);
+    expect([await retries(), await retries()]).toEqual([3, 3]);
+    register.resetMetrics();
+    sink.record(retry);
+    expect(await retries()).toBe(1);
+  });
+
+  test('the labels that the user gives to all metrics', async () => {
+    const { register, sink } = start();
+    register.setDefaultLabels({ app: 'shop' });
+    sink.record(attempt(50));
+    const labels = `key="${KEY}",outcome="success"`;
+    expect(await register.metrics()).toContain(
+      `axios_resilience_attempt_duration_seconds_count{${labels},app="shop"} 1`,
+    );
+  });
+
+  test('the numbers of several processes can be added up, as a cluster does', async () => {
+    const workers = [start(), start()];
+    for (const { sink } of workers) sink.record(registered());
+    for (const { sink } of workers) sink.record(attempt(50));
+    const exposed = await Promise.all(workers.map(({ register }) => register.getMetricsAsJSON()));
+    const samples = await samplesOf(
+      promClient.AggregatorRegistry.aggregate<'text/plain; version=0.0.4; charset=utf-8'>(exposed),
+    );
+    const outcome = { outcome: 'success' };
+    expect(sumOf(samples, 'axios_resilience_attempt_duration_seconds_count', outcome)).toBe(2);
+    expect(sumOf(samples, 'axios_resilience_attempt_duration_seconds_bucket', { le: 0.025 })).toBe(0);
+    expect(sumOf(samples, 'axios_resilience_attempt_duration_seconds_bucket', { le: 0.05 })).toBe(2);
+    expect(sumOf(samples, 'axios_resilience_circuit_calls_total', outcome)).toBe(2);
+  });
+});
+
+describe('what events move', () => {
+  test('a circuit is closed, and all of its counters are 0, before anything happens to it', async () => {
+    const { sink, samples } = start();
+    sink.record(registered());
+    const found = (await samples()).filter(({ name }) => /circuit|registry|budget/.test(name));
+    expect(found.map(({ name, labels, value }) => [name.slice(17), Object.values(labels).at(1), value])).toEqual([
+      ['circuit_state', 'closed', 1],
+      ['circuit_state', 'open', 0],
+      ['circuit_state', 'half-open', 0],
+      ['circuit_calls_total', 'success', 0],
+      ['circuit_calls_total', 'failure', 0],
+      ['circuit_calls_total', 'neutral', 0],
+      ['circuit_calls_total', 'rejected', 0],
+      ['circuit_calls_total', 'late', 0],
+      ['budget_exhausted_total', undefined, 0],
+      ['registry_size', undefined, 1],
+      ['registry_evictions_total', undefined, 0],
+    ]);
+  });
+
+  test('a circuit of a registry that was there before shows the state that it is in', async () => {
+    const { sink, samples } = start();
+    const registry = new BreakerRegistry();
+    registry.ensure(KEY).trip();
+    attach(axios.create(), { registry, sinks: [sink] });
+    expect(sumOf(await samples(), 'axios_resilience_circuit_state', { key: KEY, state: 'open' })).toBe(1);
+    expect(sumOf(await samples(), 'axios_resilience_circuit_state', { key: KEY, state: 'closed' })).toBe(0);
+  });
+
+  test('attempts without a circuit are timed and count for no circuit', async () => {
+    const { sink, samples } = start();
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(200) });
+    attach(api, { breaker: false, sinks: [sink] });
+    await api.get('/');
+    expect(sumOf(await samples(), 'axios_resilience_attempt_duration_seconds_count', { key: KEY })).toBe(1);
+    expect(sumOf(await samples(), 'axios_resilience_circuit_calls_total')).toBeUndefined();
+    expect(sumOf(await samples(), 'axios_resilience_circuit_state')).toBeUndefined();
+  });
+
+  test('an attempt that ends after its circuit has opened is late on top of its outcome', async () => {
+    const { sink, samples } = start();
+    const adapter = scripted(() => {
+      resilience.breakers.get(KEY)?.trip();
+      return 200;
+    });
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter });
+    const resilience = attach(api, { sinks: [sink] });
+    await api.get('/');
+    const calls = async (outcome: string) =>
+      sumOf(await samples(), 'axios_resilience_circuit_calls_total', { outcome });
+    expect([await calls('success'), await calls('late')]).toEqual([1, 1]);
+  });
+
+  test('a call whose retry the budget forbids', async () => {
+    const { sink, samples } = start();
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(503) });
+    const budget = { ratio: 0.001, minPerSecond: 0.1 };
+    attach(api, { retry: { retries: 1, backoff: () => 0, budget }, breaker: false, sinks: [sink] });
+    for (let count = 0; count < 3; count++) await api.get('/').catch(() => undefined);
+    expect(sumOf(await samples(), 'axios_resilience_budget_exhausted_total', { key: KEY })).toBe(2);
+    expect(sumOf(await samples(), 'axios_resilience_retries_given_up_total', { reason: 'budget' })).toBe(2);
+    expect(sumOf(await samples(), 'axios_resilience_retries_total')).toBe(1);
+  });
+
+  test('what happens to the store, each kind from 0 on, so that a degradation stands out from its recovery', async () => {
+    const { sink, samples } = start();
+    const events = async () =>
+      ['degraded', 'recovered', 'dropped', 'resync'].map(async (event) =>
+        sumOf(await samples(), 'axios_resilience_store_events_total', { event }),
+      );
+    expect(await Promise.all(await events())).toEqual(Array(4).fill(undefined));
+    sink.record({ type: 'storeDegraded', key: '', at: 1, error: new Error('ECONNREFUSED') });
+    expect(await Promise.all(await events())).toEqual([1, 0, 0, 0]);
+    sink.record({ type: 'storeDropped', key: KEY, at: 2, outcomes: 12 });
+    sink.record({ type: 'storeRecovered', key: '', at: 3, degradedMs: 2 });
+    sink.record({ type: 'resync', key: '', at: 3, circuits: 5 });
+    sink.record({ type: 'storeDegraded', key: '', at: 4, error: new Error('ECONNREFUSED') });
+    expect(await Promise.all(await events())).toEqual([2, 1, 1, 1]);
+    const exposed = (await samples()).filter(({ name }) => name.includes('store'));
+    expect(exposed.map(({ labels }) => Object.keys(labels))).toEqual(Array(4).fill(['event']));
+  });
+
+  test('a transition that another process made', async () => {
+    const { sink, samples } = start();
+    sink.record({
+      ...base,
+      type: 'stateChange',
+      from: 'closed',
+      to: 'open',
+      reason: 'shared',
+      failures: 0,
+      cooldownMs: 1,
+    });
+    expect(sumOf(await samples(), 'axios_resilience_circuit_transitions_total', { reason: 'shared' })).toBe(1);
+    expect(sumOf(await samples(), 'axios_resilience_circuit_state', { state: 'open' })).toBe(1);
+  });
+
+  test('two instances with one sink and one registry: each call counts once, each transition once', async () => {
+    const { sink, samples } = start();
+    const registry = new BreakerRegistry();
+    const adapter = scripted(200);
+    for (let count = 0; count < 2; count++) {
+      const api = axios.create({ baseURL: 'https://api.example.com', adapter });
+      attach(api, { registry, sinks: [sink] });
+      await api.get('/');
+    }
+    registry.ensure(KEY).trip();
+    expect(sumOf(await samples(), 'axios_resilience_call_attempts_count')).toBe(2);
+    expect(sumOf(await samples(), 'axios_resilience_circuit_transitions_total')).toBe(1);
+  });
+});
+
+describe('bounds', () => {
+  test('a circuit that is evicted takes all of its series along', async () => {
+    const { register, sink, samples } = start();
+    const api = axios.create({ adapter: scripted(503) });
+    const resilience = attach(api, {
+      breaker: { maxBreakers: 2 },
+      retry: { retries: 1, backoff: () => 0 },
+      fallback: 'kept',
+      fallbackOn: 'failure',
+      sinks: [sink],
+    });
+    const call = (name: string) => api.get(`https://${name}.example.com/`);
+    await call('a');
+    resilience.breakers.get('GET https://a.example.com')?.trip();
+    await call('a');
+    resilience.breakers.get('GET https://a.example.com')?.reset();
+    expect(await keysIn(register)).toEqual(['GET https://a.example.com']);
+    await call('b');
+    await call('c');
+    expect(await keysIn(register)).toEqual(['GET https://b.example.com', 'GET https://c.example.com']);
+    expect(sumOf(await samples(), 'axios_resilience_registry_size')).toBe(2);
+    expect(sumOf(await samples(), 'axios_resilience_registry_evictions_total')).toBe(1);
+    expect((await register.metrics()).includes('//a.example.com')).toBe(false);
+  });
+
+  test('what is still under way on an evicted circuit brings none of its series back', async () => {
+    const { register, sink } = start();
+    const api = axios.create({ adapter: scripted(async () => Promise.resolve(503)) });
+    attach(api, { breaker: { maxBreakers: 3 }, retry: { retries: 1, backoff: () => 0 }, sinks: [sink] });
+    const names = Array.from({ length: 40 }, (_, index) => `https://host-${index}.example.com`);
+    await Promise.allSettled(names.map((name) => api.get(name)));
+    expect(await keysIn(register)).toHaveLength(3);
+  });
+
+  test('an evicted circuit that comes back begins at 0', async () => {
+    const { sink, samples } = start();
+    for (const event of [registered(), attempt(5), evicted(), attempt(5), registered(), attempt(5)]) sink.record(event);
+    expect(sumOf(await samples(), 'axios_resilience_circuit_calls_total', { outcome: 'success' })).toBe(1);
+    expect(sumOf(await samples(), 'axios_resilience_attempt_duration_seconds_count')).toBe(1);
+  });
+
+  test('of keys without a circuit 1,024 are exposed, those that came last', async () => {
+    const { register, sink } = start();
+    for (let index = 0; index < 1_030; index++) sink.record(attempt(5, `key ${String(index).padStart(4, '0')}`));
+    const keys = await keysIn(register);
+    expect([keys.length, keys[0], keys.at(-1)]).toEqual([1_024, 'key 0006', 'key 1029']);
+  });
+
+  test('of reasons that an adapter makes up 64 are told apart', async () => {
+    const { sink, samples } = start();
+    for (let index = 0; index < 100; index++) {
+      const reason = `E${index}`;
+      sink.record({ ...base, type: 'retry', attempt: 1, delayMs: 1, reason, method: 'GET', url: '' });
+    }
+    const found = (await samples()).filter(({ name }) => name === 'axios_resilience_retries_total');
+    expect(found).toHaveLength(65);
+    expect(found.at(-1)).toMatchObject({ labels: { reason: 'other' }, value: 36 });
+  });
+});
+
+describe('options', () => {
+  test('without a register the metrics are on that of the module', () => {
+    prometheusSink(promClient);
+    expect(promClient.register.getSingleMetric('axios_resilience_retries_total')).toBeDefined();
+  });
+
+  test('a prefix stands before every name', async () => {
+    const { register } = start({ prefix: 'shop_' });
+    const names = (await register.getMetricsAsJSON()).map(({ name }) => name);
+    expect(names.filter((name) => !name.startsWith('shop_axios_resilience_'))).toEqual([]);
+    expect(names).toHaveLength(12);
+  });
+
+  test('a second sink on one registry is refused by name, and nothing is registered; a prefix makes it fit', () => {
+    const register = new Registry();
+    prometheusSink(promClient, { register });
+    expect(() => prometheusSink(promClient, { register })).toThrow(
+      'The registry has a metric axios_resilience_circuit_state already; share one sink, or give it a `prefix`',
+    );
+    prometheusSink(promClient, { register, prefix: 'other_' });
+    expect(register.getMetricsAsArray()).toHaveLength(24);
+  });
+
+  test.each<[string, unknown, unknown, string, ErrorConstructor]>([
+    ['no module', undefined, {}, 'Expected `prometheusSink(promClient)` to be the module prom-client', TypeError],
+    ['another module', axios, {}, 'Expected `prometheusSink(promClient)` to be the module prom-client', TypeError],
+    ['a register that is none', promClient, { register: {} }, '`prometheusSink(options).register` to be a', TypeError],
+    ['a prefix with a space', promClient, { prefix: 'my shop' }, '.prefix` to be a string of letters', RangeError],
+    ['a prefix that is a number', promClient, { prefix: 1 }, '.prefix` to be a string of letters', TypeError],
+    ['no buckets', promClient, { buckets: [] }, '.buckets` to be an ascending list of seconds > 0, got []', RangeError],
+    ['buckets that descend', promClient, { buckets: [2, 1] }, 'seconds > 0, got [2, 1]', RangeError],
+    ['a bucket at 0', promClient, { buckets: [0, 1] }, 'seconds > 0, got [0, 1]', RangeError],
+    ['an endless bucket', promClient, { buckets: [1, Infinity] }, 'seconds > 0, got [1, Infinity]', RangeError],
+    ['buckets of text', promClient, { buckets: ['1'] }, 'seconds > 0, got ["1"]', TypeError],
+    ['a misspelt option', promClient, { registry: {} }, 'did you mean `register`?', TypeError],
+  ])('%s is refused', (_what, module, options, message, kind) => {
+    const register = vi.spyOn(promClient.register, 'registerMetric');
+    const make = () => prometheusSink(module as never, options as never);
+    expect(make).toThrow(message);
+    expect(make).toThrow(kind);
+    expect(register).not.toHaveBeenCalled();
+  });
+});
+
+test('a gauge that throws fails no call', async () => {
+  const { register, sink } = start();
+  const gauge = register.getSingleMetric('axios_resilience_circuit_state') as promClient.Gauge;
+  gauge.set = () => {
+    throw new Error('broken');
+  };
+  const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(200) });
+  const resilience = attach(api, { sinks: [sink] });
+  const errors = vi.fn();
+  resilience.on('listenerError', errors);
+  expect((await api.get('/')).status).toBe(200);
+  expect(errors).toHaveBeenCalledWith(expect.objectContaining({ source: 'sink', error: new Error('broken') }));
+});
