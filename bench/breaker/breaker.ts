@@ -42,7 +42,7 @@ export async function breaker(): Promise<Section> {
   return {
     title: 'Circuit breaker',
     intro:
-      'One function after the other through a circuit, as a share of the same without. Peers as their READMEs advise: cockatiel `circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) })`; opossum `{ timeout: 3000, errorThresholdPercentage: 50, resetTimeout: 30000 }`, whose timeout arms a timer per call, and so also without.',
+      'One function after the other through a circuit, as a share of the same without, in time of the processor. Peers as their READMEs advise: cockatiel `circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) })`; opossum `{ timeout: 3000, errorThresholdPercentage: 50, resetTimeout: 30000 }`, whose timeout arms a timer per call, and so also without.',
     verdicts: [
       verdictOf('`execute` costs less than the executors of the peers', execute, 'axios-resilience `execute`', [
         'cockatiel',

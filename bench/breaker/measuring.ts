@@ -187,5 +187,11 @@ const GROUPS = {
 } satisfies Record<string, Record<string, () => Pair | Promise<Pair>>>;
 
 process.send?.(
-  await ratiosByName(GROUPS[givenTask() as BreakerGroup], { rounds: 300, warmUpRounds: 60, pairs: 2, maxMs: 1_000 }),
+  await ratiosByName(GROUPS[givenTask() as BreakerGroup], {
+    clock: 'processor',
+    rounds: 300,
+    warmUpRounds: 60,
+    pairs: 2,
+    maxMs: 1_000,
+  }),
 );

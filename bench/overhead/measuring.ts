@@ -1,6 +1,6 @@
 import { BARE, type Caller, CLIENTS, type ClientName, COOLDOWN_MS } from '../clients.js';
 import { givenTask } from '../measure/processes.js';
-import { type Pair, ROUNDS, type RoundOptions, ratiosByName } from '../measure/rounds.js';
+import { type Pair, type RoundOptions, ratiosByName } from '../measure/rounds.js';
 import { createApi } from './api.js';
 
 /** One client beside bare axios, in a process of their own. */
@@ -20,10 +20,11 @@ const SEND: Record<Method, (caller: Caller) => Promise<unknown>> = {
   POST: (caller) => caller.post('/users', ONE_KILOBYTE),
 };
 
-const ON_A_NETWORK: RoundOptions = { rounds: 200, warmUpRounds: 50, pairs: 2, maxMs: 1_000 };
+const STILL: RoundOptions = { clock: 'processor', rounds: 300, warmUpRounds: 60, pairs: 2, maxMs: 2_000 };
+const ON_A_NETWORK: RoundOptions = { clock: 'wall', rounds: 200, warmUpRounds: 50, pairs: 2, maxMs: 1_000 };
 
 const { client, url } = givenTask() as OverheadTask;
-const calls = url === undefined ? 10 : 5;
+const calls = url === undefined ? 50 : 5;
 
 const pairOf = (method: Method) => async (): Promise<Pair> => {
   const send = SEND[method];
@@ -37,4 +38,4 @@ const pairOf = (method: Method) => async (): Promise<Pair> => {
 };
 
 const pairs: Record<Method, () => Promise<Pair>> = { GET: pairOf('GET'), POST: pairOf('POST') };
-process.send?.(await ratiosByName(pairs, url === undefined ? ROUNDS : ON_A_NETWORK));
+process.send?.(await ratiosByName(pairs, url === undefined ? STILL : ON_A_NETWORK));

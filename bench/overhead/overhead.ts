@@ -68,7 +68,7 @@ export async function overhead(): Promise<Section> {
   return {
     title: 'Overhead of a healthy call',
     intro:
-      'What a call takes as a share of the same call through bare axios: a GET, and a POST with 1 KB of JSON, each client beside bare axios in processes of its own, in turns. Median and quartiles of the rounds.',
+      'What a call takes as a share of the same call through bare axios: a GET, and a POST with 1 KB of JSON, each client beside bare axios in processes of its own, in turns. Median and quartiles of the rounds. On the no-op adapter the time is that of the processor, all threads of the process together (`process.cpuUsage()`), so that it does not count when others have the processor; on HTTP it is that on the clock, which the service and the rest of the machine have a part in.',
     verdicts,
     tables: [
       tableOf('On an adapter that does nothing, ratio to bare axios', still),
