@@ -1,6 +1,7 @@
 import { DETECTORS } from '../breaker/detectors.js';
 import { compiled } from '../measure/compile.js';
 import { runApart } from '../measure/processes.js';
+import { slopeOf } from '../measure/slope.js';
 import { integer, kilobytes } from '../report/numbers.js';
 import type { Section } from '../report/section.js';
 import type { CallsTask, HeapOfCalls } from './calls.js';
@@ -17,9 +18,11 @@ const SUBJECTS = [
     .map((name) => `${OURS}, ${name}`),
 ];
 
-const CALLS: CallsTask = { calls: 1_000_000, samples: 10 };
-/** By so much may the heap differ between the second and the last tenth of the calls, bytes: not one per call. */
-const FLAT_BYTES = 200_000;
+const CALLS: CallsTask = { calls: 1_000_000, samples: 20 };
+/** The first fifth of the calls is for the compiler and for what is made once. */
+const SETTLED = CALLS.samples / 5;
+/** By so much may the heap grow per call, bytes: what is kept of calls is more than that of one in eight. */
+const FLAT = 1;
 const HEAP = ['--max-old-space-size=8192'];
 
 export async function memory(): Promise<Section> {
@@ -29,7 +32,8 @@ export async function memory(): Promise<Section> {
   const { bytes, retries } = await runApart<HeapOfCalls>(await compiled(new URL('calls.ts', import.meta.url)), CALLS);
 
   const bytesOf = (name: string) => weights.get(name)?.bytes ?? Number.NaN;
-  const grownBy = (bytes.at(-1) ?? Number.NaN) - (bytes[1] ?? Number.NaN);
+  const points = bytes.map((y, index) => ({ x: ((index + 1) * CALLS.calls) / CALLS.samples, y }));
+  const growth = slopeOf(points.slice(SETTLED - 1));
   return {
     title: 'Memory',
     intro: `100,000 breakers that have seen one success each, every library in a process of its own; and ${integer(CALLS.calls)} calls through one attached instance, 100 at a time, of which every tenth attempt is answered 503.`,
@@ -45,9 +49,9 @@ export async function memory(): Promise<Section> {
         isMet: weights.get(OURS)?.timers === 0,
       },
       {
-        goal: 'the heap after collection is flat over a million calls with retries',
-        measured: `${kilobytes(grownBy)} between call 200,000 and call 1,000,000, with ${integer(retries)} retries`,
-        isMet: grownBy < FLAT_BYTES,
+        goal: `the heap after collection is flat over ${integer(CALLS.calls)} calls with retries: it grows by less than ${FLAT} byte per call`,
+        measured: `${growth.toFixed(2)} bytes per call, by least squares from call ${integer(points[SETTLED - 1]?.x ?? 0)} on, with ${integer(retries)} retries`,
+        isMet: growth < FLAT,
       },
     ],
     tables: [
@@ -57,9 +61,9 @@ export async function memory(): Promise<Section> {
         rows: [...weights].map(([name, { bytes, timers }]) => [name, integer(bytes), String(timers)]),
       },
       {
-        title: 'Heap after collection, with so many calls made',
-        head: bytes.map((_, index) => integer(((index + 1) * CALLS.calls) / CALLS.samples)),
-        rows: [bytes.map(kilobytes)],
+        title: 'Heap after collection',
+        head: ['calls made', ...points.map(({ x }) => integer(x))],
+        rows: [['in use', ...bytes.map(kilobytes)]],
       },
     ],
   };

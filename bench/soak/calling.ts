@@ -5,6 +5,7 @@ import axios from 'axios';
 import { attach } from '../../dist/index.js';
 import { bytesInUse } from '../measure/memory.js';
 import { givenTask } from '../measure/processes.js';
+import type { Point } from '../measure/slope.js';
 import { callOnce, type Surroundings } from './calls.js';
 import { accountChecks, type Check, heapCheck, leftoverChecks, type Seen, serviceChecks } from './checks.js';
 import { Ledger } from './ledger.js';
@@ -118,12 +119,12 @@ async function resourcesLeft(): Promise<string[]> {
   return process.getActiveResourcesInfo();
 }
 
-const samples: number[] = [];
+const samples: Point[] = [];
 while (samples.length < STRETCHES) {
   endsAt = performance.now() + durationMs / STRETCHES;
   await Promise.all([keepIntervening(), ...Array.from({ length: CALLERS }, keepCalling)]);
   agent.destroy();
-  samples.push(await bytesInUse());
+  samples.push({ x: ledger.calls, y: await bytesInUse() });
 }
 const seen = await seenByService();
 const after = await resourcesLeft();

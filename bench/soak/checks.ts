@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import type { CancelToken } from 'axios';
 import type { BreakerRegistry } from '../../dist/index.js';
+import { type Point, slopeOf } from '../measure/slope.js';
 import type { Ledger } from './ledger.js';
 
 /** Something that has to be true at the end. */
@@ -89,17 +90,22 @@ export function leftoverChecks(
   ];
 }
 
-/** By so much may the heap be larger after the last stretch than after the third, in bytes. */
-const FLAT_BYTES = 500_000;
-const SETTLED = 2;
+/** What the heap may grow by: per call, less than anything that one call in a hundred leaves; and by what settles late. */
+const PER_CALL_BYTES = 5;
+const SETTLING_BYTES = 250_000;
+/** The first stretches are for the compiler and for what is made once. */
+const UNSETTLED = 2;
 
-export function heapCheck(samples: readonly number[]): Check {
-  const grownBy = (samples.at(-1) ?? Number.NaN) - (samples[SETTLED] ?? Number.NaN);
-  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(2);
+/** @param samples Bytes in use with all callers at rest, by the calls made until then. */
+export function heapCheck(samples: readonly Point[]): Check {
+  const settled = samples.slice(UNSETTLED);
+  const growth = slopeOf(settled);
+  const calls = (settled.at(-1)?.x ?? Number.NaN) - (settled[0]?.x ?? Number.NaN);
+  const most = PER_CALL_BYTES + SETTLING_BYTES / calls;
   return {
-    name: 'heap after collection, with all callers at rest, after the last stretch against the third',
-    expected: `at most ${megabytes(FLAT_BYTES)} MB more`,
-    found: `${megabytes(grownBy)} MB more (${samples.map(megabytes).join(', ')} MB)`,
-    isGood: grownBy <= FLAT_BYTES,
+    name: 'bytes by which the heap grows per call, by least squares, after collection and with all callers at rest',
+    expected: `less than ${most.toFixed(1)}`,
+    found: `${growth.toFixed(1)} (${samples.map(({ y }) => (y / 1e6).toFixed(2)).join(', ')} MB)`,
+    isGood: growth < most,
   };
 }
