@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { breaker } from './breaker/breaker.js';
+import { fleet } from './fleet/fleet.js';
 import { memory } from './memory/memory.js';
 import { outage } from './outage/outage.js';
 import { overhead } from './overhead/overhead.js';
@@ -12,11 +13,12 @@ import type { Part, Plot } from './report/section.js';
 import { size } from './size/size.js';
 import { storm } from './storm/storm.js';
 
-const PARTS: Readonly<Record<string, Part>> = { overhead, breaker, memory, size, outage, storm };
+const PARTS: Readonly<Record<string, Part>> = { overhead, breaker, memory, size, outage, storm, fleet };
 
 const USAGE = `npm run bench [-- ${Object.keys(PARTS).join(' | ')}]
 
-Runs all parts or those that are named, shows what they came to, and writes it to bench/RESULTS.md.`;
+Runs all parts or those that are named, shows what they came to, and writes it to bench/RESULTS.md.
+The part fleet needs redis-server.`;
 
 const BENCH = fileURLToPath(new URL('.', import.meta.url));
 const RESULTS = `${BENCH}RESULTS.md`;

@@ -24,7 +24,7 @@ export async function compiled(script: URL): Promise<string> {
       {
         name: 'what is published',
         setup: ({ onResolve }) =>
-          onResolve({ filter: /\/dist\/index\.js$/ }, ({ path }) => ({
+          onResolve({ filter: /\/dist\/\w+\.js$/ }, ({ path }) => ({
             path: pathToFileURL(join(DIST, basename(path))).href,
             external: true,
           })),
