@@ -53,7 +53,6 @@ export const CLIENTS = {
   },
   [OURS]: attached('`attach(api)`', {}),
   'axios-resilience, no breaker': attached('`attach(api, { breaker: false })`', { breaker: false }),
-  'axios-resilience, no retries': attached('`attach(api, { retry: false })`', { retry: false }),
   'axios-resilience, neither': attached('`attach(api, { retry: false, breaker: false })`', {
     retry: false,
     breaker: false,

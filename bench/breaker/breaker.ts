@@ -5,7 +5,7 @@ import { ratioCells } from '../report/numbers.js';
 import type { Section, Table, Verdict } from '../report/section.js';
 import type { BreakerGroup, BreakerRatios } from './measuring.js';
 
-const PROCESSES = 3;
+const PROCESSES = 2;
 
 type Measured = ReadonlyMap<string, Spread>;
 
@@ -13,12 +13,12 @@ async function measure(script: string, group: BreakerGroup): Promise<Measured> {
   const all: BreakerRatios[] = [];
   while (all.length < PROCESSES) all.push(await runApart(script, group));
   const names = Object.keys(all[0] ?? {});
-  return new Map(names.map((name) => [name, spreadOf(all.flatMap((ratios) => ratios[name] ?? []))]));
+  return new Map(names.map((name) => [name, spreadOf(all.map((ratios) => ratios[name] ?? []))]));
 }
 
 const tableOf = (title: string, measured: Measured): Table => ({
   title,
-  head: ['', 'ratio', 'quartiles'],
+  head: ['', 'ratio', 'processes'],
   rows: [...measured].map(([name, spread]) => [name, ...ratioCells(spread)]),
 });
 
@@ -42,7 +42,7 @@ export async function breaker(): Promise<Section> {
   return {
     title: 'Circuit breaker',
     intro:
-      'One function after the other through a circuit, as a share of the same without, in time of the processor. Peers as their READMEs advise: cockatiel `circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) })`; opossum `{ timeout: 3000, errorThresholdPercentage: 50, resetTimeout: 30000 }`, whose timeout arms a timer per call, and so also without.',
+      'One function after the other through a circuit, as a share of the same without, in time of the processor; medians of the rounds, and the least and the greatest median of a process. Peers as their READMEs advise: cockatiel `circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) })`; opossum `{ timeout: 3000, errorThresholdPercentage: 50, resetTimeout: 30000 }`, whose timeout arms a timer per call, and so also without.',
     verdicts: [
       verdictOf('`execute` costs less than the executors of the peers', execute, 'axios-resilience `execute`', [
         'cockatiel',

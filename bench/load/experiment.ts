@@ -4,15 +4,19 @@ import { messageOf, start } from '../measure/processes.js';
 import type { Calls, FinishedCall, Stretch } from './calls.js';
 import type { LoadTask } from './client.js';
 
+interface Subject {
+  readonly client: ClientName;
+  /** What its service is told. */
+  readonly service: unknown;
+}
+
 /** Clients under the same load, each with a service of its own. */
 export interface Experiment {
-  readonly clients: readonly ClientName[];
+  readonly subjects: readonly Subject[];
   readonly atATime: number;
   readonly timeoutMs: number;
   readonly cooldownMs: number;
   readonly stretches: readonly Stretch[];
-  /** What each service is told. */
-  readonly service: unknown;
 }
 
 export interface Observed<Report> {
@@ -30,18 +34,18 @@ export interface Scripts {
   readonly service: string;
 }
 
-/** A few at a time: more would measure the machine. */
+/** A few at a time: more would measure the machine. What is observed comes in the order of the subjects. */
 export async function conduct<Report>(scripts: Scripts, experiment: Experiment): Promise<Observed<Report>[]> {
   const observed: Observed<Report>[] = [];
-  for (let first = 0; first < experiment.clients.length; first += experiment.atATime) {
-    const clients = experiment.clients.slice(first, first + experiment.atATime);
-    observed.push(...(await conductAtOnce<Report>(scripts, { ...experiment, clients })));
+  for (let first = 0; first < experiment.subjects.length; first += experiment.atATime) {
+    const subjects = experiment.subjects.slice(first, first + experiment.atATime);
+    observed.push(...(await conductAtOnce<Report>(scripts, { ...experiment, subjects })));
   }
   return observed;
 }
 
 async function conductAtOnce<Report>(scripts: Scripts, experiment: Experiment): Promise<Observed<Report>[]> {
-  const pairs = await Promise.all(experiment.clients.map((client) => prepare(scripts, experiment, client)));
+  const pairs = await Promise.all(experiment.subjects.map((subject) => prepare(scripts, experiment, subject)));
   return Promise.all(pairs.map((pair) => observe<Report>(pair)));
 }
 
@@ -51,8 +55,9 @@ interface Pair {
   readonly caller: ChildProcess;
 }
 
-async function prepare(scripts: Scripts, experiment: Experiment, client: ClientName): Promise<Pair> {
-  const service = start(scripts.service, experiment.service);
+async function prepare(scripts: Scripts, experiment: Experiment, subject: Subject): Promise<Pair> {
+  const { client } = subject;
+  const service = start(scripts.service, subject.service);
   const url = await messageOf<string>(service);
   const { timeoutMs, cooldownMs, stretches } = experiment;
   const task: LoadTask = { client, url, timeoutMs, cooldownMs, stretches };

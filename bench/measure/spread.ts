@@ -1,8 +1,8 @@
-/** The middle half of a measurement. */
+/** The median of what was measured in several processes, and the least and the greatest of theirs. */
 export interface Spread {
-  readonly lower: number;
+  readonly least: number;
   readonly median: number;
-  readonly upper: number;
+  readonly greatest: number;
 }
 
 /** The value that a share of the values does not exceed. */
@@ -13,8 +13,8 @@ export function quantile(values: readonly number[], share: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
-export const spreadOf = (values: readonly number[]): Spread => ({
-  lower: quantile(values, 0.25),
-  median: median(values),
-  upper: quantile(values, 0.75),
-});
+/** @param runs What was measured in each process. */
+export function spreadOf(runs: readonly (readonly number[])[]): Spread {
+  const medians = runs.map(median);
+  return { least: Math.min(...medians), median: median(runs.flat()), greatest: Math.max(...medians) };
+}

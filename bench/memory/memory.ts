@@ -27,9 +27,10 @@ const HEAP = ['--max-old-space-size=8192'];
 
 export async function memory(): Promise<Section> {
   const measuring = await compiled(new URL('measuring.ts', import.meta.url));
+  const calling = runApart<HeapOfCalls>(await compiled(new URL('calls.ts', import.meta.url)), CALLS);
   const weights = new Map<string, Weight>();
   for (const subject of SUBJECTS) weights.set(subject, await runApart(measuring, subject, HEAP));
-  const { bytes, retries } = await runApart<HeapOfCalls>(await compiled(new URL('calls.ts', import.meta.url)), CALLS);
+  const { bytes, retries } = await calling;
 
   const bytesOf = (name: string) => weights.get(name)?.bytes ?? Number.NaN;
   const points = bytes.map((y, index) => ({ x: ((index + 1) * CALLS.calls) / CALLS.samples, y }));

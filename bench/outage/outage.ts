@@ -96,12 +96,11 @@ function verdictsOf(illness: Illness, outcomes: ReadonlyMap<ClientName, Outcome>
 async function suffer(scripts: Scripts, illness: Illness): Promise<Observed<OutageReport>[]> {
   const service: OutageTask = { illness, healthyMs: HEALTHY_MS, downMs: DOWN_MS, latencyMs: LATENCY_MS };
   return conduct<OutageReport>(scripts, {
-    clients: CLIENTS,
+    subjects: CLIENTS.map((client) => ({ client, service })),
     atATime: AT_A_TIME,
     timeoutMs: TIMEOUT_MS,
     cooldownMs: COOLDOWN_MS,
     stretches: [{ lastsMs: HEALTHY_MS + DOWN_MS + AFTERWARDS_MS, callsPerSecond: CALLS_PER_SECOND }],
-    service,
   });
 }
 

@@ -1,9 +1,9 @@
 import type { Spread } from '../measure/spread.js';
 
-/** A ratio to something else of the same run, and the middle half of its rounds. */
-export const ratioCells = ({ lower, median, upper }: Spread, digits = 2): string[] => [
+/** A ratio to something else of the same run, and what single processes came to. */
+export const ratioCells = ({ least, median, greatest }: Spread, digits = 2): string[] => [
   median.toFixed(digits),
-  `${lower.toFixed(digits)} – ${upper.toFixed(digits)}`,
+  `${least.toFixed(digits)} – ${greatest.toFixed(digits)}`,
 ];
 
 export const milliseconds = (ms: number): string =>

@@ -20,15 +20,19 @@ export const goodput = (calls: readonly FinishedCall[], from: number, seconds: n
 
 /** A call that ends on the other side of a second, on either end, is no failure. */
 const SHARE = 0.95;
+const TOGETHER_S = 5;
 
 /**
- * From which second on the goodput stays at what it was before the spike, until the end; `undefined` where it does not for
- * the last five. Seconds are taken two at a time, so that a call on the border between two does not matter.
+ * From which second on the goodput stays at what it was before the spike, until the end; `undefined` where it does not.
+ * Five seconds are taken together, since from one to the next it varies anyway.
  */
 export function recoveredAt(goodputs: readonly number[], before: number): number | undefined {
-  const isGood = (second: number) =>
-    ((goodputs[second] ?? 0) + (goodputs[second + 1] ?? goodputs[second] ?? 0)) / 2 >= SHARE * before;
-  let second = goodputs.length;
+  const isGood = (second: number) => {
+    const together = goodputs.slice(second, second + TOGETHER_S);
+    return together.reduce((sum, goodput) => sum + goodput, 0) >= SHARE * before * TOGETHER_S;
+  };
+  const last = goodputs.length - TOGETHER_S;
+  let second = last + 1;
   while (second > 0 && isGood(second - 1)) second--;
-  return goodputs.length - second >= 5 ? second : undefined;
+  return second > last ? undefined : second;
 }
