@@ -5,7 +5,7 @@ import { ratioCells } from '../report/numbers.js';
 import type { Section, Table, Verdict } from '../report/section.js';
 import type { BreakerGroup, BreakerRatios } from './measuring.js';
 
-const PROCESSES = 2;
+const PROCESSES = 3;
 
 type Measured = ReadonlyMap<string, Spread>;
 

@@ -190,7 +190,6 @@ process.send?.(
   await ratiosByName(GROUPS[givenTask() as BreakerGroup], {
     rounds: 300,
     warmUpRounds: 60,
-    pairs: 2,
     maxMs: 500,
   }),
 );

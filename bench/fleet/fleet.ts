@@ -9,7 +9,7 @@ import { conduct, type Load, type RedisCondition, type Scripts } from './experim
 
 const LATENCY_MS = 10;
 const FAILS_ONE_OF = 10;
-const LASTS_MS = 1_500;
+const LASTS_MS = 1_000;
 const PROCESSES = 2;
 const CALLERS_EACH = 5;
 

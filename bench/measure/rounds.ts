@@ -7,13 +7,11 @@ export interface Pair {
 }
 
 export interface RoundOptions {
-  /** Rounds that are measured with each pair, unless the time is up before. */
+  /** Rounds that are measured, unless the time is up before. */
   readonly rounds: number;
   /** Until code is compiled, ours and that of others: the more code, the later. */
   readonly warmUpRounds: number;
-  /** Pairs, one after the other: how one happens to lie in memory is no property of the code. */
-  readonly pairs: number;
-  /** The most that the rounds of one pair may take, ms on the clock. */
+  /** The most that they may take, ms on the clock. */
   readonly maxMs: number;
 }
 
@@ -32,23 +30,18 @@ async function timeOf(batch: Batch): Promise<number> {
 }
 
 /** What `subject` takes as a share of `bare`, one ratio per round; they take turns at being first. */
-async function ratiosOf(make: () => Pair | Promise<Pair>, options: RoundOptions): Promise<number[]> {
+async function ratiosOf({ bare, subject }: Pair, { rounds, warmUpRounds, maxMs }: RoundOptions): Promise<number[]> {
   const ratios: number[] = [];
-  for (let made = 0; made < options.pairs; made++) {
-    const { bare, subject } = await make();
-    // Not between the rounds: it discards the types that compiled code relies on, and what follows is compilation.
-    globalThis.gc?.();
-    let endsAt = Number.POSITIVE_INFINITY;
-    const isOver = (measured: number) => measured >= FEWEST_ROUNDS && performance.now() > endsAt;
-    for (let round = -options.warmUpRounds, measured = 0; round < options.rounds && !isOver(measured); round++) {
-      if (round === 0) endsAt = performance.now() + options.maxMs;
-      const bareFirst = round % 2 === 0;
-      const first = await timeOf(bareFirst ? bare : subject);
-      const second = await timeOf(bareFirst ? subject : bare);
-      if (round < 0) continue;
-      ratios.push(bareFirst ? second / first : first / second);
-      measured++;
-    }
+  // Not between the rounds: it discards the types that compiled code relies on, and what follows is compilation.
+  globalThis.gc?.();
+  let endsAt = Number.POSITIVE_INFINITY;
+  const isOver = () => ratios.length >= FEWEST_ROUNDS && performance.now() > endsAt;
+  for (let round = -warmUpRounds; round < rounds && !isOver(); round++) {
+    if (round === 0) endsAt = performance.now() + maxMs;
+    const bareFirst = round % 2 === 0;
+    const first = await timeOf(bareFirst ? bare : subject);
+    const second = await timeOf(bareFirst ? subject : bare);
+    if (round >= 0) ratios.push(bareFirst ? second / first : first / second);
   }
   return ratios;
 }
@@ -59,6 +52,6 @@ export async function ratiosByName(
   options: RoundOptions,
 ): Promise<Record<string, number[]>> {
   const ratios: Record<string, number[]> = {};
-  for (const [name, make] of Object.entries(pairs)) ratios[name] = await ratiosOf(make, options);
+  for (const [name, make] of Object.entries(pairs)) ratios[name] = await ratiosOf(await make(), options);
   return ratios;
 }

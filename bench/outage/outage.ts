@@ -14,7 +14,7 @@ const LATENCY_MS = 20;
 const HEALTHY_MS = 1_500;
 const DOWN_MS = 5_000;
 const AFTERWARDS_MS = 3_000;
-const AT_A_TIME = 3;
+const AT_A_TIME = 6;
 
 const CLIENTS: readonly ClientName[] = [BARE, 'axios-retry', 'retry-axios', 'axios-retry + opossum', 'cockatiel', OURS];
 
@@ -117,7 +117,7 @@ export async function outage(): Promise<Section> {
   const hanging = outcomesOf(observed.hanging);
   return {
     title: 'An outage',
-    intro: `${CALLS_PER_SECOND} calls per second, whatever becomes of them, to a real HTTP service that answers after ${LATENCY_MS} ms, is down for ${DOWN_MS / 1000} s, and is healthy again. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS} ms where there is a circuit. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. ${punctuality([...observed.failing, ...observed.hanging])}`,
+    intro: `${CALLS_PER_SECOND} calls per second, whatever becomes of them, to a real HTTP service that answers after ${LATENCY_MS} ms, is down for ${DOWN_MS / 1000} s, and is healthy again. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS} ms where there is a circuit. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. That the service hangs is known after one timeout at the earliest: until then all calls reach it, and a probe that was sent just before it recovers takes as long to fail. ${punctuality([...observed.failing, ...observed.hanging])}`,
     verdicts: [...verdictsOf('answers 503', failing), ...verdictsOf('hangs', hanging)],
     tables: [tableOf('Down: it answers 503', failing), tableOf('Down: it takes requests and never answers', hanging)],
   };

@@ -20,8 +20,8 @@ const SEND: Record<Method, (caller: Caller) => Promise<unknown>> = {
   POST: (caller) => caller.post('/users', ONE_KILOBYTE),
 };
 
-const STILL: RoundOptions = { rounds: 300, warmUpRounds: 300, pairs: 1, maxMs: 1_000 };
-const ON_A_NETWORK: RoundOptions = { rounds: 200, warmUpRounds: 150, pairs: 1, maxMs: 1_500 };
+const STILL: RoundOptions = { rounds: 300, warmUpRounds: 200, maxMs: 600 };
+const ON_A_NETWORK: RoundOptions = { rounds: 200, warmUpRounds: 100, maxMs: 1_000 };
 
 const { client, url } = givenTask() as OverheadTask;
 
