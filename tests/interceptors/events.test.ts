@@ -69,6 +69,7 @@ describe('payloads', () => {
         status: 503,
         code: 'ERR_BAD_RESPONSE',
         durationMs: 20,
+        guarded: true,
         at: START + 20,
       },
       {
@@ -89,6 +90,7 @@ describe('payloads', () => {
         status: undefined,
         code: 'ECONNRESET',
         durationMs: 20,
+        guarded: true,
         at: START + 140,
       },
       {
@@ -109,6 +111,7 @@ describe('payloads', () => {
         status: 200,
         code: undefined,
         durationMs: 20,
+        guarded: true,
         at: START + 260,
       },
       { type: 'call', key: KEY, attempts: 3, stopped: 'success', elapsedMs: 260, at: START + 260 },

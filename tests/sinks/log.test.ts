@@ -95,6 +95,7 @@ test.each<ResilienceEvent>([
     status: 200,
     code: undefined,
     durationMs: 5,
+    guarded: true,
   },
   { ...base, type: 'rejected', retryAfterMs: 10, observed: false },
   { ...base, type: 'late', outcome: 'failure' },
