@@ -652,3 +652,14 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
     expect(registry.get(KEY)?.state).toBe('open');
   });
 });
+
+test('a sink of an instance that could not be attached is told nothing of the registry', () => {
+  const registry = new BreakerRegistry();
+  registry.ensure(KEY);
+  const api = axios.create();
+  Object.freeze(api.interceptors.response);
+  const record = vi.fn();
+  expect(() => attach(api, { registry, sinks: [{ record }] })).toThrow(/frozen/);
+  registry.get(KEY)?.trip();
+  expect(record).not.toHaveBeenCalled();
+});
