@@ -61,6 +61,9 @@ export class Link implements CircuitLink {
 
   /** A success that closed the circuit of this process and did not reach the store. */
   #owed: Settlement | undefined;
+  /** Counts what was done by hand, and what of it is under way. */
+  #orders = 0;
+  #ordersUnderWay = 0;
   readonly #asking = new Set<Promise<LeaseAnswer>>();
   #deniedUntil = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
@@ -131,7 +134,7 @@ export class Link implements CircuitLink {
     if (this.#closed || !this.#known || (!lease && (!this.#isShared || outcome === 'neutral'))) return;
     const { epoch, generation } = lease ?? this.#known;
     if (lease) this.#deniedUntil = Number.NEGATIVE_INFINITY;
-    const settlement: Settlement = {
+    this.#conclude({
       ...this.#request(opening),
       known: { epoch, generation },
       token: lease?.token ?? this.#token(),
@@ -139,19 +142,24 @@ export class Link implements CircuitLink {
       outcome,
       probes: this.circuit.probes,
       opening: opening ?? { cooldownMs: 0, openings: 0 },
-    };
-    this.#conclude(settlement);
+    });
   }
 
   async force(state: 'open' | 'closed', opening: Opening): Promise<boolean> {
-    const { store, health } = this.#context;
+    const order = ++this.#orders;
     this.#forget();
     this.#owed = undefined;
     if (!this.#known) await this.read();
-    const request = { ...this.#request(opening), state, opening };
     if (this.#closed || !this.#known) return false;
-    const view = await health.run(() => store.force(this.circuit.key, request));
+    const request = { ...this.#request(opening), state, opening };
+    this.#ordersUnderWay++;
+    const view = await this.#tell(
+      (expiresAt) => this.#context.store.force(this.circuit.key, { ...request, expiresAt }),
+      () => order === this.#orders,
+    );
+    this.#ordersUnderWay--;
     if (view) this.apply(view);
+    else void this.read();
     return view !== undefined;
   }
 
@@ -180,11 +188,15 @@ export class Link implements CircuitLink {
   /** Takes over an answer of the store, if it is newer than what is known. It is fresh, as a message need not be. */
   apply(view: SharedView): void {
     this.#clockAheadMs = view.at - performance.now();
+    const owed = this.#owed;
+    this.#owed = undefined;
+    if (owed) this.#conclude(owed);
     this.#takeIn(view);
   }
 
+  /** While something done by hand is under way, what was before it is not adopted: its own answer is newer. */
   #takeIn(view: SharedView): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#ordersUnderWay > 0) return;
     const known = this.#known;
     if (known === undefined && this.#failures > 0) this.#sendWithin(0);
     const isSameEpoch = view.epoch === known?.epoch;
@@ -200,10 +212,8 @@ export class Link implements CircuitLink {
     this.circuit.adopt(view);
   }
 
-  /** Tells what was lost while the store was away, and the store what it has to know. */
+  /** Tells what was lost while the store was away. */
   recovered(): void {
-    if (this.#owed) this.#conclude({ ...this.#owed, expiresAt: this.#request(undefined).expiresAt });
-    this.#owed = undefined;
     this.#lost += this.#failures + this.#successes;
     this.#forget();
     this.#reportLoss();
@@ -245,8 +255,32 @@ export class Link implements CircuitLink {
     return {
       known: { epoch, generation },
       rememberMs: 2 * ((opening?.cooldownMs ?? 0) + leaseMs + (threshold?.windowMs ?? 0)) + LEAST_MEMORY_MS,
-      expiresAt: performance.now() + this.#clockAheadMs + this.#context.commandTimeoutMs + LATENESS_MS,
+      expiresAt: this.#expiry,
     };
+  }
+
+  /** When a command that is sent now is void, by the store's clock. */
+  get #expiry(): number {
+    return performance.now() + this.#clockAheadMs + this.#context.commandTimeoutMs + LATENESS_MS;
+  }
+
+  /**
+   * Sends a command that may run twice without harm: once more if there was no answer, or if it had expired by the store's
+   * clock. Resolves to `undefined` where it is not known to have run.
+   */
+  async #tell(
+    send: (expiresAt: number) => Promise<SharedView>,
+    mayRepeat = () => true,
+  ): Promise<SharedView | undefined> {
+    return (await this.#tellOnce(send)) ?? (mayRepeat() ? this.#tellOnce(send) : undefined);
+  }
+
+  async #tellOnce(send: (expiresAt: number) => Promise<SharedView>): Promise<SharedView | undefined> {
+    const expiresAt = this.#expiry;
+    const view = await this.#context.health.run(() => send(expiresAt));
+    if (!view || view.at <= expiresAt) return view;
+    this.apply(view);
+    return undefined;
   }
 
   #token(): string {
@@ -283,29 +317,24 @@ export class Link implements CircuitLink {
     this.#isOver = this.#isOverThreshold;
     this.#isReporting = true;
     this.#lastReportAt = performance.now();
-    void health
-      .run(() => store.report(this.circuit.key, report))
-      .then((view) => {
-        this.#isReporting = false;
-        if (view) {
-          this.apply(view);
-          this.#reportLoss();
-        } else {
-          this.#lost += report.failures + report.successes;
-        }
-        if (this.#reportAgain) this.#send();
-      });
+    void this.#tell((expiresAt) => store.report(this.circuit.key, { ...report, expiresAt })).then((view) => {
+      this.#isReporting = false;
+      if (view) {
+        this.apply(view);
+        this.#reportLoss();
+      } else {
+        this.#lost += report.failures + report.successes;
+      }
+      if (this.#reportAgain) this.#send();
+    });
   }
 
   #conclude(settlement: Settlement): void {
-    const { store, health } = this.#context;
-    const send = () => health.run(() => store.settle(this.circuit.key, settlement));
-    void send()
-      .then((view) => view ?? send())
-      .then((view) => {
-        if (view) this.apply(view);
-        else if (settlement.outcome === 'success') this.#owed = settlement;
-      });
+    const { store } = this.#context;
+    void this.#tell((expiresAt) => store.settle(this.circuit.key, { ...settlement, expiresAt })).then((view) => {
+      if (view) this.apply(view);
+      else if (settlement.outcome === 'success') this.#owed = settlement;
+    });
   }
 
   #reportLoss(): void {
@@ -338,5 +367,6 @@ export class Link implements CircuitLink {
     const { health, store } = this.#context;
     const view = await health.run(() => store.read(this.circuit.key));
     if (view) this.apply(view);
+    else this.#isUsed = true;
   }
 }

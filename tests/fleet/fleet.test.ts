@@ -211,12 +211,66 @@ describe('what is done by hand', () => {
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
   });
 
+  test.each([
+    ['trip', 'reset', 'closed'],
+    ['reset', 'trip', 'open'],
+  ] as const)('%s and then %s is seen once each, in this order', async (first, second, end) => {
+    const [one, other] = await startAll(2);
+    if (first === 'reset') await one!.breaker.trip().applied;
+    await flush();
+    for (const { events, access } of [one!, other!]) {
+      events.length = 0;
+      access.behaviour = 10;
+    }
+    one!.breaker[first]();
+    one!.breaker[second]();
+    expect(one!.breaker.state).toBe(end);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(one!.events).toMatchObject([{ reason: 'manual' }, { reason: 'manual', to: end }]);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual([end, end]);
+  });
+
+  test('of two in succession the first is not told again after the second', async () => {
+    const [one, other] = await startAll(2);
+    one!.access.behaviour = 'hang';
+    const tripped = one!.breaker.trip();
+    one!.access.behaviour = 'answer';
+    const reset = one!.breaker.reset();
+    expect(await reset.applied).toBe('fleet');
+    await vi.advanceTimersByTimeAsync(60);
+    expect(await tripped.applied).toBe('local');
+    expect(one!.access.of('force').map(({ request }) => request?.['state'])).toEqual(['open', 'closed']);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
+  });
+
+  test('that the store did not answer is told it once more', async () => {
+    const [one, other] = await startAll(2);
+    one!.access.behaviour = 'hang';
+    const { applied } = one!.breaker.trip();
+    one!.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(60);
+    expect(await applied).toBe('fleet');
+    expect(other!.breaker.state).toBe('open');
+  });
+
+  test('and did not reach the store leaves what others bring about meanwhile to be seen', async () => {
+    const [one, other] = await startAll(2);
+    one!.access.behaviour = 'hang';
+    const { applied } = one!.breaker.reset();
+    await other!.breaker.trip().applied;
+    await vi.advanceTimersByTimeAsync(110);
+    expect(await applied).toBe('local');
+    one!.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(one!.breaker.state).toBe('open');
+  });
+
   test("a store that does not answer makes it 'local', and it has its effect here", async () => {
     const { breaker, access } = await start(memoryStore());
     access.behaviour = 'hang';
     const { applied } = breaker.trip();
     expect(breaker.state).toBe('open');
-    await vi.advanceTimersByTimeAsync(60);
+    await vi.advanceTimersByTimeAsync(110);
     expect(await applied).toBe('local');
   });
 
