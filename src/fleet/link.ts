@@ -9,12 +9,15 @@ import type {
 } from '../circuit/link.js';
 import type { Outcome } from '../events.js';
 import { type Health, unref } from './health.js';
+import type { Lane } from './lane.js';
 import type { CircuitStore, FailureReport, LeaseReply, Settlement, StoreRequest } from './store.js';
 
 /** What the links of one fleet share. */
 export interface LinkContext {
   readonly store: CircuitStore;
   readonly health: Health;
+  /** Where circuits are read. */
+  readonly reads: Lane;
   /** Names this process in reports and tokens. */
   readonly reporter: string;
   readonly share: 'counts' | 'state';
@@ -364,8 +367,8 @@ export class Link implements CircuitLink {
   }
 
   async #readOnce(): Promise<void> {
-    const { health, store } = this.#context;
-    const view = await health.run(() => store.read(this.circuit.key));
+    const { health, reads, store } = this.#context;
+    const view = await reads.run(() => health.run(() => store.read(this.circuit.key)));
     if (view) this.apply(view);
     else this.#isUsed = true;
   }

@@ -1,3 +1,5 @@
+import { MAX_TIMER_MS } from '../clock.js';
+import { CONNECT_TIMEOUT_MS } from '../fleet/health.js';
 import { unexpected } from '../validation.js';
 
 /** What is needed of an ioredis `Redis` or `Cluster`. */
@@ -51,8 +53,10 @@ const KEYS = [3, 4];
 export function sender(client: RedisClient, kind: ClientKind, timeoutMs: number): (args: string[]) => Promise<unknown> {
   const { call, sendCommand } = client as AnyClient;
   if (kind === 'ioredis' || kind === 'ioredis-cluster') return async (args) => call?.apply(client, args);
-  // Takes a command that was not yet written out of the queue, and replies as they come whatever the client maps them to.
-  const options = { timeout: timeoutMs, typeMapping: {} };
+  // Takes a command that was not yet written out of the queue, once nobody waits for it any more; and replies as they come,
+  // whatever the client maps them to.
+  const timeout = Math.min(MAX_TIMER_MS, 2 * Math.max(timeoutMs, CONNECT_TIMEOUT_MS));
+  const options = { timeout, typeMapping: {} };
   if (kind === 'node-redis-cluster') return async (args) => sendCommand?.apply(client, [args[3], false, args, options]);
   // Raw commands do not get the prefix by themselves.
   const prefix = keyPrefixOf(client);

@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type EventType, failuresInWindow, memoryStore, type Permit, type ResilienceEvent } from '../../src/index.js';
+import {
+  CircuitBreaker,
+  type EventType,
+  failuresInWindow,
+  memoryStore,
+  type Permit,
+  type ResilienceEvent,
+} from '../../src/index.js';
 import { fail, succeed } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, type Process, start } from './support.js';
 
@@ -118,6 +125,22 @@ describe('a store that never answers', () => {
     const times = process.access.calls.map(({ at }) => at);
     const gaps = times.slice(1).map((at, index) => Math.round((at - times[index]!) / 1_000));
     expect(gaps).toEqual([2, 4, 8, 16, 30, 30, 30, 30, 30]);
+  });
+});
+
+describe('a circuit that the store cannot serve', () => {
+  test('does not keep the store from being found well: another one is asked for each time', async () => {
+    const store = memoryStore();
+    const process = await start(store, MANY);
+    const well = ['a', 'b'].map((key) => new CircuitBreaker(key, { store: process.fleet }));
+    await flush();
+    const refuse = () => Promise.reject(new Error('WRONGTYPE'));
+    process.access.replace({ ...store, read: (key) => (key === KEY ? refuse() : store.read(key)), report: refuse });
+    await stumble(process, 4);
+    expect(of(process, 'storeDegraded')).toMatchObject([{ error: { message: 'WRONGTYPE' } }]);
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(of(process, 'storeRecovered')).toHaveLength(1);
+    expect(well.map((breaker) => breaker.stats().shared?.live)).toEqual([true, true]);
   });
 });
 

@@ -317,7 +317,48 @@ describe('what is done by hand', () => {
   });
 });
 
+describe('messages', () => {
+  test('are asked for again after resyncMs where the store refused, or threw', async () => {
+    const subscribe = vi
+      .fn<NonNullable<CircuitStore['subscribe']>>()
+      .mockRejectedValueOnce(new Error('not yet'))
+      .mockImplementationOnce(() => {
+        throw new Error('not yet');
+      })
+      .mockImplementation(async (listener) => listener.resumed());
+    const one = fleet({ ...memoryStore(), subscribe }, { resyncMs: 1_000 });
+    const ready = vi.fn();
+    void one.ready(60_000).then(ready);
+    await vi.advanceTimersByTimeAsync(1_999);
+    expect(subscribe).toHaveBeenCalledTimes(2);
+    expect(ready).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(10_001);
+    expect(subscribe).toHaveBeenCalledTimes(3);
+    expect(ready).toHaveBeenCalledExactlyOnceWith(true);
+    await one.close();
+  });
+});
+
 describe('a registry', () => {
+  test('of 1,000 circuits is read a few at a time, and each has its time from when it is asked for', async () => {
+    const access = new Access(memoryStore());
+    access.behaviour = 10;
+    const store = fleet(access);
+    const registry = new BreakerRegistry({ store, maxBreakers: 1_000 });
+    const events = listen(registry);
+    for (let i = 0; i < 1_000; i++) registry.ensure(`service-${i}`);
+    expect(access.of('read')).toHaveLength(16);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(access.of('read')).toHaveLength(1_000);
+    expect(await store.ready()).toBe(true);
+    access.interrupt();
+    access.resume();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(access.of('read')).toHaveLength(2_000);
+    expect(events.filter(({ type }) => type.startsWith('store'))).toEqual([]);
+    await store.close();
+  });
+
   test('lets an evicted breaker leave the fleet: it is read and told no more', async () => {
     const access = new Access(memoryStore());
     const store = fleet(access);
