@@ -2,14 +2,14 @@ import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { expect, test } from 'vitest';
 import { BreakerRegistry } from '../../src/index.js';
-import { type RedisStoreOptions, redisStore } from '../../src/redis/index.js';
+import { type RedisClient, type RedisStoreOptions, redisStore } from '../../src/redis/index.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
 import { commandCalls, resetCommandCalls } from '../support/redis/command-calls.js';
 import { startRedis } from '../support/redis/server.js';
 import { bring } from './bed.js';
 
 interface Client {
-  readonly client: Redis | ReturnType<typeof createClient>;
+  readonly client: RedisClient;
   connect(): Promise<unknown>;
   end(): void;
 }
