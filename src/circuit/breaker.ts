@@ -108,7 +108,10 @@ export class CircuitBreaker {
    * @param now The time on the circuit's clock, ms.
    * @param leaseMs How long a probe holds its permit, unless the options say.
    */
-  tryAcquire(now: number = this.#timeFor(true), leaseMs: number = DEFAULT_LEASE_MS): Permit | Rejection {
+  tryAcquire(
+    now: number = this.#timeUnless(this.#circuit.detector.ignoresDuration),
+    leaseMs: number = DEFAULT_LEASE_MS,
+  ): Permit | Rejection {
     const state = this.#circuit.at(now);
     this.#link?.touch();
     return this.#isLeased(state) ? this.#reject(now, 0) : this.#admit(state, now, leaseMs);
@@ -119,7 +122,7 @@ export class CircuitBreaker {
    * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
    */
   acquire(
-    now: number = this.#timeFor(true),
+    now: number = this.#timeUnless(this.#circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
   ): Permit | Rejection | Promise<Permit | Rejection> {
     const state = this.#circuit.at(now);
@@ -247,7 +250,7 @@ export class CircuitBreaker {
 
   /** @internal Takes back a permit. */
   settled(permit: IssuedPermit, outcome: Outcome, givenNow?: number, details: FailureDetails = {}): void {
-    const now = givenNow ?? this.#timeFor(outcome !== 'failure');
+    const now = givenNow ?? this.#timeUnless(outcome !== 'failure' && this.#circuit.detector.isTimeless);
     const state = this.#circuit.current;
     this.#inFlight--;
     this.#count(outcome);
@@ -259,16 +262,15 @@ export class CircuitBreaker {
       this.#late++;
       this.#events.emit({ type: 'late', key: this.key, outcome });
     } else if (state.name === 'closed') {
-      this.#settleClosed(outcome, now, now - permit.acquiredAt, details);
+      this.#settleClosed(outcome, now, now - permit.acquiredAt, details, givenNow);
     } else if (state.name === 'half-open') {
       this.#settleProbe(state.probes, permit.lease, outcome, now, details);
     }
   }
 
-  /** The time, unless nobody looks at it: the clock is the dearest part of a healthy call. */
-  #timeFor(isHealthy: boolean): number {
-    const { isClosed, detector } = this.#circuit;
-    return isHealthy && isClosed && detector.isTimeless ? 0 : this.#policy.clock.now();
+  /** The time, unless nobody looks at it in a closed circuit: the clock is the dearest part of a healthy call. */
+  #timeUnless(isUnseen: boolean): number {
+    return isUnseen && this.#circuit.isClosed ? 0 : this.#policy.clock.now();
   }
 
   /** Whether a probe needs a lease of the store. */
@@ -329,14 +331,21 @@ export class CircuitBreaker {
     return new IssuedPermit(this, UNCOUNTED, now, now);
   }
 
-  #settleClosed(outcome: 'success' | 'failure', now: number, durationMs: number, details: FailureDetails): void {
-    const hasTripped = this.#circuit.detector.record(outcome, now, durationMs);
+  #settleClosed(
+    outcome: 'success' | 'failure',
+    endedAt: number,
+    durationMs: number,
+    details: FailureDetails,
+    givenNow: number | undefined,
+  ): void {
+    const hasTripped = this.#circuit.detector.record(outcome, endedAt, durationMs);
     const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
     const link = details.isLocal ? undefined : this.#link;
     if (!hasTripped && !toldToWait) {
-      link?.record(outcome, outcome === 'failure' ? this.#circuit.nextOpening(now, details) : undefined);
+      link?.record(outcome, outcome === 'failure' ? this.#circuit.nextOpening(endedAt, details) : undefined);
       return;
     }
+    const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
     const opening = this.#circuit.nextOpening(now, details);
     this.#circuit.open(hasTripped ? this.#circuit.detector.reason : 'retry-after', now, opening);
     link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');

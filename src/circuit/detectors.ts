@@ -10,8 +10,10 @@ export interface FailureDetector {
   readonly failures: number;
   /** The share of bad outcomes at present, in [0, 1]; for detectors that go by one. */
   readonly rate?: number | undefined;
-  /** Whether `record` looks at no time and never trips on a success: then no clock is read for the successes of a closed circuit. */
+  /** Whether `record` looks neither at `now` nor at `durationMs`: then no clock is read for the successes of a closed circuit. */
   readonly isTimeless?: boolean | undefined;
+  /** Whether `record` does not look at `durationMs`, as one that is timeless: then no clock is read for the permits of a closed circuit. */
+  readonly ignoresDuration?: boolean | undefined;
   /** What it counts, for detectors whose counts can be added up with those of other processes. */
   readonly threshold?: SharedThreshold | undefined;
   /** Why it tripped last; `threshold` unless given. */
@@ -38,7 +40,8 @@ export type DetectorFactory = () => FailureDetector;
 
 /** What `record` must answer. A promise is not waited for, nor left to reject unhandled. */
 export function checkVerdict(answer: unknown): asserts answer is boolean {
-  if (typeof answer !== 'boolean' && answer instanceof Promise) answer.catch(() => undefined);
+  if (typeof answer === 'boolean') return;
+  if (answer instanceof Promise) answer.catch(() => undefined);
   aBoolean(answer, 'detector.record(…)');
 }
 

@@ -7,6 +7,8 @@ import { CIRCUIT_DEFAULTS } from './options.js';
 export class GuardedDetector {
   /** Whether it needs no time for a success; see `FailureDetector`. */
   readonly isTimeless: boolean;
+  /** Whether it needs no time for a permit. */
+  readonly ignoresDuration: boolean;
   readonly #detector: FailureDetector;
   readonly #key: string;
   readonly #events: Emitter;
@@ -16,6 +18,7 @@ export class GuardedDetector {
     this.#events = events;
     this.#detector = this.#try(() => checked(factory()), undefined) ?? CIRCUIT_DEFAULTS.detector();
     this.isTimeless = this.#try(() => this.#detector.isTimeless, false) === true;
+    this.ignoresDuration = this.isTimeless || this.#try(() => this.#detector.ignoresDuration, false) === true;
   }
 
   get rate(): number | undefined {
@@ -39,11 +42,13 @@ export class GuardedDetector {
   }
 
   record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
-    return this.#try(() => {
+    try {
       const answer: unknown = this.#detector.record(outcome, now, durationMs);
       checkVerdict(answer);
       return answer;
-    }, false);
+    } catch (error) {
+      return this.#complain(error, false);
+    }
   }
 
   reset(): void {
@@ -62,9 +67,13 @@ export class GuardedDetector {
     try {
       return run();
     } catch (error) {
-      this.#events.emit({ type: 'listenerError', key: this.#key, source: 'breaker.detector', error });
-      return otherwise;
+      return this.#complain(error, otherwise);
     }
+  }
+
+  #complain<T>(error: unknown, otherwise: T): T {
+    this.#events.emit({ type: 'listenerError', key: this.#key, source: 'breaker.detector', error });
+    return otherwise;
   }
 }
 

@@ -34,6 +34,14 @@ class WindowDetector implements FailureDetector {
     this.#limits = limits;
   }
 
+  get isTimeless(): boolean {
+    return this.ignoresDuration && this.#window.isTimeless;
+  }
+
+  get ignoresDuration(): boolean {
+    return this.#limits.slowMs === undefined;
+  }
+
   get failures(): number {
     return this.#window.bad;
   }
@@ -58,8 +66,9 @@ class WindowDetector implements FailureDetector {
 
   record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
     const { failures, rate, minimumCalls, slowMs } = this.#limits;
-    this.#window.add(slowMs === undefined ? outcome === 'failure' : durationMs >= slowMs, now);
-    const { bad, total } = this.#window;
+    const window = this.#window;
+    window.add(slowMs === undefined ? outcome === 'failure' : durationMs >= slowMs, now);
+    const { bad, total } = window;
     return total >= minimumCalls && bad >= failures && bad / total >= rate;
   }
 

@@ -946,3 +946,36 @@ describe('a combination', () => {
     expect(() => create(allOf(nothing))).toThrow('`allOf(...detectors)[0]()`');
   });
 });
+
+describe('the clock of a closed circuit', () => {
+  const ofOwn = (flags: Pick<FailureDetector, 'isTimeless' | 'ignoresDuration'>): DetectorFactory =>
+    anyOf(() => ({ failures: 0, record: () => false, reset: () => undefined, ...flags }));
+
+  test.each<[string, DetectorFactory, number]>([
+    ['consecutiveFailures', consecutiveFailures(5), 0],
+    ['failureRate', failureRate(), 0],
+    ['failureRate with maxAgeMs', failureRate({ maxAgeMs: 60_000 }), 1],
+    ['failuresInWindow', failuresInWindow(), 1],
+    ['failureRateInWindow', failureRateInWindow(), 1],
+    ['slowCallRate', slowCallRate({ slowMs: 1_000 }), 2],
+    ['anyOf of two that look at no time', anyOf(consecutiveFailures(5), failureRate()), 0],
+    ['allOf of one that looks at the time', allOf(failuresInWindow(), failureRate()), 1],
+    ['anyOf of one that looks at the duration', anyOf(failureRate(), slowCallRate({ slowMs: 1_000 })), 2],
+    ['a detector of the user that says nothing', ofOwn({}), 2],
+    ['a detector of the user that ignores durations', ofOwn({ ignoresDuration: true }), 1],
+    ['a detector of the user that is timeless', ofOwn({ isTimeless: true }), 0],
+  ])('with %s is read as often as it must be for a success', (_what, detector, reads) => {
+    const now = vi.fn(clock.now);
+    const breaker = create(detector, { clock: { now } });
+    now.mockClear();
+    succeed(breaker);
+    expect(now).toHaveBeenCalledTimes(reads);
+  });
+
+  test('is read when a success trips: the circuit stays open for its whole cooldown', () => {
+    clock.advance(HOUR_MS);
+    const breaker = create(failureRate({ size: 5, rate: 0.5, minimumCalls: 5 }), { cooldownMs: 10_000 });
+    expect(play(breaker, 'FFFFS')).toBe(5);
+    expect(ask(breaker)).toBe(10_000);
+  });
+});
