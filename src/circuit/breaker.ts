@@ -1,7 +1,15 @@
 import { Emitter } from '../emitter.js';
 import { CircuitOpenError, isAbort, isCircuitOpenError } from '../errors.js';
 import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
-import { milliseconds, unexpected } from '../validation.js';
+import {
+  aFunction,
+  aString,
+  milliseconds,
+  oneOf,
+  options as optionsOf,
+  unexpected,
+  withMethods,
+} from '../validation.js';
 import { Circuit, type Probes, type State } from './circuit.js';
 import type { CircuitSnapshot, CircuitStats, Forced, Isolation, Permit, Rejection } from './contract.js';
 import type { CircuitLink, Lease, LeaseAnswer, Opening } from './link.js';
@@ -17,6 +25,10 @@ import {
 import { IssuedPermit, UNCOUNTED } from './permit.js';
 
 const DEFAULT_LEASE_MS = 30_000;
+
+const anOutcome = oneOf('success', 'failure', 'neutral');
+const checkTrip = optionsOf({ forMs: milliseconds() });
+const checkExecute = optionsOf({ signal: withMethods('an AbortSignal', 'throwIfAborted') });
 
 interface Shared {
   readonly policy: CircuitPolicy;
@@ -50,6 +62,7 @@ export class CircuitBreaker {
   /** @internal A registry shares one policy and one emitter among its breakers. */
   constructor(key: string, options: undefined, shared: Shared);
   constructor(key: string, options: CircuitBreakerOptions = {}, shared?: Shared) {
+    aString(key, 'key');
     this.key = key;
     this.#policy = shared?.policy ?? circuitPolicy(options);
     this.#events = shared?.events ?? new Emitter();
@@ -106,7 +119,7 @@ export class CircuitBreaker {
    * A circuit with a store gives no probes here, since a probe of the whole fleet has to be waited for: see `acquire`.
    *
    * @param now The time on the circuit's clock, ms.
-   * @param leaseMs How long a probe holds its permit, unless the options say.
+   * @param leaseMs How long a probe holds its permit, unless the options say; 30_000 for what is not finite.
    */
   tryAcquire(
     now: number = this.#timeUnless(this.#circuit.detector.ignoresDuration),
@@ -128,7 +141,7 @@ export class CircuitBreaker {
     const state = this.#circuit.at(now);
     this.#link?.touch();
     if (!this.#isLeased(state)) return this.#admit(state, now, leaseMs);
-    const heldMs = this.#policy.halfOpen.leaseMs ?? leaseMs;
+    const heldMs = this.#heldMs(leaseMs);
     const answer = this.#link?.lease(heldMs);
     return answer instanceof Promise
       ? answer.then((later) => this.#admitLeased(later, this.#policy.clock.now(), heldMs))
@@ -145,8 +158,11 @@ export class CircuitBreaker {
    */
   async execute<T>(
     fn: (context: { readonly signal: AbortSignal | undefined }) => T | PromiseLike<T>,
-    { signal }: { signal?: AbortSignal | undefined } = {},
+    options?: { signal?: AbortSignal | undefined },
   ): Promise<T> {
+    if (typeof fn !== 'function') aFunction(fn, 'execute(fn)');
+    if (options !== undefined) checkExecute(options, 'execute(options)');
+    const signal = options?.signal;
     signal?.throwIfAborted();
     const answer = this.acquire();
     const permit = answer instanceof Promise ? await answer : answer;
@@ -164,8 +180,9 @@ export class CircuitBreaker {
   }
 
   /** Opens the circuit by hand. It is probed after `forMs` (default: its cooldown) like one that tripped. */
-  trip({ forMs }: { forMs?: number | undefined } = {}): Forced {
-    if (forMs !== undefined) milliseconds()(forMs, 'forMs');
+  trip(options: { forMs?: number | undefined } = {}): Forced {
+    checkTrip(options, '');
+    const { forMs } = options;
     const now = this.#policy.clock.now();
     const opening = this.#circuit.nextOpening(now, {}, forMs);
     this.#circuit.open('manual', now, opening);
@@ -253,8 +270,8 @@ export class CircuitBreaker {
     const now = givenNow ?? this.#timeUnless(outcome !== 'failure' && this.#circuit.detector.isTimeless);
     const state = this.#circuit.current;
     this.#inFlight--;
-    this.#count(outcome);
     if (state.name === 'half-open') state.probes.leases.delete(permit);
+    this.#count(outcome);
     if (permit.generation === UNCOUNTED) return;
     if (outcome === 'neutral') {
       if (permit.lease) this.#link?.settle(permit.lease, outcome, undefined);
@@ -286,7 +303,7 @@ export class CircuitBreaker {
       case 'open':
         return this.#reject(now, state.until - now);
       case 'half-open':
-        return this.#probe(state.probes, now, this.#policy.halfOpen.leaseMs ?? leaseMs);
+        return this.#probe(state.probes, now, this.#heldMs(leaseMs));
     }
   }
 
@@ -314,6 +331,11 @@ export class CircuitBreaker {
     return probes.leases.size < this.#policy.halfOpen.permits
       ? this.#seat(probes, now, leaseMs)
       : this.#reject(now, firstEnd - now);
+  }
+
+  /** How long a probe holds its permit; a lease without an end would never free its seat. */
+  #heldMs(leaseMs: number): number {
+    return this.#policy.halfOpen.leaseMs ?? (Number.isFinite(leaseMs) ? leaseMs : DEFAULT_LEASE_MS);
   }
 
   #seat(probes: Probes, now: number, leaseMs: number, lease?: Lease): Permit {
@@ -371,7 +393,10 @@ export class CircuitBreaker {
   #count(outcome: Outcome): void {
     if (outcome === 'success') this.#success++;
     else if (outcome === 'failure') this.#failure++;
-    else this.#neutral++;
+    else {
+      anOutcome(outcome, 'outcome');
+      this.#neutral++;
+    }
   }
 
   /** Tells the fleet what was done by hand. */

@@ -1,4 +1,4 @@
-import { aBoolean, anInteger, withMethods } from '../validation.js';
+import { anInteger, unexpected, withMethods } from '../validation.js';
 import type { SharedThreshold } from './link.js';
 
 /**
@@ -38,11 +38,9 @@ export interface FailureDetector {
 /** Makes the detector of one circuit. */
 export type DetectorFactory = () => FailureDetector;
 
-/** What `record` must answer. A promise is not waited for, nor left to reject unhandled. */
+/** What `record` must answer. */
 export function checkVerdict(answer: unknown): asserts answer is boolean {
-  if (typeof answer === 'boolean') return;
-  if (answer instanceof Promise) answer.catch(() => undefined);
-  aBoolean(answer, 'detector.record(…)');
+  if (typeof answer !== 'boolean') throw unexpected('detector.record(…)', 'a boolean', answer);
 }
 
 export const aDetector = withMethods('a FailureDetector with record(…) and reset()', 'record', 'reset');
@@ -77,7 +75,7 @@ class ConsecutiveFailures implements FailureDetector {
   }
 
   load(saved: unknown): void {
-    this.failures = Number.isInteger(saved) && Number(saved) >= 0 ? Number(saved) : 0;
+    this.failures = Number.isSafeInteger(saved) && Number(saved) >= 0 ? Number(saved) : 0;
   }
 }
 

@@ -1,7 +1,11 @@
 import type { Emitter } from '../emitter.js';
+import { anInteger, aShare, oneOf } from '../validation.js';
 import { aDetector, checkVerdict, type DetectorFactory, type FailureDetector } from './detectors.js';
 import type { SharedThreshold } from './link.js';
 import { CIRCUIT_DEFAULTS } from './options.js';
+
+const aCount = anInteger(0);
+const aReason = oneOf('threshold', 'slow');
 
 /** A detector that may be the user's: what it throws, or answers wrongly, is reported and fails no call. */
 export class GuardedDetector {
@@ -22,11 +26,19 @@ export class GuardedDetector {
   }
 
   get rate(): number | undefined {
-    return this.#try(() => this.#detector.rate, undefined);
+    return this.#try(() => {
+      const { rate } = this.#detector;
+      if (rate !== undefined) aShare(rate, 'detector.rate');
+      return rate;
+    }, undefined);
   }
 
   get reason(): 'threshold' | 'slow' {
-    return this.#try(() => this.#detector.reason, undefined) ?? 'threshold';
+    return this.#try(() => {
+      const { reason = 'threshold' } = this.#detector;
+      aReason(reason, 'detector.reason');
+      return reason;
+    }, 'threshold');
   }
 
   /** What can be counted together with other processes. */
@@ -37,7 +49,9 @@ export class GuardedDetector {
   failures(now: number): number {
     return this.#try(() => {
       this.#detector.expire?.(now);
-      return this.#detector.failures;
+      const { failures } = this.#detector;
+      aCount(failures, 'detector.failures');
+      return failures;
     }, 0);
   }
 

@@ -9,6 +9,8 @@ import {
   milliseconds,
   oneOf,
   options,
+  type Rule,
+  unexpected,
   withMethods,
 } from '../validation.js';
 import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors.js';
@@ -146,7 +148,13 @@ export interface CircuitPolicy {
   readonly clock: Clock;
 }
 
-export const aClock = withMethods('a clock with a method now()', 'now');
+const withNow = withMethods('a clock with a method now()', 'now');
+
+export const aClock: Rule = (clock, path) => {
+  withNow(clock, path);
+  const now: unknown = (clock as Clock).now();
+  if (!Number.isFinite(now)) throw unexpected(`${path}.now()`, 'a finite number of milliseconds', now);
+};
 export const aMode = oneOf('enforce', 'observe');
 
 const CIRCUIT_RULES = {

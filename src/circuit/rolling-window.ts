@@ -76,6 +76,7 @@ export class CountWindow implements RollingWindow {
 
   load(saved: readonly SavedOutcome[], now: number): void {
     this.clear();
+    if (saved.some(([, , total]) => total > 1)) return;
     for (const [ageMs, bad] of saved) this.add(bad > 0, now - ageMs);
     this.expire(now);
   }
