@@ -1,6 +1,7 @@
-import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { AxiosResponse } from 'axios';
 import type { Stopped } from '../events.js';
 import { type Call, type Captured, setAdapter } from './call.js';
+import { exchangeConfig } from './carried-config.js';
 import type { Result } from './diagnosis.js';
 import { fallbackFor } from './fallback.js';
 import { byMethodAndBaseUrl } from './key.js';
@@ -32,18 +33,12 @@ export function conclude(
   return fallbackFor(call, captured, stopped, result);
 }
 
-interface Carrier {
-  config?: InternalAxiosRequestConfig;
-}
-
 /** The call's own config shows the last attempt and the adapter that the user chose, and is the one that is carried. */
-function restore(call: Call, { config, fields }: Captured, { error, response }: Result): void {
+function restore(call: Call, { config, fields }: Captured, result: Result): void {
   const { dispatched, state } = call;
   if (dispatched && dispatched !== config) {
     Object.assign(config, dispatched);
-    for (const carrier of [error, response] as (Carrier | null | undefined)[]) {
-      if (carrier?.config === dispatched) Reflect.set(carrier, 'config', config);
-    }
+    exchangeConfig(result, dispatched, config);
   }
   setAdapter(config, fields.adapter === call.armed ? call.adapter : fields.adapter);
   config.resilienceState = state;

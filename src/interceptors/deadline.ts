@@ -1,4 +1,6 @@
 import { type AxiosAdapter, AxiosError, type InternalAxiosRequestConfig } from 'axios';
+import { exchangeConfig } from './carried-config.js';
+import { accepted, failed } from './diagnosis.js';
 
 const deadlineErrors = new WeakSet();
 
@@ -13,16 +15,18 @@ export const isDeadlineError = (error: unknown): boolean => deadlineErrors.has(e
 
 /**
  * Lets an adapter work for `remainingMs`; then rejects, and aborts what it does. The user's signal goes on reaching the
- * adapter, also while a streamed response is read later.
+ * adapter, also while a streamed response is read later. The adapter is given a config of its own, since axios takes its
+ * listener off `config.signal` only when such a response ends: that must still be the signal on which it put it.
  */
-export function dispatchWithin(
+export async function dispatchWithin(
   remainingMs: number,
   adapter: AxiosAdapter,
   config: InternalAxiosRequestConfig,
 ): ReturnType<AxiosAdapter> {
   const { signal } = config;
   const controller = new AbortController();
-  let timer: ReturnType<typeof setTimeout>;
+  const given = { ...config };
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const outOfTime = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       reject(deadlineError(config));
@@ -31,16 +35,23 @@ export function dispatchWithin(
   });
   const forward = () => controller.abort();
   if (signal instanceof AbortSignal && config.responseType === 'stream' && 'any' in AbortSignal) {
-    config.signal = AbortSignal.any([signal, controller.signal]);
+    given.signal = AbortSignal.any([signal, controller.signal]);
   } else if (!signal?.aborted) {
     signal?.addEventListener?.('abort', forward);
-    config.signal = controller.signal;
+    given.signal = controller.signal;
   }
-  const attempt = async () => adapter(config);
-  return Promise.race([attempt(), outOfTime]).finally(() => {
+  const attempt = async () => adapter(given);
+  try {
+    const response = await Promise.race([attempt(), outOfTime]);
+    exchangeConfig(accepted(response), given, config);
+    return response;
+  } catch (error) {
+    exchangeConfig(failed(error), given, config);
+    throw error;
+  } finally {
     clearTimeout(timer);
     signal?.removeEventListener?.('abort', forward);
-    if (signal) config.signal = signal;
-    else delete config.signal;
-  });
+    const { signal: _own, ...written } = given;
+    Object.assign(config, written);
+  }
 }

@@ -1,5 +1,6 @@
+import { getEventListeners } from 'node:events';
 import type { Readable } from 'node:stream';
-import axios from 'axios';
+import axios, { type AxiosAdapter, getAdapter } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { attach, type Backoff, constant, type RetryOptions, reportOf } from '../../src/index.js';
 import { after, connectionError, type Step, scripted, untilCancelled } from '../support/scripted-adapter.js';
@@ -220,6 +221,28 @@ describe('case 31: deadlineMs', () => {
     expect(response.config.timeout).toBe(9_000);
     expect(response.config.signal).toBe(signal);
   });
+
+  test.each([200, 404])('hands on the config of the call itself with an answer of %s', async (status) => {
+    const { api } = start({ deadlineMs: 500 }, status);
+    const configs: unknown[] = [];
+    api.interceptors.request.use((config) => {
+      configs.push(config);
+      return config;
+    });
+    const { signal } = new AbortController();
+    const answer = await api.get('/', { signal }).catch((error: unknown) => error as any);
+    const carriers = [answer, answer.response ?? answer];
+    expect(carriers.map(({ config }) => config === configs[0])).toEqual([true, true]);
+    expect(answer.config.signal).toBe(signal);
+  });
+
+  test('keeps what the adapter writes on the config', async () => {
+    const { api, adapter } = start({ deadlineMs: 500 }, 200);
+    const marking: AxiosAdapter = (config) => adapter(Object.assign(config, { mark: 'of the adapter' }));
+    const { config } = await api.get('/', { adapter: marking });
+    expect(config).toHaveProperty('mark', 'of the adapter');
+    expect(config).not.toHaveProperty('signal');
+  });
 });
 
 describe.each(['http', 'fetch'])('deadlineMs over real HTTP with the %s adapter', (adapter) => {
@@ -299,6 +322,24 @@ describe('a response stream obtained under a deadline', () => {
     const failed = new Promise<unknown>((resolve) => data.once('error', resolve));
     controller.abort();
     expect(await failed).toMatchObject({ code: 'ERR_CANCELED' });
+    await server.close();
+  });
+
+  test('leaves no listener on the signal of its attempt once it was read', async () => {
+    const server = await startServer((_request, response) => response.end('all'));
+    const signals: any[] = [];
+    const adapter: AxiosAdapter = (config) => {
+      signals.push(config.signal);
+      return getAdapter('http')(config);
+    };
+    const api = axios.create({ baseURL: server.url, adapter });
+    attach(api, { retry: { deadlineMs: 5_000 } });
+    const { signal } = new AbortController();
+    const { data } = await api.get<Readable>('/', { responseType: 'stream', signal });
+    expect(getEventListeners(signals[0], 'abort')).toHaveLength(1);
+    for await (const _chunk of data);
+    await vi.waitFor(() => expect(getEventListeners(signals[0], 'abort')).toEqual([]));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
     await server.close();
   });
 });

@@ -1,0 +1,77 @@
+import { compiled } from '../measure/compile.js';
+import { runApart } from '../measure/processes.js';
+import { type Spread, spreadOf } from '../measure/spread.js';
+import { ratioCells } from '../report/numbers.js';
+import type { Section, Table, Verdict } from '../report/section.js';
+import type { BreakerGroup, BreakerRatios } from './measuring.js';
+
+const PROCESSES = 3;
+
+type Measured = ReadonlyMap<string, Spread>;
+
+async function measure(script: string, group: BreakerGroup): Promise<Measured> {
+  const all: BreakerRatios[] = [];
+  while (all.length < PROCESSES) all.push(await runApart(script, group));
+  const names = Object.keys(all[0] ?? {});
+  return new Map(names.map((name) => [name, spreadOf(all.flatMap((ratios) => ratios[name] ?? []))]));
+}
+
+const tableOf = (title: string, measured: Measured): Table => ({
+  title,
+  head: ['', 'ratio', 'quartiles'],
+  rows: [...measured].map(([name, spread]) => [name, ...ratioCells(spread)]),
+});
+
+function verdictOf(goal: string, measured: Measured, ours: string, peers: readonly string[]): Verdict {
+  const medianOf = (name: string) => measured.get(name)?.median ?? Number.NaN;
+  const best = peers.reduce((a, b) => (medianOf(b) < medianOf(a) ? b : a));
+  return {
+    goal,
+    measured: `${medianOf(ours).toFixed(2)}; the best peer is ${best} with ${medianOf(best).toFixed(2)}`,
+    isMet: medianOf(ours) < medianOf(best),
+  };
+}
+
+export async function breaker(): Promise<Section> {
+  const script = await compiled(new URL('measuring.ts', import.meta.url));
+  const execute = await measure(script, 'execute');
+  const window = await measure(script, 'window');
+  const rejection = await measure(script, 'rejection');
+  const detectors = await measure(script, 'detectors');
+  const registry = await measure(script, 'registry');
+  return {
+    title: 'Circuit breaker',
+    intro:
+      'One function after the other through a circuit, as a share of the same without, in time of the processor. Peers as their READMEs advise: cockatiel `circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) })`; opossum `{ timeout: 3000, errorThresholdPercentage: 50, resetTimeout: 30000 }`, whose timeout arms a timer per call, and so also without.',
+    verdicts: [
+      verdictOf('`execute` costs less than the executors of the peers', execute, 'axios-resilience `execute`', [
+        'cockatiel',
+        'opossum, `timeout: 3000`',
+        'opossum, `timeout: false`',
+      ]),
+      verdictOf(
+        'a time window with 50,000 outcomes costs less than those of the peers',
+        window,
+        'axios-resilience `failureRateInWindow`',
+        ['cockatiel `SamplingBreaker`', 'opossum (window of 10 s)'],
+      ),
+      verdictOf(
+        'a window of the last 50,000 outcomes costs less than that of the peer',
+        window,
+        'axios-resilience `failureRate`',
+        ['cockatiel `CountBreaker`'],
+      ),
+      verdictOf('an open circuit rejects for less than those of the peers', rejection, 'axios-resilience `execute`', [
+        'cockatiel',
+        'opossum',
+      ]),
+    ],
+    tables: [
+      tableOf('A closed circuit, ratio to a bare `await fn()`', execute),
+      tableOf('A window with 50,000 outcomes, every tenth call fails, ratio to the same without a circuit', window),
+      tableOf('An open circuit, ratio to awaiting a function that throws a new error', rejection),
+      tableOf('`tryAcquire` and `settle` with each detector of ours, ratio to a bare `await fn()`', detectors),
+      tableOf('A call through a registry of ours with many keys, ratio to one with fewer', registry),
+    ],
+  };
+}

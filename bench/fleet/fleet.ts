@@ -1,0 +1,124 @@
+import { execFileSync } from 'node:child_process';
+import { compiled } from '../measure/compile.js';
+import { median, quantile } from '../measure/spread.js';
+import { integer, milliseconds } from '../report/numbers.js';
+import type { Section, Table, Verdict } from '../report/section.js';
+import type { Called } from './calling.js';
+import { OURS, SHARINGS, type SharingName } from './clients.js';
+import { conduct, type Load, type RedisCondition, type Scripts } from './experiment.js';
+
+const LATENCY_MS = 10;
+const FAILS_ONE_OF = 10;
+const LASTS_MS = 2_000;
+const PROCESSES = 2;
+const CALLERS_EACH = 5;
+
+const HEALTHY = { latencyMs: LATENCY_MS, failsOneOf: 0 };
+
+const LOADS = {
+  alone: { processes: 1, callersEach: 1, lastsMs: LASTS_MS, service: HEALTHY },
+  together: { processes: PROCESSES, callersEach: CALLERS_EACH, lastsMs: LASTS_MS, service: HEALTHY },
+  failing: {
+    processes: PROCESSES,
+    callersEach: CALLERS_EACH,
+    lastsMs: LASTS_MS,
+    service: { latencyMs: LATENCY_MS, failsOneOf: FAILS_ONE_OF },
+  },
+} satisfies Record<string, Load>;
+
+type Observed = Readonly<Record<keyof typeof LOADS, Called>>;
+type BySharing = ReadonlyMap<SharingName, Observed>;
+
+const TITLES: Readonly<Record<RedisCondition, string>> = {
+  healthy: 'Redis is healthy',
+  slow: 'Each answer of Redis comes 20 ms later',
+  frozen: 'Redis is frozen: connections stay, nothing is answered',
+};
+
+const MOST_ADDED_MS = 1;
+const MOST_COMMANDS = 0.01;
+
+const perCall = ({ commands, addedMs }: Called): number => commands / addedMs.length;
+
+async function observe(scripts: Scripts, condition: RedisCondition): Promise<BySharing> {
+  const observed = new Map<SharingName, Observed>();
+  for (const sharing of Object.keys(SHARINGS) as SharingName[]) {
+    const under = (load: keyof typeof LOADS) => conduct(scripts, sharing, condition, LOADS[load]);
+    observed.set(sharing, {
+      alone: await under('alone'),
+      together: await under('together'),
+      failing: await under('failing'),
+    });
+  }
+  return observed;
+}
+
+const tableOf = (condition: RedisCondition, observed: BySharing): Table => ({
+  title: TITLES[condition],
+  head: [
+    '',
+    'commands per call',
+    'commands per call, one of ten fails',
+    'one caller waits longer, median',
+    'ten callers wait longer, median',
+    'ten callers wait longer, p99',
+    'calls that the sharing made fail',
+    'settings',
+  ],
+  rows: [...observed].map(([sharing, { alone, together, failing }]) => [
+    sharing,
+    perCall(together).toFixed(3),
+    perCall(failing).toFixed(3),
+    milliseconds(median(alone.addedMs)),
+    milliseconds(median(together.addedMs)),
+    milliseconds(quantile(together.addedMs, 0.99)),
+    `${integer(together.failed + failing.failed)} of ${integer(together.addedMs.length + failing.addedMs.length)}`,
+    SHARINGS[sharing].settings,
+  ]),
+});
+
+function verdictOf(where: string, observed: BySharing): Verdict {
+  const { together, failing } = observed.get(OURS) as Observed;
+  const addedMs = median(together.addedMs);
+  const failed = together.failed + failing.failed;
+  const calls = together.addedMs.length + failing.addedMs.length;
+  return {
+    goal: `${where}: a call waits at most ${MOST_ADDED_MS} ms longer, and none fails`,
+    measured: `${milliseconds(addedMs)} at the median, ${integer(failed)} of ${integer(calls)} failed`,
+    isMet: addedMs <= MOST_ADDED_MS && failed === 0,
+  };
+}
+
+function commandsVerdict({ together, failing }: Observed): Verdict {
+  const commands = perCall(together);
+  return {
+    goal: 'a call that succeeds costs no command, but for a read every five seconds',
+    measured: `${commands.toFixed(4)} per call; with failures, of which each process reports those of 25 ms together, ${perCall(failing).toFixed(3)}`,
+    isMet: commands < MOST_COMMANDS,
+  };
+}
+
+/** As redis-server names it: `7.0.15`. */
+const redisVersion = (): string =>
+  /v=(\S+)/.exec(execFileSync('redis-server', ['--version'], { encoding: 'utf8' }))?.[1] ?? '';
+
+export async function fleet(): Promise<Section> {
+  const scripts = {
+    calling: await compiled(new URL('calling.ts', import.meta.url)),
+    service: await compiled(new URL('service.ts', import.meta.url)),
+  };
+  const healthy = await observe(scripts, 'healthy');
+  const slow = await observe(scripts, 'slow');
+  const frozen = await observe(scripts, 'frozen');
+  return {
+    title: 'A fleet',
+    intro: `A circuit shared over a real Redis (${redisVersion()}), for calls to a service that answers after ${LATENCY_MS} ms: by one caller, and by ${PROCESSES * CALLERS_EACH} in ${PROCESSES} processes, each making one call after the other for ${LASTS_MS / 1_000} s; and the latter once more while one of ${FAILS_ONE_OF} requests fails, which opens no circuit. Before each call its caller makes one with bare axios: how much longer the call takes than that is what the circuit adds. Commands are counted in the client. The other two are small re-creations of how those libraries, of other languages, go about it; they are not the libraries.`,
+    verdicts: [
+      commandsVerdict(healthy.get(OURS) as Observed),
+      verdictOf(TITLES.healthy, healthy),
+      verdictOf(TITLES.slow, slow),
+      verdictOf(TITLES.frozen, frozen),
+    ],
+    tables: [tableOf('healthy', healthy), tableOf('slow', slow), tableOf('frozen', frozen)],
+  };
+}

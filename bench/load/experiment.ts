@@ -1,0 +1,79 @@
+import type { ChildProcess } from 'node:child_process';
+import { CLIENTS, type ClientName } from '../clients.js';
+import { messageOf, start } from '../measure/processes.js';
+import type { Calls, FinishedCall, Stretch } from './calls.js';
+import type { LoadTask } from './client.js';
+
+/** Clients under the same load, each with a service of its own. */
+export interface Experiment {
+  readonly clients: readonly ClientName[];
+  readonly atATime: number;
+  readonly timeoutMs: number;
+  readonly cooldownMs: number;
+  readonly stretches: readonly Stretch[];
+  /** What each service is told. */
+  readonly service: unknown;
+}
+
+export interface Observed<Report> {
+  readonly client: ClientName;
+  readonly calls: readonly FinishedCall[];
+  /** See `Calls`. */
+  readonly latestMs: number;
+  /** What the service says at the end. */
+  readonly report: Report;
+}
+
+/** Scripts as `compiled` gives them. */
+export interface Scripts {
+  readonly client: string;
+  readonly service: string;
+}
+
+/** A few at a time: more would measure the machine. */
+export async function conduct<Report>(scripts: Scripts, experiment: Experiment): Promise<Observed<Report>[]> {
+  const observed: Observed<Report>[] = [];
+  for (let first = 0; first < experiment.clients.length; first += experiment.atATime) {
+    const clients = experiment.clients.slice(first, first + experiment.atATime);
+    observed.push(...(await conductAtOnce<Report>(scripts, { ...experiment, clients })));
+  }
+  return observed;
+}
+
+async function conductAtOnce<Report>(scripts: Scripts, experiment: Experiment): Promise<Observed<Report>[]> {
+  const pairs = await Promise.all(experiment.clients.map((client) => prepare(scripts, experiment, client)));
+  return Promise.all(pairs.map((pair) => observe<Report>(pair)));
+}
+
+interface Pair {
+  readonly client: ClientName;
+  readonly service: ChildProcess;
+  readonly caller: ChildProcess;
+}
+
+async function prepare(scripts: Scripts, experiment: Experiment, client: ClientName): Promise<Pair> {
+  const service = start(scripts.service, experiment.service);
+  const url = await messageOf<string>(service);
+  const { timeoutMs, cooldownMs, stretches } = experiment;
+  const task: LoadTask = { client, url, timeoutMs, cooldownMs, stretches };
+  const caller = start(scripts.client, task);
+  await messageOf(caller);
+  return { client, service, caller };
+}
+
+async function observe<Report>({ client, service, caller }: Pair): Promise<Observed<Report>> {
+  service.send('begin');
+  caller.send('begin');
+  const { finished, latestMs } = await messageOf<Calls>(caller);
+  caller.kill();
+  service.send('report');
+  const report = await messageOf<Report>(service);
+  service.kill();
+  return { client, calls: finished, latestMs, report };
+}
+
+/** How far a run can be trusted: a busy machine makes every client look bad. */
+export const punctuality = (observed: readonly Observed<unknown>[]): string =>
+  `No call began more than ${Math.ceil(Math.max(...observed.map(({ latestMs }) => latestMs)))} ms late.`;
+
+export const settingsOf = (client: ClientName): string => CLIENTS[client].settings;

@@ -1,0 +1,78 @@
+import { BARE, CLIENTS, type ClientName, OURS } from '../clients.js';
+import { compiled } from '../measure/compile.js';
+import { messageOf, runApart, start } from '../measure/processes.js';
+import { type Spread, spreadOf } from '../measure/spread.js';
+import { ratioCells } from '../report/numbers.js';
+import type { Section, Table } from '../report/section.js';
+import type { Method, OverheadRatios, OverheadTask } from './measuring.js';
+
+/** Each compiles everything anew: what one compilation happens to come to is no property of the code. */
+const PROCESSES = { 'no-op adapter': 5, HTTP: 3 };
+
+const PEERS: readonly ClientName[] = ['axios-retry', 'retry-axios', 'axios-retry + opossum', 'cockatiel'];
+const PARTS_OF_OURS: readonly ClientName[] = [
+  'axios-resilience, no breaker',
+  'axios-resilience, no retries',
+  'axios-resilience, neither',
+];
+const METHODS: readonly Method[] = ['GET', 'POST'];
+
+const GOAL = 1.05;
+const ANSWER_BYTES = 1_000;
+
+type Measured = Record<Method, Spread>;
+
+async function measure(script: string, processes: number, task: OverheadTask): Promise<Measured> {
+  const all: OverheadRatios[] = [];
+  while (all.length < processes) all.push(await runApart(script, task));
+  const spread = (method: Method) => spreadOf(all.flatMap((ratios) => ratios[method]));
+  return { GET: spread('GET'), POST: spread('POST') };
+}
+
+function tableOf(title: string, measured: ReadonlyMap<ClientName, Measured>): Table {
+  const rows = [...measured].map(([client, { GET, POST }]) => [
+    client,
+    ...ratioCells(GET, 3),
+    ...ratioCells(POST, 3),
+    CLIENTS[client].settings,
+  ]);
+  return { title, head: ['', 'GET', 'quartiles', 'POST', 'quartiles', 'settings'], rows };
+}
+
+export async function overhead(): Promise<Section> {
+  const script = await compiled(new URL('measuring.ts', import.meta.url));
+  const service = start(await compiled(new URL('service.ts', import.meta.url)), ANSWER_BYTES);
+  const url = await messageOf<string>(service);
+
+  const still = new Map<ClientName, Measured>();
+  for (const client of ['empty interceptors', OURS, ...PARTS_OF_OURS, ...PEERS] as const) {
+    still.set(client, await measure(script, PROCESSES['no-op adapter'], { client }));
+  }
+  const networked = new Map<ClientName, Measured>();
+  for (const client of [BARE, OURS, ...PEERS] as const) {
+    networked.set(client, await measure(script, PROCESSES.HTTP, { client, url }));
+  }
+  service.kill();
+
+  const ours = still.get(OURS) as Measured;
+  const verdicts = METHODS.map((method) => {
+    const { median } = ours[method];
+    const ahead = PEERS.map((peer) => [peer, (still.get(peer) as Measured)[method].median] as const);
+    const best = ahead.reduce((a, b) => (b[1] < a[1] ? b : a));
+    return {
+      goal: `a ${method} on the no-op adapter costs at most ${GOAL} of bare axios`,
+      measured: `${median.toFixed(3)}; the best peer is ${best[0]} with ${best[1].toFixed(3)}`,
+      isMet: median <= GOAL,
+    };
+  });
+  return {
+    title: 'Overhead of a healthy call',
+    intro:
+      'What a call takes as a share of the same call through bare axios: a GET, and a POST with 1 KB of JSON, each client beside bare axios in processes of its own, in turns. Median and quartiles of the rounds. On the no-op adapter the time is that of the processor, all threads of the process together (`process.cpuUsage()`), so that it does not count when others have the processor; on HTTP it is that on the clock, which the service and the rest of the machine have a part in.',
+    verdicts,
+    tables: [
+      tableOf('On an adapter that does nothing, ratio to bare axios', still),
+      tableOf('Real HTTP on loopback, ratio to bare axios (bare beside itself shows the noise)', networked),
+    ],
+  };
+}

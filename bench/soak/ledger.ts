@@ -1,0 +1,77 @@
+import type { AttemptEvent, EventType, Resilience, ResilienceReport } from '../../dist/index.js';
+import { bitOf, MOST_CALLS, UNGUARDED } from './marks.js';
+
+const EVENTS = [
+  'attempt',
+  'retry',
+  'giveUp',
+  'rejected',
+  'fallback',
+  'listenerError',
+  'evicted',
+] as const satisfies EventType[];
+
+/**
+ * What every call said of itself and what the events say, as sums, and per call as bits: what is kept does not grow with the
+ * calls.
+ */
+export class Ledger {
+  readonly events: Record<(typeof EVENTS)[number], number>;
+  readonly outcomes: Record<AttemptEvent['outcome'], number> = { success: 0, failure: 0, neutral: 0 };
+  /** Of attempts under a circuit. */
+  readonly guarded: Record<AttemptEvent['outcome'], number> = { success: 0, failure: 0, neutral: 0 };
+  readonly stopped: Record<string, number> = {};
+  /** Attempts by what they came to: a status or a code. */
+  readonly answers: Record<string, number> = {};
+  calls = 0;
+  ended = 0;
+  untouched = 0;
+  attempts = 0;
+  delays = 0;
+  histories = 0;
+  gaveUp = 0;
+  fallbacks = 0;
+  /** Attempts that were made, by call. */
+  readonly made = new Uint16Array(MOST_CALLS);
+  /** Attempts that had a response, by call: the service must have seen these. */
+  readonly answered = new Uint16Array(MOST_CALLS);
+  readonly endings = new Uint8Array(MOST_CALLS);
+
+  constructor({ on }: Resilience) {
+    this.events = { attempt: 0, retry: 0, giveUp: 0, rejected: 0, fallback: 0, listenerError: 0, evicted: 0 };
+    for (const type of EVENTS) on(type, () => this.events[type]++);
+    on('attempt', ({ key, outcome, status, code }) => {
+      const what = `${status ?? code}`;
+      this.answers[what] = (this.answers[what] ?? 0) + 1;
+      this.outcomes[outcome]++;
+      if (!key.endsWith(UNGUARDED)) this.guarded[outcome]++;
+    });
+  }
+
+  begin(): number {
+    if (this.calls === MOST_CALLS) throw new Error(`A soak has room for ${MOST_CALLS} calls`);
+    return this.calls++;
+  }
+
+  /** @param report `undefined` for a call that went untouched. */
+  end(call: number, report: ResilienceReport | undefined): void {
+    this.ended++;
+    this.endings[call] = (this.endings[call] ?? 0) + 1;
+    const stopped = report?.stopped ?? 'untouched';
+    this.stopped[stopped] = (this.stopped[stopped] ?? 0) + 1;
+    if (!report) {
+      this.untouched++;
+      this.made[call] = bitOf(1);
+      return;
+    }
+    this.attempts += report.attempts;
+    this.delays += report.delaysMs.length;
+    this.histories += report.history.length;
+    this.fallbacks += Number(report.fallback);
+    this.gaveUp += Number(report.stopped !== 'success');
+    this.made[call] = bitOf(report.attempts + 1) - 1;
+    report.history.forEach(({ status }, index) => {
+      if (status !== undefined) this.answered[call] = (this.answered[call] ?? 0) | bitOf(index + 1);
+    });
+  }
+}

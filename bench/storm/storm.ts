@@ -1,0 +1,173 @@
+import type { ClientName } from '../clients.js';
+import { conduct, type Observed, punctuality, type Scripts, settingsOf } from '../load/experiment.js';
+import { compiled } from '../measure/compile.js';
+import { median } from '../measure/spread.js';
+import { linePlot } from '../report/line-plot.js';
+import { integer } from '../report/numbers.js';
+import type { Plot, Section, Table, Verdict } from '../report/section.js';
+import { goodput, perSecond, recoveredAt } from './goodput.js';
+import type { StormReport, StormTask } from './service.js';
+
+const WORKERS = 10;
+const WORK_MS = 100;
+const CAPACITY = (WORKERS * 1_000) / WORK_MS;
+const CALLS_PER_SECOND = 60;
+const SPIKE_PER_SECOND = 600;
+const TIMEOUT_MS = 1_000;
+const COOLDOWN_MS = 10_000;
+const BEFORE_S = 10;
+const SPIKE_S = 1;
+const AFTER_S = 49;
+const AT_A_TIME = 4;
+const SECONDS = BEFORE_S + SPIKE_S + AFTER_S;
+
+/** Seconds that say what is usual: neither the beginning nor the spike. */
+const USUAL = [3, BEFORE_S] as const;
+
+interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  /** Never two in a row: no detector of consecutive failures sees enough of them. */
+  readonly failingDigits: readonly number[];
+  readonly clients: readonly ClientName[];
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'storm',
+    title: 'A spike of one second',
+    failingDigits: [],
+    clients: [
+      'bare axios',
+      'axios-retry, timeouts too',
+      'axios-resilience, no breaker',
+      'axios-resilience',
+      'axios-retry',
+      'axios-retry + opossum',
+      'retry-axios',
+      'cockatiel',
+    ],
+  },
+  {
+    name: 'storm-partial-failure',
+    title: 'The same, while three of ten requests fail for good',
+    failingDigits: [0, 3, 6],
+    clients: ['axios-retry, timeouts too', 'cockatiel', 'axios-resilience, no breaker', 'axios-resilience'],
+  },
+];
+
+interface Course {
+  readonly client: ClientName;
+  readonly goodputs: readonly number[];
+  /** Requests that reached the service, in each second. */
+  readonly loads: readonly number[];
+  readonly usual: number;
+  /** In seconds, from the end of the spike. */
+  readonly recoveredAfterS: number | undefined;
+  readonly answered: number;
+  readonly calls: number;
+  readonly longestQueue: number;
+}
+
+function courseOf({ client, calls, report }: Observed<StormReport>): Course {
+  const from = Math.min(...calls.slice(0, 1).map(({ startedAt }) => startedAt));
+  const goodputs = goodput(calls, from, SECONDS);
+  const usual = median(goodputs.slice(...USUAL));
+  const recovered = usual < CALLS_PER_SECOND / 2 ? undefined : recoveredAt(goodputs, usual);
+  return {
+    client,
+    goodputs,
+    loads: perSecond(report.arrivals, from, SECONDS),
+    usual,
+    recoveredAfterS: recovered === undefined ? undefined : Math.max(0, recovered - BEFORE_S - SPIKE_S),
+    answered: calls.filter(({ answered }) => answered).length,
+    calls: calls.length,
+    longestQueue: report.longestQueue,
+  };
+}
+
+const recoveryText = ({ recoveredAfterS }: Course): string =>
+  recoveredAfterS === undefined ? `not within ${AFTER_S} s` : `${recoveredAfterS} s`;
+
+const tableOf = (title: string, courses: readonly Course[]): Table => ({
+  title,
+  head: [
+    '',
+    'full recovery after',
+    'calls answered',
+    'goodput before, per s',
+    'goodput in the last 10 s, per s',
+    'requests in the last 10 s, per s',
+    'longest queue',
+    'settings',
+  ],
+  rows: courses.map((course) => [
+    course.client,
+    recoveryText(course),
+    `${((100 * course.answered) / course.calls).toFixed(0)} %`,
+    integer(course.usual),
+    integer(median(course.goodputs.slice(-10))),
+    integer(median(course.loads.slice(-10))),
+    integer(course.longestQueue),
+    settingsOf(course.client),
+  ]),
+});
+
+const verdictOf = (where: string, course: Course): Verdict => ({
+  goal: `${where}: ${course.client} lets the service recover`,
+  measured: recoveryText(course),
+  isMet: course.recoveredAfterS !== undefined,
+});
+
+async function brew(scripts: Scripts, { failingDigits, clients }: Scenario): Promise<Observed<StormReport>[]> {
+  const service: StormTask = { workers: WORKERS, workMs: WORK_MS, failingDigits };
+  return conduct<StormReport>(scripts, {
+    clients,
+    atATime: AT_A_TIME,
+    timeoutMs: TIMEOUT_MS,
+    cooldownMs: COOLDOWN_MS,
+    stretches: [
+      { lastsMs: BEFORE_S * 1_000, callsPerSecond: CALLS_PER_SECOND },
+      { lastsMs: SPIKE_S * 1_000, callsPerSecond: SPIKE_PER_SECOND },
+      { lastsMs: AFTER_S * 1_000, callsPerSecond: CALLS_PER_SECOND },
+    ],
+    service,
+  });
+}
+
+const plotOf = ({ name, title }: Scenario, courses: readonly Course[]): Promise<Plot> =>
+  linePlot({
+    name,
+    title,
+    x: 'seconds',
+    y: 'calls answered per second',
+    shaded: { from: BEFORE_S, to: BEFORE_S + SPIKE_S, label: 'spike' },
+    lines: courses.map(({ client, goodputs }) => ({ name: client, values: goodputs })),
+  });
+
+export async function storm(): Promise<Section> {
+  const scripts = {
+    client: await compiled(new URL('../load/client.ts', import.meta.url)),
+    service: await compiled(new URL('service.ts', import.meta.url)),
+  };
+  const verdicts: Verdict[] = [];
+  const tables: Table[] = [];
+  const plots: Plot[] = [];
+  const all: Observed<StormReport>[] = [];
+  for (const scenario of SCENARIOS) {
+    const observed = await brew(scripts, scenario);
+    all.push(...observed);
+    const courses = observed.map(courseOf);
+    const ours = courses.filter(({ client }) => client.startsWith('axios-resilience'));
+    verdicts.push(...ours.map((course) => verdictOf(scenario.title, course)));
+    tables.push(tableOf(scenario.title, courses));
+    plots.push(await plotOf(scenario, courses));
+  }
+  return {
+    title: 'A retry storm',
+    intro: `A service with ${WORKERS} workers, each busy for ${WORK_MS} ms per request: ${CAPACITY} requests per second, the rest waits in a queue without a bound, and work is done also for those who gave up. ${CALLS_PER_SECOND} calls per second whatever becomes of them, for one second ${SPIKE_PER_SECOND}. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS / 1_000} s where there is a circuit. Recovered: the goodput is back at 95 % of what it was before, and stays. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. ${punctuality(all)}`,
+    verdicts,
+    tables,
+    plots,
+  };
+}
