@@ -65,10 +65,10 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   };
   checkPlacement(attachment.bare);
 
-  for (const { key, state } of registry) events.emit({ type: 'registered', key, state });
-  const unpipe = registry.pipe({ record: (event) => events.forward(event) });
   const remove = place(instance as AxiosInstance, () => new Call(attachment, CARETAKERS));
   Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });
+  for (const { key, state } of registry) events.emit({ type: 'registered', key, state });
+  const unpipe = registry.pipe({ record: (event) => events.forward(event) });
 
   let attached = true;
   return {

@@ -16,10 +16,12 @@ interface Receiver {
 /** The events of registries that a sink has been told. */
 const forwarded = new WeakMap<Sink, WeakSet<ResilienceEvent>>();
 
+const NOBODY: readonly Receiver[] = [];
+
 /** Hands events to listeners and sinks, none of which can fail its caller. */
 export class Emitter {
   /** Replaced by each change and never changed, so that whoever is being told goes by the list that it began with. */
-  #receivers: readonly Receiver[] = [];
+  #receivers = NOBODY;
 
   /** Whether anybody would receive an event; asked before one is built on the healthy path. */
   get active(): boolean {

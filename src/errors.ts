@@ -50,9 +50,9 @@ export function isAbort(error: unknown): boolean {
   return name === 'AbortError' || __CANCEL__ === true;
 }
 
-/** Gives an error a cause where it has none and can take one. */
+/** Gives an error a cause where it has none and can take one; never itself. */
 export function giveCause(error: unknown, value: unknown): void {
-  if (error instanceof Error && !error.cause) {
+  if (error instanceof Error && !error.cause && error !== value) {
     Reflect.defineProperty(error, 'cause', { value, writable: true, configurable: true });
   }
 }

@@ -68,6 +68,8 @@ export interface AttemptEvent extends Base<'attempt'> {
   readonly status: number | undefined;
   readonly code: string | undefined;
   readonly durationMs: number;
+  /** Whether a circuit was asked: not with `breaker: false`, nor where the key is `null`. */
+  readonly guarded: boolean;
 }
 
 /** An attempt failed and another will follow. */

@@ -9,13 +9,16 @@ const isGroup = (value: unknown): value is object =>
 
 function show(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`;
+  if (value instanceof Promise) return 'a promise';
   if (typeof value === 'function' || isGroup(value)) return `a value of type ${typeof value}`;
   return typeof value === 'string' ? `"${value}"` : String(value);
 }
 
-/** The error for a value that is not what was expected. */
-export const unexpected = (path: string, expected: string, value: unknown, Kind: ErrorConstructor = TypeError): Error =>
-  new Kind(`Expected \`${path}\` to be ${expected}, got ${show(value)}`);
+/** The error for a value that is not what was expected. A promise is not waited for, nor left to reject unhandled. */
+export function unexpected(path: string, expected: string, value: unknown, Kind: ErrorConstructor = TypeError): Error {
+  if (value instanceof Promise) value.catch(() => undefined);
+  return new Kind(`Expected \`${path}\` to be ${expected}, got ${show(value)}`);
+}
 
 const ofType =
   (type: string, expected: string, inRange: (value: never) => unknown = () => true): Rule =>
@@ -26,8 +29,10 @@ const ofType =
 
 export const aBoolean = ofType('boolean', 'a boolean');
 export const aFunction = ofType('function', 'a function');
+export const aString = ofType('string', 'a string');
 export const aName = ofType('string', 'a non-empty string', (value: string) => value);
 export const aRatio = ofType('number', 'a number in (0, 1]', (value: number) => value > 0 && value <= 1);
+export const aShare = ofType('number', 'a number from 0 to 1', (value: number) => value >= 0 && value <= 1);
 export const aPositiveNumber = ofType(
   'number',
   'a finite number > 0',
@@ -88,7 +93,7 @@ export const orFalse =
 export const options =
   (rules: Rules): Rule =>
   (value, path) => {
-    if (!isGroup(value)) throw unexpected(path || 'options', 'an object', value);
+    if (!isGroup(value) || value instanceof Promise) throw unexpected(path || 'options', 'an object', value);
     for (const [name, item] of Object.entries(value)) {
       const at = path ? `${path}.${name}` : name;
       const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;

@@ -1,7 +1,15 @@
 import { Emitter } from '../emitter.js';
 import { CircuitOpenError, isAbort, isCircuitOpenError } from '../errors.js';
 import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
-import { milliseconds, unexpected } from '../validation.js';
+import {
+  aFunction,
+  aString,
+  milliseconds,
+  oneOf,
+  options as optionsOf,
+  unexpected,
+  withMethods,
+} from '../validation.js';
 import { Circuit, type Probes, type State } from './circuit.js';
 import type { CircuitSnapshot, CircuitStats, Forced, Isolation, Permit, Rejection } from './contract.js';
 import type { CircuitLink, Lease, LeaseAnswer, Opening } from './link.js';
@@ -17,6 +25,10 @@ import {
 import { IssuedPermit, UNCOUNTED } from './permit.js';
 
 const DEFAULT_LEASE_MS = 30_000;
+
+const anOutcome = oneOf('success', 'failure', 'neutral');
+const checkTrip = optionsOf({ forMs: milliseconds() });
+const checkExecute = optionsOf({ signal: withMethods('an AbortSignal', 'throwIfAborted') });
 
 interface Shared {
   readonly policy: CircuitPolicy;
@@ -50,6 +62,7 @@ export class CircuitBreaker {
   /** @internal A registry shares one policy and one emitter among its breakers. */
   constructor(key: string, options: undefined, shared: Shared);
   constructor(key: string, options: CircuitBreakerOptions = {}, shared?: Shared) {
+    aString(key, 'key');
     this.key = key;
     this.#policy = shared?.policy ?? circuitPolicy(options);
     this.#events = shared?.events ?? new Emitter();
@@ -106,9 +119,12 @@ export class CircuitBreaker {
    * A circuit with a store gives no probes here, since a probe of the whole fleet has to be waited for: see `acquire`.
    *
    * @param now The time on the circuit's clock, ms.
-   * @param leaseMs How long a probe holds its permit, unless the options say.
+   * @param leaseMs How long a probe holds its permit, unless the options say; 30_000 for what is not finite.
    */
-  tryAcquire(now: number = this.#timeFor(true), leaseMs: number = DEFAULT_LEASE_MS): Permit | Rejection {
+  tryAcquire(
+    now: number = this.#timeUnless(this.#circuit.detector.ignoresDuration),
+    leaseMs: number = DEFAULT_LEASE_MS,
+  ): Permit | Rejection {
     const state = this.#circuit.at(now);
     this.#link?.touch();
     return this.#isLeased(state) ? this.#reject(now, 0) : this.#admit(state, now, leaseMs);
@@ -119,13 +135,13 @@ export class CircuitBreaker {
    * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
    */
   acquire(
-    now: number = this.#timeFor(true),
+    now: number = this.#timeUnless(this.#circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
   ): Permit | Rejection | Promise<Permit | Rejection> {
     const state = this.#circuit.at(now);
     this.#link?.touch();
     if (!this.#isLeased(state)) return this.#admit(state, now, leaseMs);
-    const heldMs = this.#policy.halfOpen.leaseMs ?? leaseMs;
+    const heldMs = this.#heldMs(leaseMs);
     const answer = this.#link?.lease(heldMs);
     return answer instanceof Promise
       ? answer.then((later) => this.#admitLeased(later, this.#policy.clock.now(), heldMs))
@@ -142,8 +158,11 @@ export class CircuitBreaker {
    */
   async execute<T>(
     fn: (context: { readonly signal: AbortSignal | undefined }) => T | PromiseLike<T>,
-    { signal }: { signal?: AbortSignal | undefined } = {},
+    options?: { signal?: AbortSignal | undefined },
   ): Promise<T> {
+    if (typeof fn !== 'function') aFunction(fn, 'execute(fn)');
+    if (options !== undefined) checkExecute(options, 'execute(options)');
+    const signal = options?.signal;
     signal?.throwIfAborted();
     const answer = this.acquire();
     const permit = answer instanceof Promise ? await answer : answer;
@@ -161,8 +180,9 @@ export class CircuitBreaker {
   }
 
   /** Opens the circuit by hand. It is probed after `forMs` (default: its cooldown) like one that tripped. */
-  trip({ forMs }: { forMs?: number | undefined } = {}): Forced {
-    if (forMs !== undefined) milliseconds()(forMs, 'forMs');
+  trip(options: { forMs?: number | undefined } = {}): Forced {
+    checkTrip(options, '');
+    const { forMs } = options;
     const now = this.#policy.clock.now();
     const opening = this.#circuit.nextOpening(now, {}, forMs);
     this.#circuit.open('manual', now, opening);
@@ -247,11 +267,11 @@ export class CircuitBreaker {
 
   /** @internal Takes back a permit. */
   settled(permit: IssuedPermit, outcome: Outcome, givenNow?: number, details: FailureDetails = {}): void {
-    const now = givenNow ?? this.#timeFor(outcome !== 'failure');
+    const now = givenNow ?? this.#timeUnless(outcome !== 'failure' && this.#circuit.detector.isTimeless);
     const state = this.#circuit.current;
     this.#inFlight--;
-    this.#count(outcome);
     if (state.name === 'half-open') state.probes.leases.delete(permit);
+    this.#count(outcome);
     if (permit.generation === UNCOUNTED) return;
     if (outcome === 'neutral') {
       if (permit.lease) this.#link?.settle(permit.lease, outcome, undefined);
@@ -259,16 +279,15 @@ export class CircuitBreaker {
       this.#late++;
       this.#events.emit({ type: 'late', key: this.key, outcome });
     } else if (state.name === 'closed') {
-      this.#settleClosed(outcome, now, now - permit.acquiredAt, details);
+      this.#settleClosed(outcome, now, now - permit.acquiredAt, details, givenNow);
     } else if (state.name === 'half-open') {
       this.#settleProbe(state.probes, permit.lease, outcome, now, details);
     }
   }
 
-  /** The time, unless nobody looks at it: the clock is the dearest part of a healthy call. */
-  #timeFor(isHealthy: boolean): number {
-    const { isClosed, detector } = this.#circuit;
-    return isHealthy && isClosed && detector.isTimeless ? 0 : this.#policy.clock.now();
+  /** The time, unless nobody looks at it in a closed circuit: the clock is the dearest part of a healthy call. */
+  #timeUnless(isUnseen: boolean): number {
+    return isUnseen && this.#circuit.isClosed ? 0 : this.#policy.clock.now();
   }
 
   /** Whether a probe needs a lease of the store. */
@@ -284,7 +303,7 @@ export class CircuitBreaker {
       case 'open':
         return this.#reject(now, state.until - now);
       case 'half-open':
-        return this.#probe(state.probes, now, this.#policy.halfOpen.leaseMs ?? leaseMs);
+        return this.#probe(state.probes, now, this.#heldMs(leaseMs));
     }
   }
 
@@ -314,6 +333,11 @@ export class CircuitBreaker {
       : this.#reject(now, firstEnd - now);
   }
 
+  /** How long a probe holds its permit; a lease without an end would never free its seat. */
+  #heldMs(leaseMs: number): number {
+    return this.#policy.halfOpen.leaseMs ?? (Number.isFinite(leaseMs) ? leaseMs : DEFAULT_LEASE_MS);
+  }
+
   #seat(probes: Probes, now: number, leaseMs: number, lease?: Lease): Permit {
     const permit = this.#issue(now, now + leaseMs, this.#policy.halfOpen.probeTimeoutMs, lease);
     probes.leases.add(permit);
@@ -329,14 +353,21 @@ export class CircuitBreaker {
     return new IssuedPermit(this, UNCOUNTED, now, now);
   }
 
-  #settleClosed(outcome: 'success' | 'failure', now: number, durationMs: number, details: FailureDetails): void {
-    const hasTripped = this.#circuit.detector.record(outcome, now, durationMs);
+  #settleClosed(
+    outcome: 'success' | 'failure',
+    endedAt: number,
+    durationMs: number,
+    details: FailureDetails,
+    givenNow: number | undefined,
+  ): void {
+    const hasTripped = this.#circuit.detector.record(outcome, endedAt, durationMs);
     const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
     const link = details.isLocal ? undefined : this.#link;
     if (!hasTripped && !toldToWait) {
-      link?.record(outcome, outcome === 'failure' ? this.#circuit.nextOpening(now, details) : undefined);
+      link?.record(outcome, outcome === 'failure' ? this.#circuit.nextOpening(endedAt, details) : undefined);
       return;
     }
+    const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
     const opening = this.#circuit.nextOpening(now, details);
     this.#circuit.open(hasTripped ? this.#circuit.detector.reason : 'retry-after', now, opening);
     link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
@@ -362,7 +393,10 @@ export class CircuitBreaker {
   #count(outcome: Outcome): void {
     if (outcome === 'success') this.#success++;
     else if (outcome === 'failure') this.#failure++;
-    else this.#neutral++;
+    else {
+      anOutcome(outcome, 'outcome');
+      this.#neutral++;
+    }
   }
 
   /** Tells the fleet what was done by hand. */

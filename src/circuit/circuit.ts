@@ -80,7 +80,7 @@ export class Circuit {
 
   /** The automatic state. */
   at(now: number): State {
-    if (this.#state.name === 'open' && now >= this.#state.until) {
+    if (this.#state.name === 'open' && !(now < this.#state.until)) {
       const probes: Probes = { leases: new Set(), successes: 0, failures: 0 };
       this.#transition({ name: 'half-open', probes }, 'cooldown-elapsed', now);
     }
@@ -93,8 +93,7 @@ export class Circuit {
   }
 
   open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening): void {
-    this.#openings = openings;
-    this.#lastCooldownMs = cooldownMs;
+    this.#grow(openings, cooldownMs);
     this.#transition({ name: 'open', until: now + cooldownMs }, reason, now, cooldownMs);
   }
 
@@ -118,21 +117,23 @@ export class Circuit {
   }
 
   restore({ state, remainingCooldownMs, lastCooldownMs, openings, detector }: CircuitSnapshot, now: number): void {
-    if (state === 'open') this.open('restored', now, { cooldownMs: remainingCooldownMs, openings });
-    else this.close('restored', now);
-    this.#openings = openings;
-    this.#lastCooldownMs = lastCooldownMs;
-    this.detector.load(detector, now);
+    const next: State = state === 'open' ? { name: state, until: now + remainingCooldownMs } : CLOSED;
+    this.#grow(openings, lastCooldownMs);
+    this.#transition(next, 'restored', now, remainingCooldownMs, detector);
   }
 
   /** Takes over what another process brought about; what this one did itself comes back to it without effect. */
   adopt({ state, remainingMs, cooldownMs, openings, byHand }: SharedView, now: number): void {
     const isAsItIs = state === this.at(now).name && state !== 'open';
     const reason = byHand ? 'manual' : 'shared';
+    this.#grow(openings, cooldownMs);
     if (!isAsItIs && state === 'closed') this.close(reason, now);
-    else if (!isAsItIs) this.open(reason, now, { cooldownMs: remainingMs, openings });
+    else if (!isAsItIs) this.#transition({ name: 'open', until: now + remainingMs }, reason, now, remainingMs);
+  }
+
+  #grow(openings: number, lastCooldownMs: number): void {
     this.#openings = openings;
-    this.#lastCooldownMs = cooldownMs;
+    this.#lastCooldownMs = lastCooldownMs;
   }
 
   /** Openings in succession; see `CooldownContext`. */
@@ -159,13 +160,14 @@ export class Circuit {
     return this.isIsolated ? 'open' : name;
   }
 
-  #transition(next: State, reason: TransitionReason, now: number, cooldownMs = 0): void {
+  #transition(next: State, reason: TransitionReason, now: number, cooldownMs = 0, saved?: unknown): void {
     const from = this.#shown(this.#state);
     const failures = this.detector.failures(now);
     this.#state = next;
     this.#generation++;
     this.#changedAt = now;
     this.detector.reset();
+    this.detector.load(saved, now);
     const to = this.#shown(next);
     if (!this.isIsolated) this.#shownSince = now;
     if (from !== to) this.#announce(from, to, reason, failures, cooldownMs);

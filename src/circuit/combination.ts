@@ -11,6 +11,14 @@ class Combination implements FailureDetector {
     this.#needed = needed;
   }
 
+  get isTimeless(): boolean {
+    return this.#parts.every(({ isTimeless }) => isTimeless === true);
+  }
+
+  get ignoresDuration(): boolean {
+    return this.#parts.every(({ isTimeless, ignoresDuration }) => isTimeless === true || ignoresDuration === true);
+  }
+
   get failures(): number {
     return Math.max(...this.#parts.map(({ failures }) => failures));
   }

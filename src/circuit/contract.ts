@@ -66,7 +66,10 @@ export interface RegistrySnapshot {
 
 /** What was done by hand; this process has it at once. */
 export interface Forced {
-  /** `fleet` once the store has it, so that all processes will; `local` where it does not answer, or there is none. */
+  /**
+   * `fleet` once the store has it, so that all processes will; `local` where it has not said so, though it may still take it
+   * within a second, or where there is none.
+   */
   readonly applied: Promise<'fleet' | 'local'>;
 }
 

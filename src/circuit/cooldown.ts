@@ -51,5 +51,5 @@ export const openingsAfter = (quietMs: number, openings: number, lastCooldownMs:
 export function cooldownOf({ cooldownMs, maxRetryAfterMs }: CircuitPolicy, context: CooldownContext): number {
   const computed = typeof cooldownMs === 'number' ? cooldownMs : cooldownMs(context);
   milliseconds()(computed, 'cooldownMs(context)');
-  return Math.max(computed, Math.min(context.retryAfterMs ?? 0, maxRetryAfterMs));
+  return Math.max(computed, Math.min(context.retryAfterMs || 0, maxRetryAfterMs) || 0);
 }

@@ -1,4 +1,4 @@
-import { aBoolean, anInteger, withMethods } from '../validation.js';
+import { anInteger, unexpected, withMethods } from '../validation.js';
 import type { SharedThreshold } from './link.js';
 
 /**
@@ -10,8 +10,10 @@ export interface FailureDetector {
   readonly failures: number;
   /** The share of bad outcomes at present, in [0, 1]; for detectors that go by one. */
   readonly rate?: number | undefined;
-  /** Whether `record` looks at no time and never trips on a success: then no clock is read for the successes of a closed circuit. */
+  /** Whether `record` looks neither at `now` nor at `durationMs`: then no clock is read for the successes of a closed circuit. */
   readonly isTimeless?: boolean | undefined;
+  /** Whether `record` does not look at `durationMs`, as one that is timeless: then no clock is read for the permits of a closed circuit. */
+  readonly ignoresDuration?: boolean | undefined;
   /** What it counts, for detectors whose counts can be added up with those of other processes. */
   readonly threshold?: SharedThreshold | undefined;
   /** Why it tripped last; `threshold` unless given. */
@@ -36,10 +38,9 @@ export interface FailureDetector {
 /** Makes the detector of one circuit. */
 export type DetectorFactory = () => FailureDetector;
 
-/** What `record` must answer. A promise is not waited for, nor left to reject unhandled. */
+/** What `record` must answer. */
 export function checkVerdict(answer: unknown): asserts answer is boolean {
-  if (typeof answer !== 'boolean' && answer instanceof Promise) answer.catch(() => undefined);
-  aBoolean(answer, 'detector.record(…)');
+  if (typeof answer !== 'boolean') throw unexpected('detector.record(…)', 'a boolean', answer);
 }
 
 export const aDetector = withMethods('a FailureDetector with record(…) and reset()', 'record', 'reset');
@@ -74,7 +75,7 @@ class ConsecutiveFailures implements FailureDetector {
   }
 
   load(saved: unknown): void {
-    this.failures = Number.isInteger(saved) && Number(saved) >= 0 ? Number(saved) : 0;
+    this.failures = Number.isSafeInteger(saved) && Number(saved) >= 0 ? Number(saved) : 0;
   }
 }
 

@@ -1,12 +1,18 @@
 import type { Emitter } from '../emitter.js';
+import { anInteger, aShare, oneOf } from '../validation.js';
 import { aDetector, checkVerdict, type DetectorFactory, type FailureDetector } from './detectors.js';
 import type { SharedThreshold } from './link.js';
 import { CIRCUIT_DEFAULTS } from './options.js';
+
+const aCount = anInteger(0);
+const aReason = oneOf('threshold', 'slow');
 
 /** A detector that may be the user's: what it throws, or answers wrongly, is reported and fails no call. */
 export class GuardedDetector {
   /** Whether it needs no time for a success; see `FailureDetector`. */
   readonly isTimeless: boolean;
+  /** Whether it needs no time for a permit. */
+  readonly ignoresDuration: boolean;
   readonly #detector: FailureDetector;
   readonly #key: string;
   readonly #events: Emitter;
@@ -16,14 +22,23 @@ export class GuardedDetector {
     this.#events = events;
     this.#detector = this.#try(() => checked(factory()), undefined) ?? CIRCUIT_DEFAULTS.detector();
     this.isTimeless = this.#try(() => this.#detector.isTimeless, false) === true;
+    this.ignoresDuration = this.isTimeless || this.#try(() => this.#detector.ignoresDuration, false) === true;
   }
 
   get rate(): number | undefined {
-    return this.#try(() => this.#detector.rate, undefined);
+    return this.#try(() => {
+      const { rate } = this.#detector;
+      if (rate !== undefined) aShare(rate, 'detector.rate');
+      return rate;
+    }, undefined);
   }
 
   get reason(): 'threshold' | 'slow' {
-    return this.#try(() => this.#detector.reason, undefined) ?? 'threshold';
+    return this.#try(() => {
+      const { reason = 'threshold' } = this.#detector;
+      aReason(reason, 'detector.reason');
+      return reason;
+    }, 'threshold');
   }
 
   /** What can be counted together with other processes. */
@@ -34,16 +49,20 @@ export class GuardedDetector {
   failures(now: number): number {
     return this.#try(() => {
       this.#detector.expire?.(now);
-      return this.#detector.failures;
+      const { failures } = this.#detector;
+      aCount(failures, 'detector.failures');
+      return failures;
     }, 0);
   }
 
   record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
-    return this.#try(() => {
+    try {
       const answer: unknown = this.#detector.record(outcome, now, durationMs);
       checkVerdict(answer);
       return answer;
-    }, false);
+    } catch (error) {
+      return this.#complain(error, false);
+    }
   }
 
   reset(): void {
@@ -62,9 +81,13 @@ export class GuardedDetector {
     try {
       return run();
     } catch (error) {
-      this.#events.emit({ type: 'listenerError', key: this.#key, source: 'breaker.detector', error });
-      return otherwise;
+      return this.#complain(error, otherwise);
     }
+  }
+
+  #complain<T>(error: unknown, otherwise: T): T {
+    this.#events.emit({ type: 'listenerError', key: this.#key, source: 'breaker.detector', error });
+    return otherwise;
   }
 }
 

@@ -92,7 +92,7 @@ export interface CircuitLink {
   lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer>;
   /** Says what a probe came to; `lease` is undefined for one that was admitted without the store. */
   settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined): void;
-  /** Opens or closes the circuit everywhere; resolves to whether the store took it. */
+  /** Opens or closes the circuit everywhere; resolves to whether the store said that it took it. */
   force(state: 'open' | 'closed', opening: Opening): Promise<boolean>;
   /** Leaves the fleet. */
   close(): void;

@@ -9,6 +9,8 @@ import {
   milliseconds,
   oneOf,
   options,
+  type Rule,
+  unexpected,
   withMethods,
 } from '../validation.js';
 import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors.js';
@@ -146,7 +148,13 @@ export interface CircuitPolicy {
   readonly clock: Clock;
 }
 
-export const aClock = withMethods('a clock with a method now()', 'now');
+const withNow = withMethods('a clock with a method now()', 'now');
+
+export const aClock: Rule = (clock, path) => {
+  withNow(clock, path);
+  const now: unknown = (clock as Clock).now();
+  if (!Number.isFinite(now)) throw unexpected(`${path}.now()`, 'a finite number of milliseconds', now);
+};
 export const aMode = oneOf('enforce', 'observe');
 
 const CIRCUIT_RULES = {
@@ -169,12 +177,15 @@ export const REGISTRY_RULES = { ...CIRCUIT_RULES, maxBreakers: anInteger(1), ove
 
 const checkCircuit = options({ ...CIRCUIT_RULES, clock: aClock });
 
+const DEFAULT_POLICY: CircuitPolicy = { ...CIRCUIT_DEFAULTS, mode: 'enforce', clock: monotonicClock };
+
 /** Checks options and lays them over a policy. */
 export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: CircuitPolicy): CircuitPolicy {
   checkCircuit(given, path);
-  const policy = merged<CircuitPolicy>(base ?? { ...CIRCUIT_DEFAULTS, clock: monotonicClock }, given, 'halfOpen');
+  const policy = merged(base ?? DEFAULT_POLICY, given, 'halfOpen');
   if (given.detector) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
-  return policy;
+  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock } = policy;
+  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock };
 }
 
 /** 0.29 × 100 is a little less than 29. */

@@ -59,7 +59,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   /** The breaker of the key, made if there is none yet. */
   ensure(key: string): CircuitBreaker {
-    if (this.#latest?.key === key) return this.#latest;
+    if (this.#latest && this.#latest.key === key) return this.#latest;
     const known = this.#breakers.get(key);
     const breaker = known ?? this.#make(key);
     this.#breakers.delete(key);

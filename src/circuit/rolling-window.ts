@@ -4,6 +4,8 @@ export interface RollingWindow {
   readonly bad: number;
   /** All outcomes in the window. */
   readonly total: number;
+  /** Whether outcomes never grow too old. */
+  readonly isTimeless: boolean;
   add(isBad: boolean, now: number): void;
   clear(): void;
   /** Lets go of what is too old. */
@@ -38,16 +40,25 @@ export class CountWindow implements RollingWindow {
     this.#maxAgeMs = maxAgeMs ?? Number.POSITIVE_INFINITY;
   }
 
+  get isTimeless(): boolean {
+    return this.#times === undefined;
+  }
+
+  /** Of a full ring the oldest outcome stands where the next one goes. */
   add(isBad: boolean, now: number): void {
-    this.expire(now);
-    if (this.total === this.#size) this.#drop();
     const slot = this.#next;
-    const others = (this.#bits[slot >>> 5] ?? 0) & ~(1 << slot);
-    this.#bits[slot >>> 5] = isBad ? others | (1 << slot) : others;
-    if (this.#times) this.#times[slot] = now;
+    if (this.#times) {
+      this.expire(now);
+      this.#times[slot] = now;
+    }
+    const word = slot >>> 5;
+    const bit = 1 << slot;
+    const bits = this.#bits[word] ?? 0;
+    if (this.total < this.#size) this.total++;
+    else if (bits & bit) this.bad--;
+    if (isBad) this.bad++;
+    this.#bits[word] = isBad ? bits | bit : bits & ~bit;
     this.#next = slot + 1 === this.#size ? 0 : slot + 1;
-    this.bad += Number(isBad);
-    this.total++;
   }
 
   clear(): void {
@@ -65,6 +76,7 @@ export class CountWindow implements RollingWindow {
 
   load(saved: readonly SavedOutcome[], now: number): void {
     this.clear();
+    if (saved.some(([, , total]) => total > 1)) return;
     for (const [ageMs, bad] of saved) this.add(bad > 0, now - ageMs);
     this.expire(now);
   }
@@ -97,24 +109,31 @@ const BUCKETS = 10;
 export class TimeWindow implements RollingWindow {
   bad = 0;
   total = 0;
-  readonly #bucketMs: number;
-  /** Of each bucket the bad outcomes, then of each all. */
-  readonly #counts: number[] = new Array<number>(2 * BUCKETS).fill(0);
-  /** How many bucket lengths have passed at the latest bucket, and where that one stands. */
-  #epoch = NEVER;
+  readonly #windowMs: number;
+  /** The outcomes of each bucket. */
+  readonly #totals: number[] = new Array<number>(BUCKETS).fill(0);
+  /** The bad ones; made with the first, since most circuits are healthy. */
+  #bads: number[] | undefined;
+  /** Where the latest bucket stands, and when it ends. */
   #latest = 0;
+  #until = NEVER;
 
   constructor(windowMs: number) {
-    this.#bucketMs = windowMs / BUCKETS;
+    this.#windowMs = windowMs;
+  }
+
+  get isTimeless(): boolean {
+    return false;
   }
 
   add(isBad: boolean, now: number): void {
     this.expire(now);
-    this.#put(this.#latest, Number(isBad), 1);
+    this.#put(this.#latest, isBad ? 1 : 0, 1);
   }
 
   clear(): void {
-    this.#counts.fill(0);
+    this.#totals.fill(0);
+    this.#bads = undefined;
     this.bad = 0;
     this.total = 0;
   }
@@ -123,7 +142,7 @@ export class TimeWindow implements RollingWindow {
     this.expire(now);
     return Array.from({ length: BUCKETS }, (_, age): SavedOutcome => {
       const bucket = this.#bucket(age);
-      return [age * this.#bucketMs, this.#counts[bucket] ?? 0, this.#counts[bucket + BUCKETS] ?? 0];
+      return [(age * this.#windowMs) / BUCKETS, this.#bads?.[bucket] ?? 0, this.#totals[bucket] ?? 0];
     }).filter(([, , total]) => total > 0);
   }
 
@@ -131,23 +150,24 @@ export class TimeWindow implements RollingWindow {
     this.clear();
     this.expire(now);
     for (const [ageMs, bad, total] of saved) {
-      const age = Math.round(ageMs / this.#bucketMs);
+      const age = Math.round((ageMs * BUCKETS) / this.#windowMs);
       if (age < BUCKETS) this.#put(this.#bucket(age), bad, total);
     }
   }
 
   /** Each bucket is emptied once a turn, so this is O(1) per outcome. */
   expire(now: number): void {
-    const epoch = Math.floor(now / this.#bucketMs);
-    const emptied = Math.min(BUCKETS, epoch - this.#epoch);
-    if (emptied <= 0) return;
-    this.#epoch = epoch;
-    for (let count = 0; count < emptied; count++) {
+    if (now < this.#until) return;
+    const next = Math.round((this.#until * BUCKETS) / this.#windowMs);
+    const epoch = Math.floor((now * BUCKETS) / this.#windowMs);
+    this.#until = ((epoch + 1) * this.#windowMs) / BUCKETS;
+    for (let emptied = Math.min(BUCKETS, epoch - next + 1); emptied > 0; emptied--) {
       this.#latest = (this.#latest + 1) % BUCKETS;
-      this.bad -= this.#counts[this.#latest] ?? 0;
-      this.total -= this.#counts[this.#latest + BUCKETS] ?? 0;
-      this.#counts[this.#latest] = 0;
-      this.#counts[this.#latest + BUCKETS] = 0;
+      this.total -= this.#totals[this.#latest] ?? 0;
+      this.#totals[this.#latest] = 0;
+      if (!this.#bads) continue;
+      this.bad -= this.#bads[this.#latest] ?? 0;
+      this.#bads[this.#latest] = 0;
     }
   }
 
@@ -157,9 +177,12 @@ export class TimeWindow implements RollingWindow {
   }
 
   #put(bucket: number, bad: number, total: number): void {
-    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + bad;
-    this.#counts[bucket + BUCKETS] = (this.#counts[bucket + BUCKETS] ?? 0) + total;
-    this.bad += bad;
+    if (bad > 0) {
+      this.#bads ??= new Array<number>(BUCKETS).fill(0);
+      this.#bads[bucket] = (this.#bads[bucket] ?? 0) + bad;
+      this.bad += bad;
+    }
+    this.#totals[bucket] = (this.#totals[bucket] ?? 0) + total;
     this.total += total;
   }
 }

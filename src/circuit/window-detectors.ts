@@ -4,9 +4,9 @@ import type { SharedThreshold } from './link.js';
 import { CountWindow, type RollingWindow, type SavedOutcome, TimeWindow } from './rolling-window.js';
 
 const isSavedOutcome = (saved: unknown): boolean => {
-  if (!Array.isArray(saved) || saved.length !== 3 || !saved.every((value) => Number.isFinite(value))) return false;
+  if (!Array.isArray(saved) || saved.length !== 3 || !Number.isFinite(saved[0])) return false;
   const [ageMs, bad, total] = saved as [number, number, number];
-  return ageMs >= 0 && bad >= 0 && bad <= total;
+  return ageMs >= 0 && bad >= 0 && bad <= total && total >= 1 && [bad, total].every(Number.isSafeInteger);
 };
 
 /** When a window trips the circuit; one object for all circuits of a factory. */
@@ -34,6 +34,14 @@ class WindowDetector implements FailureDetector {
     this.#limits = limits;
   }
 
+  get isTimeless(): boolean {
+    return this.ignoresDuration && this.#window.isTimeless;
+  }
+
+  get ignoresDuration(): boolean {
+    return this.#limits.slowMs === undefined;
+  }
+
   get failures(): number {
     return this.#window.bad;
   }
@@ -58,8 +66,9 @@ class WindowDetector implements FailureDetector {
 
   record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
     const { failures, rate, minimumCalls, slowMs } = this.#limits;
-    this.#window.add(slowMs === undefined ? outcome === 'failure' : durationMs >= slowMs, now);
-    const { bad, total } = this.#window;
+    const window = this.#window;
+    window.add(slowMs === undefined ? outcome === 'failure' : durationMs >= slowMs, now);
+    const { bad, total } = window;
     return total >= minimumCalls && bad >= failures && bad / total >= rate;
   }
 
@@ -78,6 +87,7 @@ class WindowDetector implements FailureDetector {
 }
 
 const aCount = anInteger(1);
+const aSize = anInteger(1, 1_000_000);
 const aDuration = milliseconds(1);
 
 /** Options of `failuresInWindow`. */
@@ -107,7 +117,7 @@ export function failuresInWindow(given: FailuresInWindowOptions = {}): DetectorF
 /** Options of `failureRate`. */
 export interface FailureRateOptions {
   /**
-   * How many of the latest attempts are looked at; an integer >= 1.
+   * How many of the latest attempts are looked at; an integer from 1 to 1_000_000.
    * @default 10
    */
   size?: number | undefined;
@@ -128,7 +138,7 @@ export interface FailureRateOptions {
   maxAgeMs?: number | undefined;
 }
 
-const checkFailureRate = options({ size: aCount, rate: aRatio, minimumCalls: aCount, maxAgeMs: aDuration });
+const checkFailureRate = options({ size: aSize, rate: aRatio, minimumCalls: aCount, maxAgeMs: aDuration });
 
 const checkMinimum = (size: number, minimumCalls: number, path: string) =>
   anInteger(1, size)(minimumCalls, `${path}.minimumCalls`);
@@ -183,7 +193,7 @@ export interface SlowCallRateOptions {
    */
   rate?: number | undefined;
   /**
-   * How many of the latest attempts are looked at; an integer >= 1.
+   * How many of the latest attempts are looked at; an integer from 1 to 1_000_000.
    * @default 10
    */
   size?: number | undefined;
@@ -194,7 +204,7 @@ export interface SlowCallRateOptions {
   minimumCalls?: number | undefined;
 }
 
-const checkSlowCallRate = options({ slowMs: aDuration, size: aCount, rate: aRatio, minimumCalls: aCount });
+const checkSlowCallRate = options({ slowMs: aDuration, size: aSize, rate: aRatio, minimumCalls: aCount });
 
 /** Trips when at least this share of the last `size` attempts was slow: a service that hangs is as ill as one that fails. */
 export function slowCallRate(given: SlowCallRateOptions): DetectorFactory {

@@ -3,8 +3,9 @@ import { MAX_TIMER_MS } from '../clock.js';
 import type { Emitter, NewEvent } from '../emitter.js';
 import { aFunction, anInteger, milliseconds, oneOf, options, withMethods } from '../validation.js';
 import { Health, unref } from './health.js';
+import { Lane } from './lane.js';
 import { Link, type LinkContext } from './link.js';
-import type { CircuitStore } from './store.js';
+import type { CircuitStore, StoreListener } from './store.js';
 
 /** How circuits are shared. */
 export interface FleetOptions {
@@ -41,6 +42,9 @@ export interface FleetOptions {
   /** Yields numbers in [0, 1), for exact tests. */
   random?: (() => number) | undefined;
 }
+
+/** Circuits that are read at a time, so that those at the end have an answer within their deadline, too. */
+const READS_AT_A_TIME = 16;
 
 const aDuration = milliseconds(1, MAX_TIMER_MS);
 
@@ -82,7 +86,10 @@ class StoreFleet implements Fleet {
   readonly #context: LinkContext;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #waiting = new Set<() => void>();
+  readonly #listener: StoreListener;
   #isSubscribed: boolean;
+  #isSubscribing = false;
+  #probes = 0;
   #closed: Promise<void> | undefined;
 
   constructor(store: CircuitStore, given: FleetOptions) {
@@ -92,7 +99,7 @@ class StoreFleet implements Fleet {
     this.#health = new Health({
       commandTimeoutMs,
       random: given.random ?? Math.random,
-      probe: () => store.read(this.#all().next().value?.circuit.key ?? ''),
+      probe: () => this.#question(),
       degraded: (error) => this.#emit({ type: 'storeDegraded', key: '', error }),
       recovered: (degradedMs) => {
         this.#emit({ type: 'storeRecovered', key: '', degradedMs });
@@ -104,6 +111,7 @@ class StoreFleet implements Fleet {
     this.#context = {
       store,
       health: this.#health,
+      reads: new Lane(READS_AT_A_TIME),
       reporter: Math.random().toString(36).slice(2, 12).padEnd(10, '0'),
       share,
       lingerMs,
@@ -112,9 +120,21 @@ class StoreFleet implements Fleet {
       next: () => ++count,
       leave: (link) => this.#leave(link),
     };
-    this.#timer = unref(setInterval(() => void this.#read((link) => link.takeUse()), resyncMs));
-    if (this.#isSubscribed) void this.#resync();
-    else this.#subscribe();
+    this.#listener = {
+      changed: (key, view) => {
+        for (const link of this.#links.get(key) ?? []) link.hear(view);
+      },
+      resumed: () => {
+        this.#isSubscribed = true;
+        this.#health.retry();
+        void this.#resync();
+      },
+      interrupted: () => {
+        this.#isSubscribed = false;
+      },
+    };
+    this.#timer = unref(setInterval(() => this.#tick(), resyncMs));
+    void this.#subscribe();
   }
 
   link(circuit: LinkedCircuit): Link {
@@ -170,21 +190,27 @@ class StoreFleet implements Fleet {
     for (const events of receivers) events.emit(event);
   }
 
-  #subscribe(): void {
-    const listener = {
-      changed: (key: string, view: Parameters<Link['hear']>[0]) => {
-        for (const link of this.#links.get(key) ?? []) link.hear(view);
-      },
-      resumed: () => {
-        this.#isSubscribed = true;
-        this.#health.retry();
-        void this.#resync();
-      },
-      interrupted: () => {
-        this.#isSubscribed = false;
-      },
-    };
-    this.#store.subscribe?.(listener).catch(() => undefined);
+  #tick(): void {
+    void this.#subscribe();
+    void this.#read((link) => link.takeUse());
+  }
+
+  /** Asks for messages, unless that was done with success. */
+  async #subscribe(): Promise<void> {
+    if (this.#isSubscribing) return;
+    this.#isSubscribing = true;
+    try {
+      await this.#store.subscribe?.(this.#listener);
+    } catch {
+      this.#isSubscribing = false;
+    }
+  }
+
+  /** Another circuit each time: the store may be unable to serve one, and well otherwise. */
+  #question(): () => Promise<unknown> {
+    const keys = [...this.#links.keys()];
+    const key = keys[this.#probes++ % keys.length] ?? '';
+    return () => this.#store.read(key);
   }
 
   /** Messages may have been missed: all circuits are read. */

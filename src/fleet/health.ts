@@ -3,8 +3,8 @@ export interface HealthOptions {
   /** How long a command may take, ms. */
   readonly commandTimeoutMs: number;
   readonly random: () => number;
-  /** Whether the store answers; asked at growing intervals while it is degraded. */
-  readonly probe: () => Promise<unknown>;
+  /** Chooses by what to see whether the store answers; at growing intervals while it is degraded. */
+  readonly probe: () => () => Promise<unknown>;
   readonly degraded: (error: unknown) => void;
   readonly recovered: (degradedMs: number) => void;
 }
@@ -13,7 +13,7 @@ const MISSES_THAT_DEGRADE = 3;
 const FIRST_BACKOFF_MS = 1_000;
 const LONGEST_BACKOFF_MS = 30_000;
 /** What a command may take that nobody waits for, while the client may still be connecting. */
-const CONNECT_TIMEOUT_MS = 1_000;
+export const CONNECT_TIMEOUT_MS = 1_000;
 
 /** A small circuit breaker around the store itself: a command has a deadline, and a store that misses three is left alone. */
 export class Health {
@@ -95,10 +95,11 @@ export class Health {
     this.#isProbing = true;
     const { commandTimeoutMs, probe, recovered } = this.#options;
     const since = this.#degradedAt ?? 0;
+    const ask = probe();
     try {
       // The first may have to wait until the client is connected again; the second says whether the store is fast enough.
-      await this.#within(Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS), probe);
-      await this.#within(commandTimeoutMs, probe);
+      await this.#within(Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS), ask);
+      await this.#within(commandTimeoutMs, ask);
       if (this.#closed) return;
       this.#misses = 0;
       this.#hasAnswered = true;

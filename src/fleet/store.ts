@@ -102,7 +102,10 @@ export interface CircuitStore {
   settle(key: string, settlement: Settlement): Promise<SharedView>;
   /** Opens or closes a circuit, whatever it was. */
   force(key: string, request: ForceRequest): Promise<SharedView>;
-  /** Tells the listener of each transition, and of the first failure after none. Absent: circuits are only read. */
+  /**
+   * Tells the listener of each transition, and of the first failure after none. Absent: circuits are only read. Where it
+   * rejects, it is called again after `resyncMs`.
+   */
   subscribe?(listener: StoreListener): Promise<void>;
   /** Closes what the store opened itself. */
   close?(): Promise<void>;

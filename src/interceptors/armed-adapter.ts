@@ -162,7 +162,8 @@ function settleAttempt(
       ? { status, retryAfterMs: serverDelay(result), failure: error ?? response, isLocal: isOfOwnHost(diagnosis) }
       : undefined;
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
-  if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs });
+  const guarded = permit !== undefined;
+  if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs, guarded });
 }
 
 /**

@@ -14,7 +14,7 @@ export const INSTRUMENTS = {
   circuitState: {
     name: 'axios.resilience.circuit.state',
     kind: 'gauge',
-    unit: '1',
+    unit: '{circuit}',
     labels: ['key', 'state'],
     description: '1 for the state that the circuit is in, 0 for the others',
   },
@@ -23,7 +23,8 @@ export const INSTRUMENTS = {
     kind: 'counter',
     unit: '{attempt}',
     labels: ['key', 'outcome'],
-    description: 'Attempts that asked a circuit, by outcome; a late one counts on top of its own outcome',
+    description:
+      'Attempts of calls that asked a circuit, by outcome; late and observed ones count on top of their own outcome',
   },
   circuitTransitions: {
     name: 'axios.resilience.circuit.transitions',

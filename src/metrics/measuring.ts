@@ -13,7 +13,7 @@ export interface Series {
 export type OpenSeries = (instrument: Instrument, labels: Readonly<Record<string, string>>) => Series;
 
 const STATES: readonly CircuitState[] = ['closed', 'open', 'half-open'];
-const CALL_OUTCOMES: readonly (Outcome | 'rejected' | 'late')[] = ['success', 'failure', 'neutral', 'rejected', 'late'];
+const CALL_OUTCOMES = ['success', 'failure', 'neutral', 'rejected', 'late'];
 const STORE_EVENTS = {
   storeDegraded: 'degraded',
   storeRecovered: 'recovered',
@@ -31,6 +31,11 @@ class SeriesOfKey {
   readonly #open: OpenSeries;
   readonly #key: readonly string[];
   readonly #series = new Map<Instrument, Map<string, Series>>();
+  /** What a healthy call moves is at hand: to look it up each time is the most of what a sink costs. */
+  #outcome: Outcome | undefined;
+  #duration: Series | undefined;
+  #calls: Series | undefined;
+  #callAttempts: Series | undefined;
 
   constructor(open: OpenSeries, ...key: string[]) {
     this.#open = open;
@@ -39,15 +44,33 @@ class SeriesOfKey {
 
   /** @param value That of the label behind `key`, or the values of several, in their order. */
   measure(instrument: Instrument, amount: number, value: string | readonly string[] = ''): void {
-    const id = typeof value === 'string' ? value : value.join();
-    const series = this.#series.get(instrument)?.get(id) ?? this.#begin(instrument, id, value);
-    series.measure(amount);
+    this.#find(instrument, value).measure(amount);
+  }
+
+  attempt(outcome: Outcome, durationMs: number, guarded: boolean): void {
+    if (outcome !== this.#outcome) this.#calls = this.#duration = undefined;
+    this.#outcome = outcome;
+    this.#duration ??= this.#find(INSTRUMENTS.attemptDuration, outcome);
+    this.#duration.measure(durationMs / 1000);
+    if (!guarded) return;
+    this.#calls ??= this.#find(INSTRUMENTS.circuitCalls, outcome);
+    this.#calls.measure(1);
+  }
+
+  call(attempts: number): void {
+    this.#callAttempts ??= this.#find(INSTRUMENTS.callAttempts, '');
+    this.#callAttempts.measure(attempts);
   }
 
   drop(): void {
     for (const family of this.#series.values()) {
       for (const series of family.values()) series.drop();
     }
+  }
+
+  #find(instrument: Instrument, value: string | readonly string[]): Series {
+    const id = typeof value === 'string' ? value : value.join();
+    return this.#series.get(instrument)?.get(id) ?? this.#begin(instrument, id, value);
   }
 
   #begin(instrument: Instrument, id: string, value: string | readonly string[]): Series {
@@ -71,6 +94,8 @@ export class Measuring implements Sink {
   /** Of keys that have no circuit; `undefined` for one whose circuit was evicted. The oldest first. */
   readonly #others = new Map<string, SeriesOfKey | undefined>();
   readonly #reasons = new Set<string>();
+  /** Of the key that was asked for last. */
+  #latest: { readonly key: string; readonly series: SeriesOfKey | undefined } | undefined;
 
   constructor(open: OpenSeries) {
     this.#open = open;
@@ -81,11 +106,10 @@ export class Measuring implements Sink {
     const { key } = event;
     switch (event.type) {
       case 'attempt':
-        this.#circuits.get(key)?.measure(INSTRUMENTS.circuitCalls, 1, event.outcome);
-        this.#of(key)?.measure(INSTRUMENTS.attemptDuration, event.durationMs / 1000, event.outcome);
+        this.#of(key)?.attempt(event.outcome, event.durationMs, event.guarded);
         break;
       case 'call':
-        this.#of(key)?.measure(INSTRUMENTS.callAttempts, event.attempts);
+        this.#of(key)?.call(event.attempts);
         break;
       case 'retry':
         this.#of(key)?.measure(INSTRUMENTS.retries, 1, this.#bounded(event.reason));
@@ -98,8 +122,10 @@ export class Measuring implements Sink {
         this.#of(key)?.measure(INSTRUMENTS.fallbacks, 1, event.cause);
         break;
       case 'rejected':
+        this.#circuit(key)?.measure(INSTRUMENTS.circuitCalls, 1, event.observed ? 'observed' : 'rejected');
+        break;
       case 'late':
-        this.#circuit(key)?.measure(INSTRUMENTS.circuitCalls, 1, event.type);
+        this.#circuit(key)?.measure(INSTRUMENTS.circuitCalls, 1, 'late');
         break;
       case 'registered':
         showState(this.#register(key), event.state);
@@ -123,6 +149,11 @@ export class Measuring implements Sink {
 
   /** `undefined` for a key whose circuit was evicted. */
   #of(key: string): SeriesOfKey | undefined {
+    if (this.#latest?.key !== key) this.#latest = { key, series: this.#lookUp(key) };
+    return this.#latest.series;
+  }
+
+  #lookUp(key: string): SeriesOfKey | undefined {
     const circuit = this.#circuits.get(key);
     if (circuit) return circuit;
     const known = this.#others.get(key);
@@ -130,6 +161,7 @@ export class Measuring implements Sink {
   }
 
   #remember(key: string, series: SeriesOfKey | undefined): SeriesOfKey | undefined {
+    this.#latest = undefined;
     this.#others.set(key, series);
     const [oldest] = this.#others;
     if (oldest && this.#others.size > MAX_OTHER_KEYS) {
@@ -149,6 +181,7 @@ export class Measuring implements Sink {
     const known = this.#circuits.get(key);
     if (known) return known;
     const series = this.#others.get(key) ?? new SeriesOfKey(this.#open, key);
+    this.#latest = undefined;
     this.#others.delete(key);
     this.#circuits.set(key, series);
     showState(series, 'closed');

@@ -50,7 +50,8 @@ export function openTelemetrySink(api: OpenTelemetryApi, given: OpenTelemetrySin
   return {
     record(event) {
       const { name, attributes } = spanEventOf(event) ?? {};
-      if (name !== undefined) api.trace.getActiveSpan()?.addEvent(name, attributes);
+      const span = name === undefined ? undefined : api.trace.getActiveSpan();
+      if (name !== undefined && span?.isRecording()) span.addEvent(name, attributes);
       measuring.record(event);
     },
   };

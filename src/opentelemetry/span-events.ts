@@ -11,13 +11,12 @@ const CIRCUIT_OPEN = { [ERROR_TYPE]: 'circuit_open' };
 
 /** Retries, rejections and fallbacks, by the semantic conventions for HTTP where these have a name. */
 export function spanEventOf(event: ResilienceEvent): SpanEvent | undefined {
-  const attributes = { 'axios.resilience.key': event.key };
   switch (event.type) {
     case 'retry':
       return {
         name: 'axios.resilience.retry',
         attributes: {
-          ...attributes,
+          'axios.resilience.key': event.key,
           ...(/^shouldRetry/.test(event.reason) ? undefined : { [ERROR_TYPE]: event.reason }),
           'http.request.method': event.method,
           'http.request.resend_count': event.attempt,
@@ -28,14 +27,14 @@ export function spanEventOf(event: ResilienceEvent): SpanEvent | undefined {
       return {
         name: 'axios.resilience.rejected',
         attributes: event.observed
-          ? { ...attributes, 'axios.resilience.observed': true }
-          : { ...attributes, ...CIRCUIT_OPEN },
+          ? { 'axios.resilience.key': event.key, 'axios.resilience.observed': true }
+          : { 'axios.resilience.key': event.key, ...CIRCUIT_OPEN },
       };
     case 'fallback':
       return {
         name: 'axios.resilience.fallback',
         attributes: {
-          ...attributes,
+          'axios.resilience.key': event.key,
           ...(event.cause === 'circuit-open' ? CIRCUIT_OPEN : undefined),
           'axios.resilience.fallback.cause': event.cause,
         },

@@ -102,40 +102,54 @@ function exposed(
     return (labels) => histogram.open(labels);
   }
   const config = { name, help, labelNames, registers: [register] };
+  const rows = new Set<Row>();
   if (kind === 'gauge') {
-    const gauge = new Gauge(config);
-    return (labels) => ({
-      measure: (value) => gauge.set(labels, value),
-      drop: () => gauge.remove(labels),
+    const gauge = new Gauge({
+      ...config,
+      collect() {
+        for (const { labels, value } of rows) this.set(labels, value);
+      },
+    });
+    return rowsOf(rows, gauge, (row, value) => {
+      row.value = value;
     });
   }
-  const rows = new Set<Row>();
   const counter = new Counter({
     ...config,
     collect() {
       for (const row of rows) {
-        this.inc(row.labels, row.pending);
-        row.pending = 0;
+        this.inc(row.labels, row.value);
+        row.value = 0;
       }
     },
   });
-  return (labels) => {
-    const row: Row = { labels, pending: 0 };
+  const resetTold = counter.reset.bind(counter);
+  counter.reset = () => {
+    resetTold();
+    for (const row of rows) row.value = 0;
+  };
+  return rowsOf(rows, counter, (row, value) => {
+    row.value += value;
+  });
+}
+
+/** A series of a counter or gauge: it is told to prom-client when it is read, since looking up its labels is dear. */
+interface Row {
+  readonly labels: Labels;
+  /** Of a gauge the value, of a counter what was not told yet. */
+  value: number;
+}
+
+const rowsOf =
+  (rows: Set<Row>, metric: { remove(labels: Labels): void }, measure: (row: Row, value: number) => void): Open =>
+  (labels) => {
+    const row: Row = { labels, value: 0 };
     rows.add(row);
     return {
-      measure(value) {
-        row.pending += value;
-      },
+      measure: (value) => measure(row, value),
       drop() {
         rows.delete(row);
-        counter.remove(labels);
+        metric.remove(labels);
       },
     };
   };
-}
-
-/** A series of a counter: it is told to prom-client when it is read, since looking up its labels each time is dear. */
-interface Row {
-  readonly labels: Labels;
-  pending: number;
-}

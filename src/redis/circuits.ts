@@ -1,4 +1,5 @@
 import type { SharedView } from '../circuit/link.js';
+import { CONNECT_TIMEOUT_MS } from '../fleet/health.js';
 import type { CircuitStore, StoreListener, StoreRequest } from '../fleet/store.js';
 import { type ClientKind, keyPrefixOf, type RedisClient, sender } from './client.js';
 import { keysOf, sha1 } from './names.js';
@@ -24,7 +25,7 @@ const NUMBER_OF_KEYS = '2';
 export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
   const { client, kind, prefix, commandTimeoutMs, subscriber } = settings;
   const channel = `${keyPrefixOf(client)}${prefix}:events`;
-  const send = sender(client, kind, commandTimeoutMs);
+  const send = sender(client, kind);
   let subscription: Subscription | undefined;
 
   const run = async (
@@ -36,12 +37,13 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
     const epoch = Math.random().toString(36).slice(2);
     const about = [known.epoch, known.generation, wholeMs(rememberMs), Math.floor(expiresAt)];
     const args = [operation, key, channel, epoch, ...about, ...rest];
+    const timeoutMs = operation === 'read' ? Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS) : commandTimeoutMs;
     const tail = [NUMBER_OF_KEYS, ...keysOf(prefix, key), ...args.map(argument)];
     try {
-      return (await send(['EVALSHA', SHA, ...tail])) as Reply;
+      return (await send(['EVALSHA', SHA, ...tail], timeoutMs)) as Reply;
     } catch (error) {
       if (!String((error as Error | undefined)?.message).startsWith('NOSCRIPT')) throw error;
-      return (await send(['EVAL', SCRIPT, ...tail])) as Reply;
+      return (await send(['EVAL', SCRIPT, ...tail], timeoutMs)) as Reply;
     }
   };
 

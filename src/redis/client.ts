@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from '../clock.js';
 import { unexpected } from '../validation.js';
 
 /** What is needed of an ioredis `Redis` or `Cluster`. */
@@ -47,17 +48,24 @@ export function keyPrefixOf(client: RedisClient): string {
 /** Where the keys stand in `EVALSHA sha 2 key key …`. */
 const KEYS = [3, 4];
 
-/** Sends a script call, `EVALSHA sha 2 key key …` or the same with `EVAL`. */
-export function sender(client: RedisClient, kind: ClientKind, timeoutMs: number): (args: string[]) => Promise<unknown> {
+/** How much later than the fleet a client gives a command up: the fleet's error says more. */
+const GRACE_MS = 50;
+
+/** Sends a script call, `EVALSHA sha 2 key key …` or the same with `EVAL`, that nobody waits for beyond `timeoutMs`. */
+type Send = (args: string[], timeoutMs: number) => Promise<unknown>;
+
+export function sender(client: RedisClient, kind: ClientKind): Send {
   const { call, sendCommand } = client as AnyClient;
   if (kind === 'ioredis' || kind === 'ioredis-cluster') return async (args) => call?.apply(client, args);
   // Takes a command that was not yet written out of the queue, and replies as they come whatever the client maps them to.
-  const options = { timeout: timeoutMs, typeMapping: {} };
-  if (kind === 'node-redis-cluster') return async (args) => sendCommand?.apply(client, [args[3], false, args, options]);
+  const optionsOf = (timeoutMs: number) => ({ timeout: Math.min(MAX_TIMER_MS, timeoutMs + GRACE_MS), typeMapping: {} });
+  if (kind === 'node-redis-cluster') {
+    return async (args, timeoutMs) => sendCommand?.apply(client, [args[3], false, args, optionsOf(timeoutMs)]);
+  }
   // Raw commands do not get the prefix by themselves.
   const prefix = keyPrefixOf(client);
-  return async (args) => {
+  return async (args, timeoutMs) => {
     const prefixed = args.map((argument, index) => (KEYS.includes(index) ? prefix + argument : argument));
-    return sendCommand?.apply(client, [prefixed, options]);
+    return sendCommand?.apply(client, [prefixed, optionsOf(timeoutMs)]);
   };
 }

@@ -130,20 +130,25 @@ export async function retry<T>(
         attempt > limits.retries
           ? undefined
           : await scope.race(async () => shouldRetry?.(failure)).catch(withCause(lastError));
-      const decision = decideRetry(
-        limits,
-        {
-          attempt,
-          previousDelayMs,
-          random,
-          verdict,
-          refusal: isCircuitOpenError(lastError) ? 'circuit-open' : undefined,
-          obstacle: given.breaker?.mode === 'enforce' && given.breaker.isOpen ? 'circuit-open' : undefined,
-          serverDelayMs: 0,
-          remainingMs: (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt),
-        },
-        () => budget?.withdraw(clock.now()) ?? true,
-      );
+      let decision: ReturnType<typeof decideRetry>;
+      try {
+        decision = decideRetry(
+          limits,
+          {
+            attempt,
+            previousDelayMs,
+            random,
+            verdict,
+            refusal: isCircuitOpenError(lastError) ? 'circuit-open' : undefined,
+            obstacle: given.breaker?.mode === 'enforce' && given.breaker.isOpen ? 'circuit-open' : undefined,
+            serverDelayMs: 0,
+            remainingMs: (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt),
+          },
+          () => budget?.withdraw(clock.now()) ?? true,
+        );
+      } catch (error) {
+        return withCause(lastError)(error);
+      }
       if (typeof decision === 'string') throw lastError;
       previousDelayMs = decision;
       await scope.wait(decision);

@@ -54,7 +54,7 @@ interface Writable extends Record<LogLevel, (...line: unknown[]) => void> {
 
 /** pino takes the fields first and winston last; on a console they would take many lines. */
 function writerOf(logger: Writable): (line: Line) => void {
-  const prefixed = (text: string) => `[axios-resilience] ${text}`;
+  const prefixed = (text: string) => `[axios-resilience] ${text.replace(/[\s\p{Cc}]+/gu, ' ')}`;
   if (typeof logger.bindings === 'function') return ({ level, text, fields }) => logger[level](fields, prefixed(text));
   if (typeof logger.child === 'function') return ({ level, text, fields }) => logger[level](prefixed(text), fields);
   return ({ level, text }) => logger[level](prefixed(text));
@@ -73,7 +73,8 @@ function describe(event: ResilienceEvent): Line | undefined {
     }
     case 'giveUp': {
       const { key, attempts, elapsedMs, stopped } = event;
-      return line('warn', `${key}: gave up after ${attempts} attempts in ${Math.round(elapsedMs)} ms (${stopped})`);
+      const level = stopped === 'aborted' ? 'info' : 'warn';
+      return line(level, `${key}: gave up after ${attempts} attempts in ${Math.round(elapsedMs)} ms (${stopped})`);
     }
     case 'stateChange': {
       const { key, from, to, reason, failures } = event;
@@ -107,7 +108,15 @@ function fieldsOf({ type: _type, at: _at, ...fields }: ResilienceEvent): object 
   return fields;
 }
 
-const URL_IN_TEXT = /([a-z][a-z\d+.-]*:\/\/)(?:[^\s/@]*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?/gi;
+/** What a message may quote of a request: credentials and queries of URLs, and values of headers. */
+const SECRETS: readonly (readonly [RegExp, string])[] = [
+  [/\/\/[^\s/?#"'<>]*@/g, '//'],
+  [/(:\/\/[^\s?#"'<>]*)[?#][^\s"'<>]*/g, '$1'],
+  [/[?#&][^\s?#&="'<>]*=[^\s"'<>]*/g, ''],
+  [/\b((?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?api-?key)(["']?\s*[:=]\s*).*/gi, '$1$2***'],
+  [/\b(bearer|basic)\s+[^\s"',;]+/gi, '$1 ***'],
+];
 
 /** An error's name and message; an object of it would show the headers of a request. */
-const withoutSecrets = (error: unknown): string => String(error).replace(URL_IN_TEXT, '$1$2');
+const withoutSecrets = (error: unknown): string =>
+  SECRETS.reduce((text, [secret, shown]) => text.replace(secret, shown), String(error));

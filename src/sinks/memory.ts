@@ -30,17 +30,21 @@ export function memorySink(limit = 1000): MemorySink {
   anInteger(1)(limit, 'memorySink(limit)');
   const events: ResilienceEvent[] = [];
   const tallies = new Map<string, Tally>();
+  const begin = (key: string): Tally => {
+    const tally: Tally = { counts: {}, attemptMs: 0 };
+    tallies.set(key, tally);
+    const [oldest] = tallies.keys();
+    if (tallies.size > limit) tallies.delete(oldest as string);
+    return tally;
+  };
   return {
     events,
     record(event) {
       events.push(event);
       if (events.length > limit) events.shift();
-      const tally = tallies.get(event.key) ?? { counts: {}, attemptMs: 0 };
+      const tally = tallies.get(event.key) ?? begin(event.key);
       tally.counts[event.type] = (tally.counts[event.type] ?? 0) + 1;
       if (event.type === 'attempt') tally.attemptMs += event.durationMs;
-      tallies.set(event.key, tally);
-      const [oldest] = tallies.keys();
-      if (tallies.size > limit) tallies.delete(oldest as string);
     },
     summary: () =>
       Object.fromEntries(

@@ -1051,6 +1051,53 @@ describe('listeners', () => {
   });
 });
 
+describe('arguments that make no sense', () => {
+  test('a function that is none is refused by execute, takes no permit and counts nothing', async () => {
+    const breaker = create();
+    const expected = new TypeError('Expected `execute(fn)` to be a function, got undefined');
+    await expect(breaker.execute(undefined as never)).rejects.toThrow(expected);
+    expect(breaker.stats()).toMatchObject({ inFlight: 0, counts: { success: 0, failure: 0, neutral: 0 } });
+  });
+
+  test.each<[unknown, string]>([
+    [null, 'Expected `execute(options)` to be an object, got null'],
+    [{ signal: 5 }, 'Expected `execute(options).signal` to be an AbortSignal, got 5'],
+    [{ singal: undefined }, 'Unknown option `execute(options).singal`: did you mean `signal`?'],
+  ])('%j as options of execute is refused before the function is called', async (options, message) => {
+    const breaker = create();
+    const fn = vi.fn();
+    await expect(breaker.execute(fn, options as never)).rejects.toThrow(new TypeError(message));
+    expect(fn).not.toHaveBeenCalled();
+    expect(breaker.inFlight).toBe(0);
+  });
+
+  test.each([undefined, 'succes', true])('%j is no outcome: the probe gives its seat back', (outcome) => {
+    const breaker = createHalfOpen();
+    const permit = acquire(breaker);
+    expect(() => permit.settle(outcome as never)).toThrow(
+      'Expected `outcome` to be "success" or "failure" or "neutral", got ',
+    );
+    expect(breaker.stats()).toMatchObject({ inFlight: 0, counts: { success: 0, failure: 0, neutral: 0 } });
+    expect(ask(breaker)).toBe('admitted');
+  });
+
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, '5'])('a lease of %j ms ends after 30 s', (leaseMs) => {
+    const breaker = createHalfOpen();
+    breaker.tryAcquire(undefined, leaseMs as number);
+    expect(ask(breaker)).toBe(30_000);
+    clock.advance(30_000);
+    expect(ask(breaker)).toBe('admitted');
+  });
+
+  test('a circuit that opened at a time that is no number can be probed', () => {
+    const breaker = create({ detector: consecutiveFailures(1) });
+    acquire(breaker).settle('failure', Number.NaN);
+    expect(breaker.state).toBe('half-open');
+    succeed(breaker);
+    expect(breaker.state).toBe('closed');
+  });
+});
+
 describe('options', () => {
   test.each<[unknown, ErrorConstructor, string]>([
     [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got -1'],
@@ -1063,12 +1110,21 @@ describe('options', () => {
     [{ halfOpen: 1 }, TypeError, 'Expected `halfOpen` to be an object, got 1'],
     [{ mode: 'watch' }, TypeError, 'Expected `mode` to be "enforce" or "observe", got "watch"'],
     [{ clock: {} }, TypeError, 'Expected `clock` to be a clock with a method now(), got '],
+    [{ clock: { now: () => 5n } }, TypeError, 'Expected `clock.now()` to be a finite number of milliseconds, got 5'],
+    [{ clock: { now: () => new Date() } }, TypeError, 'Expected `clock.now()` to be a finite number of milliseconds'],
+    [{ clock: { now: () => Number.NaN } }, TypeError, '`clock.now()` to be a finite number of milliseconds, got NaN'],
+    [Promise.resolve({}), TypeError, 'Expected `options` to be an object, got a promise'],
     [{ cooldwonMs: 1 }, TypeError, 'Unknown option `cooldwonMs`: did you mean `cooldownMs`?'],
     [{ halfOpen: { permit: 1 } }, TypeError, 'Unknown option `halfOpen.permit`: did you mean `permits`?'],
   ])('%j is refused', (options, kind, message) => {
     const create = () => new CircuitBreaker(KEY, options as CircuitBreakerOptions);
     expect(create).toThrow(kind);
     expect(create).toThrow(message);
+  });
+
+  test.each([undefined, null, 5, { cooldownMs: 5 }])('%j is no key', (key) => {
+    expect(() => new CircuitBreaker(key as never)).toThrow(TypeError);
+    expect(() => new CircuitBreaker(key as never)).toThrow('Expected `key` to be a string, got ');
   });
 
   test('those that are undefined count as not given', () => {

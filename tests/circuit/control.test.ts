@@ -77,6 +77,16 @@ describe('trip', () => {
     expect(transitions(events)).toEqual(expected);
   });
 
+  test.each<[unknown, string]>([
+    [null, 'Expected `options` to be an object, got null'],
+    [5, 'Expected `options` to be an object, got 5'],
+    [{ formMs: 5 }, 'Unknown option `formMs`: did you mean `forMs`?'],
+  ])('trip(%j) is refused and changes nothing', (options, message) => {
+    const breaker = create();
+    expect(() => breaker.trip(options as never)).toThrow(new TypeError(message));
+    expect(breaker.state).toBe('closed');
+  });
+
   test('after it the circuit goes on by itself: a probe closes it', () => {
     const breaker = create();
     breaker.trip({ forMs: 700 });

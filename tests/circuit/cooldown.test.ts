@@ -69,6 +69,21 @@ describe('a function', () => {
     expect(ask(breaker)).toBe(100);
   });
 
+  test('that is async is reported and left neither to be waited for nor to reject unhandled', async () => {
+    const unhandled = vi.fn();
+    process.on('unhandledRejection', unhandled);
+    const breaker = create({ cooldownMs: (async () => Promise.reject(new Error('no'))) as never });
+    const events = listen(breaker);
+    fail(breaker);
+    expect(ask(breaker)).toBe(10_000);
+    expect(ofType(events, 'listenerError').map(({ error }) => String(error))).toEqual([
+      'TypeError: Expected `cooldownMs(context)` to be a number of milliseconds >= 0, got a promise',
+    ]);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
   test('is asked once for each opening, also of a probe that failed and of trip', () => {
     const cooldownMs = vi.fn(({ openings }: CooldownContext) => openings * 100);
     const breaker = create({ cooldownMs });
@@ -261,6 +276,10 @@ describe('Retry-After', () => {
     const events = listen(breaker);
     expect(openAfter(breaker, retryAfterMs)).toBe(expected);
     expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', reason: 'threshold', cooldownMs: expected }]);
+  });
+
+  test.each([Number.NaN, 'soon', null])('of %j is none: the circuit is open for its cooldown', (retryAfterMs) => {
+    expect(openAfter(create(), retryAfterMs as number)).toBe(10_000);
   });
 
   test('counts on the response that trips the circuit, not on those before it', () => {

@@ -17,7 +17,7 @@ import {
   slowCallRate,
 } from '../../src/index.js';
 import { scripted } from '../support/scripted-adapter.js';
-import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed } from './support.js';
+import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
 const KEY = 'GET https://api.example.com';
 const HOUR_MS = 3_600_000;
@@ -532,7 +532,13 @@ describe('options that are wrong', () => {
     ['failureRate', { rate: 50 }, RangeError, '`failureRate(options).rate` to be a number in (0, 1], got 50'],
     ['failureRate', { rate: Number.NaN }, RangeError, '`failureRate(options).rate` to be a number in (0, 1], got NaN'],
     ['failureRate', { rate: '50%' }, TypeError, '`failureRate(options).rate` to be a number in (0, 1], got "50%"'],
-    ['failureRate', { size: 0 }, RangeError, '`failureRate(options).size` to be an integer >= 1, got 0'],
+    ['failureRate', { size: 0 }, RangeError, '`failureRate(options).size` to be an integer from 1 to 1000000, got 0'],
+    [
+      'slowCallRate',
+      { slowMs: 1, size: 2 ** 32 + 5 },
+      RangeError,
+      '`slowCallRate(options).size` to be an integer from 1 to 1000000, got 4294967301',
+    ],
     [
       'failureRate',
       { size: 10, minimumCalls: 11 },
@@ -742,7 +748,7 @@ describe('a detector of the user that does not work', () => {
     ['nothing', undefined, 'undefined'],
     ['a number', 1, '1'],
     ['a string', 'open', '"open"'],
-    ['a promise', Promise.resolve(true), 'a value of type object'],
+    ['a promise', Promise.resolve(true), 'a promise'],
   ])('one whose record yields %s loses no call and does not trip', async (_what, answer, shown) => {
     const { answered, failed, stats, heard } = await call(() => ({ ...working, record: () => answer }));
     expect([answered, failed, stats?.state]).toEqual([['', 200], 503, 'closed']);
@@ -822,6 +828,28 @@ describe('a detector of the user that does not work', () => {
     expect(ofType(events, 'listenerError')).toMatchObject([{ key: KEY, source: 'breaker.detector', error }]);
   });
 
+  test.each<[string, object, unknown, string]>([
+    ['failures', { failures: Number.NaN }, 0, 'Expected `detector.failures` to be an integer >= 0, got NaN'],
+    ['failures', { failures: 'many' }, 0, 'Expected `detector.failures` to be an integer >= 0, got "many"'],
+    ['rate', { rate: 5 }, undefined, 'Expected `detector.rate` to be a number from 0 to 1, got 5'],
+    ['rate', { rate: 'half' }, undefined, 'Expected `detector.rate` to be a number from 0 to 1, got "half"'],
+  ])('one whose %s is nonsense shows none in stats, and says so', (name, fields, shown, message) => {
+    const breaker = create(() => ({ failures: 0, record: () => false, reset: () => undefined, ...fields }));
+    const events = listen(breaker);
+    expect(breaker.stats()[name as 'failures' | 'rate']).toBe(shown);
+    expect(ofType(events, 'listenerError').map(({ error }) => (error as Error).message)).toEqual([message]);
+  });
+
+  test('one whose reason is nonsense opens the circuit with reason threshold, and says so', () => {
+    const reason = 'banana' as never;
+    const breaker = create(() => ({ failures: 1, record: () => true, reset: () => undefined, reason }));
+    const events = listen(breaker);
+    fail(breaker);
+    expect(transitions(events)).toEqual(['closed -> open (threshold)']);
+    const message = 'Expected `detector.reason` to be "threshold" or "slow", got "banana"';
+    expect(ofType(events, 'listenerError').map(({ error }) => (error as Error).message)).toEqual([message]);
+  });
+
   test('one whose reset throws keeps the circuit from no transition', () => {
     const breaker = create(() => ({ ...working, record: () => true, reset: explode }), { cooldownMs: 0 });
     const events = listen(breaker);
@@ -843,7 +871,7 @@ describe('a detector of the user that does not work', () => {
     ['yields an object without record', () => ({ failures: 0, reset: () => undefined }), 'a value of type object'],
     ['yields an object without reset', () => ({ failures: 0, record: () => false }), 'a value of type object'],
     ['yields another factory', () => consecutiveFailures(1), 'a value of type function'],
-    ['is async', async () => working, 'a value of type object'],
+    ['is async', async () => working, 'a promise'],
   ])('a factory that %s is refused before any call', (_what, factory, shown) => {
     const detector = factory as DetectorFactory;
     const expected = `\` to be a FailureDetector with record(…) and reset(), got ${shown}`;
@@ -944,5 +972,38 @@ describe('a combination', () => {
     const nothing = (() => undefined) as unknown as DetectorFactory;
     expect(() => create(anyOf(consecutiveFailures(1), nothing))).toThrow('`anyOf(...detectors)[1]()`');
     expect(() => create(allOf(nothing))).toThrow('`allOf(...detectors)[0]()`');
+  });
+});
+
+describe('the clock of a closed circuit', () => {
+  const ofOwn = (flags: Pick<FailureDetector, 'isTimeless' | 'ignoresDuration'>): DetectorFactory =>
+    anyOf(() => ({ failures: 0, record: () => false, reset: () => undefined, ...flags }));
+
+  test.each<[string, DetectorFactory, number]>([
+    ['consecutiveFailures', consecutiveFailures(5), 0],
+    ['failureRate', failureRate(), 0],
+    ['failureRate with maxAgeMs', failureRate({ maxAgeMs: 60_000 }), 1],
+    ['failuresInWindow', failuresInWindow(), 1],
+    ['failureRateInWindow', failureRateInWindow(), 1],
+    ['slowCallRate', slowCallRate({ slowMs: 1_000 }), 2],
+    ['anyOf of two that look at no time', anyOf(consecutiveFailures(5), failureRate()), 0],
+    ['allOf of one that looks at the time', allOf(failuresInWindow(), failureRate()), 1],
+    ['anyOf of one that looks at the duration', anyOf(failureRate(), slowCallRate({ slowMs: 1_000 })), 2],
+    ['a detector of the user that says nothing', ofOwn({}), 2],
+    ['a detector of the user that ignores durations', ofOwn({ ignoresDuration: true }), 1],
+    ['a detector of the user that is timeless', ofOwn({ isTimeless: true }), 0],
+  ])('with %s is read as often as it must be for a success', (_what, detector, reads) => {
+    const now = vi.fn(clock.now);
+    const breaker = create(detector, { clock: { now } });
+    now.mockClear();
+    succeed(breaker);
+    expect(now).toHaveBeenCalledTimes(reads);
+  });
+
+  test('is read when a success trips: the circuit stays open for its whole cooldown', () => {
+    clock.advance(HOUR_MS);
+    const breaker = create(failureRate({ size: 5, rate: 0.5, minimumCalls: 5 }), { cooldownMs: 10_000 });
+    expect(play(breaker, 'FFFFS')).toBe(5);
+    expect(ask(breaker)).toBe(10_000);
   });
 });

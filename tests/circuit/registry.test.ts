@@ -46,6 +46,12 @@ describe('get, ensure, iteration and size', () => {
     expect(registry.get(key)?.key).toBe(key);
   });
 
+  test.each([undefined, null, 5])('%j is no key', (key) => {
+    const registry = create();
+    expect(() => registry.ensure(key as never)).toThrow('Expected `key` to be a string, got ');
+    expect(registry.size).toBe(0);
+  });
+
   test('breakers are made from its options', () => {
     const registry = create({ detector: consecutiveFailures(2), cooldownMs: 1_234 });
     fail(registry.ensure('a'), 2);
@@ -146,6 +152,14 @@ describe('at the cap', () => {
 });
 
 describe('overrides', () => {
+  test('that are async are refused, since nobody would wait for them', () => {
+    const registry = create({ overrides: (async () => ({ cooldownMs: 5 })) as never });
+    expect(() => registry.ensure('a')).toThrow(
+      new TypeError('Expected `overrides("a")` to be an object, got a promise'),
+    );
+    expect(registry.size).toBe(0);
+  });
+
   test('are asked once for each breaker that is made, with its key', () => {
     const overrides = vi.fn(() => undefined);
     const registry = create({ overrides, maxBreakers: 2 });

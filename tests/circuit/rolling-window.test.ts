@@ -3,6 +3,18 @@ import { CountWindow, TimeWindow } from '../../src/circuit/rolling-window.js';
 
 const seen = ({ bad, total }: CountWindow | TimeWindow) => [bad, total];
 
+test.each([1, 3, 7, 33, 1_234])('a window of %i ms lets each outcome go at the end of its tenth bucket', (windowMs) => {
+  for (let at = 0; at < 2 * windowMs; at++) {
+    const window = new TimeWindow(windowMs);
+    window.add(true, at);
+    const end = Math.ceil(((Math.floor((at * 10) / windowMs) + 10) * windowMs) / 10);
+    window.expire(end - 1);
+    expect([at, ...seen(window)]).toEqual([at, 1, 1]);
+    window.expire(end);
+    expect([at, ...seen(window)]).toEqual([at, 0, 0]);
+  }
+});
+
 describe('a window of 1,000 ms, in buckets of 100 ms', () => {
   test('forgets a bucket when its time comes round again, and counts anew in its place', () => {
     const window = new TimeWindow(1_000);
@@ -25,6 +37,15 @@ describe('a window of 1,000 ms, in buckets of 100 ms', () => {
     window.expire(3_600_730);
     expect(seen(window)).toEqual([0, 0]);
     window.expire(3_601_730);
+    expect(seen(window)).toEqual([0, 0]);
+  });
+
+  test('goes by a clock that starts below 0', () => {
+    const window = new TimeWindow(1_000);
+    window.add(true, -5_000);
+    window.expire(-4_001);
+    expect(seen(window)).toEqual([1, 1]);
+    window.expire(-4_000);
     expect(seen(window)).toEqual([0, 0]);
   });
 

@@ -164,6 +164,31 @@ describe('restore', () => {
     expect(transitions(events).at(-1)).toBe('open -> closed (restored)');
   });
 
+  test('is over when listeners hear of it: a snapshot they take is the one that was restored', () => {
+    const closed = create();
+    fail(closed, 3);
+    const open = create();
+    open.trip({ forMs: 8_000 });
+    clock.advance(3_000);
+    for (const saved of [closed.snapshot(), open.snapshot()]) {
+      const breaker = create();
+      if (saved.state === 'closed') breaker.trip();
+      const taken: CircuitSnapshot[] = [];
+      breaker.on('stateChange', () => taken.push(breaker.snapshot()));
+      breaker.restore(saved);
+      expect(taken).toEqual([saved]);
+    }
+  });
+
+  test('does not undo what a listener of it does', () => {
+    const breaker = create();
+    breaker.on('stateChange', ({ to }) => {
+      if (to === 'open') breaker.reset();
+    });
+    breaker.restore(openSnapshot());
+    expect(breaker.stats()).toMatchObject({ state: 'closed', openings: 0 });
+  });
+
   test('makes what was under way late and replaces what was counted', () => {
     const target = create();
     const slow = acquire(target);
@@ -407,6 +432,7 @@ describe('a snapshot that does not fit', () => {
       'FF',
       anyOf(consecutiveFailures(5), failuresInWindow()),
     ],
+    ['failuresInWindow to failureRate', failuresInWindow(), 'SFSF', failureRate({ rate: 1 })],
     ['anyOf to failuresInWindow', anyOf(anyOf(failureRate())), 'FF', failuresInWindow()],
   ];
 

@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type EventType, failuresInWindow, memoryStore, type Permit, type ResilienceEvent } from '../../src/index.js';
+import {
+  CircuitBreaker,
+  type EventType,
+  failuresInWindow,
+  memoryStore,
+  type Permit,
+  type ResilienceEvent,
+} from '../../src/index.js';
 import { fail, succeed } from '../circuit/support.js';
-import { Access, closeAll, flush, type Process, start } from './support.js';
+import { Access, closeAll, flush, KEY, type Process, start } from './support.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -82,10 +89,11 @@ describe('a store that never answers', () => {
   test('is degraded after three misses in succession, which is told once, and is then left alone', async () => {
     const process = await start(memoryStore());
     process.access.behaviour = 'hang';
-    await stumble(process, 2);
-    await vi.advanceTimersByTimeAsync(51);
+    await stumble(process, 1);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(process.access.of()).toHaveLength(2);
     expect(of(process, 'storeDegraded')).toEqual([]);
-    await stumble(process, 2);
+    await stumble(process, 4);
     expect(of(process, 'storeDegraded')).toMatchObject([
       { key: '', error: { message: 'The store did not answer within 50 ms' } },
     ]);
@@ -99,11 +107,11 @@ describe('a store that never answers', () => {
   test('is not degraded by misses between which it answers', async () => {
     const process = await start(memoryStore(), MANY, { resyncMs: 600_000 });
     for (let i = 0; i < 20; i++) {
-      process.access.behaviour = i % 3 === 2 ? 'answer' : 'hang';
+      process.access.behaviour = i % 2 === 1 ? 'answer' : 'hang';
       fail(process.breaker);
       await vi.advanceTimersByTimeAsync(1_100);
     }
-    expect(process.access.of('report')).toHaveLength(20);
+    expect(process.access.of('report')).toHaveLength(30);
     expect(of(process, 'storeDegraded')).toEqual([]);
   });
 
@@ -117,6 +125,22 @@ describe('a store that never answers', () => {
     const times = process.access.calls.map(({ at }) => at);
     const gaps = times.slice(1).map((at, index) => Math.round((at - times[index]!) / 1_000));
     expect(gaps).toEqual([2, 4, 8, 16, 30, 30, 30, 30, 30]);
+  });
+});
+
+describe('a circuit that the store cannot serve', () => {
+  test('does not keep the store from being found well: another one is asked for each time', async () => {
+    const store = memoryStore();
+    const process = await start(store, MANY);
+    const well = ['a', 'b'].map((key) => new CircuitBreaker(key, { store: process.fleet }));
+    await flush();
+    const refuse = () => Promise.reject(new Error('WRONGTYPE'));
+    process.access.replace({ ...store, read: (key) => (key === KEY ? refuse() : store.read(key)), report: refuse });
+    await stumble(process, 4);
+    expect(of(process, 'storeDegraded')).toMatchObject([{ error: { message: 'WRONGTYPE' } }]);
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(of(process, 'storeRecovered')).toHaveLength(1);
+    expect(well.map((breaker) => breaker.stats().shared?.live)).toEqual([true, true]);
   });
 });
 
@@ -205,6 +229,23 @@ describe('a store that is back', () => {
     fail(process.breaker, 5);
     await flush();
     expect(other.breaker.state).toBe('open');
+  });
+
+  test('learns of a probe whose success was not answered for a while, though it was never degraded', async () => {
+    const store = memoryStore();
+    const process = await start(store, OFTEN);
+    fail(process.breaker, 5);
+    await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
+    const answer = Promise.resolve(process.breaker.acquire());
+    await flush();
+    process.access.behaviour = 'hang';
+    ((await answer) as Permit).settle('success');
+    await vi.advanceTimersByTimeAsync(110);
+    expect(await store.read(KEY)).toMatchObject({ state: 'half-open' });
+    process.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(of(process, 'storeDegraded')).toEqual([]);
+    expect(await store.read(KEY)).toMatchObject({ state: 'closed' });
   });
 
   test('does not hear of a success of long ago from a process that has tripped again since', async () => {

@@ -211,12 +211,66 @@ describe('what is done by hand', () => {
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
   });
 
+  test.each([
+    ['trip', 'reset', 'closed'],
+    ['reset', 'trip', 'open'],
+  ] as const)('%s and then %s is seen once each, in this order', async (first, second, end) => {
+    const [one, other] = await startAll(2);
+    if (first === 'reset') await one!.breaker.trip().applied;
+    await flush();
+    for (const { events, access } of [one!, other!]) {
+      events.length = 0;
+      access.behaviour = 10;
+    }
+    one!.breaker[first]();
+    one!.breaker[second]();
+    expect(one!.breaker.state).toBe(end);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(one!.events).toMatchObject([{ reason: 'manual' }, { reason: 'manual', to: end }]);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual([end, end]);
+  });
+
+  test('of two in succession the first is not told again after the second', async () => {
+    const [one, other] = await startAll(2);
+    one!.access.behaviour = 'hang';
+    const tripped = one!.breaker.trip();
+    one!.access.behaviour = 'answer';
+    const reset = one!.breaker.reset();
+    expect(await reset.applied).toBe('fleet');
+    await vi.advanceTimersByTimeAsync(60);
+    expect(await tripped.applied).toBe('local');
+    expect(one!.access.of('force').map(({ request }) => request?.['state'])).toEqual(['open', 'closed']);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
+  });
+
+  test('that the store did not answer is told it once more', async () => {
+    const [one, other] = await startAll(2);
+    one!.access.behaviour = 'hang';
+    const { applied } = one!.breaker.trip();
+    one!.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(60);
+    expect(await applied).toBe('fleet');
+    expect(other!.breaker.state).toBe('open');
+  });
+
+  test('and did not reach the store leaves what others bring about meanwhile to be seen', async () => {
+    const [one, other] = await startAll(2);
+    one!.access.behaviour = 'hang';
+    const { applied } = one!.breaker.reset();
+    await other!.breaker.trip().applied;
+    await vi.advanceTimersByTimeAsync(110);
+    expect(await applied).toBe('local');
+    one!.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(one!.breaker.state).toBe('open');
+  });
+
   test("a store that does not answer makes it 'local', and it has its effect here", async () => {
     const { breaker, access } = await start(memoryStore());
     access.behaviour = 'hang';
     const { applied } = breaker.trip();
     expect(breaker.state).toBe('open');
-    await vi.advanceTimersByTimeAsync(60);
+    await vi.advanceTimersByTimeAsync(110);
     expect(await applied).toBe('local');
   });
 
@@ -263,7 +317,48 @@ describe('what is done by hand', () => {
   });
 });
 
+describe('messages', () => {
+  test('are asked for again after resyncMs where the store refused, or threw', async () => {
+    const subscribe = vi
+      .fn<NonNullable<CircuitStore['subscribe']>>()
+      .mockRejectedValueOnce(new Error('not yet'))
+      .mockImplementationOnce(() => {
+        throw new Error('not yet');
+      })
+      .mockImplementation(async (listener) => listener.resumed());
+    const one = fleet({ ...memoryStore(), subscribe }, { resyncMs: 1_000 });
+    const ready = vi.fn();
+    void one.ready(60_000).then(ready);
+    await vi.advanceTimersByTimeAsync(1_999);
+    expect(subscribe).toHaveBeenCalledTimes(2);
+    expect(ready).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(10_001);
+    expect(subscribe).toHaveBeenCalledTimes(3);
+    expect(ready).toHaveBeenCalledExactlyOnceWith(true);
+    await one.close();
+  });
+});
+
 describe('a registry', () => {
+  test('of 1,000 circuits is read a few at a time, and each has its time from when it is asked for', async () => {
+    const access = new Access(memoryStore());
+    access.behaviour = 10;
+    const store = fleet(access);
+    const registry = new BreakerRegistry({ store, maxBreakers: 1_000 });
+    const events = listen(registry);
+    for (let i = 0; i < 1_000; i++) registry.ensure(`service-${i}`);
+    expect(access.of('read')).toHaveLength(16);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(access.of('read')).toHaveLength(1_000);
+    expect(await store.ready()).toBe(true);
+    access.interrupt();
+    access.resume();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(access.of('read')).toHaveLength(2_000);
+    expect(events.filter(({ type }) => type.startsWith('store'))).toEqual([]);
+    await store.close();
+  });
+
   test('lets an evicted breaker leave the fleet: it is read and told no more', async () => {
     const access = new Access(memoryStore());
     const store = fleet(access);

@@ -123,6 +123,20 @@ describe('a resync', () => {
     expect(other.access.of('read')).toHaveLength(4);
   });
 
+  test('reads a circuit once more that could not be read, also one that rests', async () => {
+    await vi.advanceTimersByTimeAsync(5_000);
+    other.access.mute();
+    other.access.interrupt();
+    await force(one, 'open');
+    other.access.behaviour = 'hang';
+    other.access.resume();
+    await vi.advanceTimersByTimeAsync(60);
+    other.access.behaviour = 'answer';
+    expect(other.breaker.state).toBe('closed');
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(other.breaker.state).toBe('open');
+  });
+
   test('of a store without messages is all there is, and enough', async () => {
     const { read, report, acquire: lease, settle, force: apply } = store;
     const mute: CircuitStore = { read, report, acquire: lease, settle, force: apply };

@@ -6,7 +6,7 @@ import {
   memoryStore,
   slowCallRate,
 } from '../../src/index.js';
-import { acquire, fail, succeed } from '../circuit/support.js';
+import { acquire, fail, ofType, succeed } from '../circuit/support.js';
 import { type Call, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
 
 beforeEach(() => {
@@ -196,6 +196,75 @@ describe('failures', () => {
     fail(breaker, 3);
     await vi.advanceTimersByTimeAsync(25);
     expect(access.of('report').map(({ request }) => request?.['failures'])).toEqual([1, 2]);
+  });
+});
+
+describe('a report that was not answered', () => {
+  test.each(['hang', 'reject'] as const)('is sent again (%s), and opens the fleet', async (behaviour) => {
+    const [one, other] = await startAll(2);
+    one!.access.behaviour = behaviour;
+    fail(one!.breaker, 5);
+    one!.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(60);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
+    expect(one!.breaker.stats().shared).toEqual({ generation: 1, live: true });
+    expect(ofType(one!.events, 'storeDropped')).toEqual([]);
+  });
+
+  test('counts once, though it ran', async () => {
+    const store = memoryStore();
+    const process = await start(store, MANY);
+    process.access.behaviour = 60;
+    fail(process.breaker, 1);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(told(process)).toEqual([
+      [1, 0],
+      [1, 0],
+    ]);
+    expect(await store.read(KEY)).toMatchObject({ failures: 1 });
+  });
+
+  test('keeps those that come after it waiting, and is given up after the second time', async () => {
+    const process = await start(memoryStore(), MANY);
+    process.access.behaviour = 'hang';
+    fail(process.breaker, 1);
+    await vi.advanceTimersByTimeAsync(30);
+    fail(process.breaker, 1);
+    await vi.advanceTimersByTimeAsync(30);
+    expect(told(process)).toEqual([
+      [1, 0],
+      [1, 0],
+    ]);
+    fail(process.breaker, 1);
+    process.access.behaviour = 'answer';
+    await vi.advanceTimersByTimeAsync(50);
+    expect(told(process).slice(2)).toEqual([[2, 0]]);
+    expect(ofType(process.events, 'storeDropped')).toMatchObject([{ outcomes: 1 }]);
+  });
+});
+
+describe('a store whose clock has been set ahead', () => {
+  /** The store's clock is ahead by an hour as from now, and this process does not know. */
+  const setAhead = async () => {
+    let aheadMs = 0;
+    const store = memoryStore(() => performance.now() + aheadMs);
+    const [one, other] = [await start(store), await start(store)];
+    aheadMs = 3_600_000;
+    return { one, other };
+  };
+
+  test('is told of the failures that open the fleet', async () => {
+    const { one, other } = await setAhead();
+    fail(one.breaker, 5);
+    await flush();
+    expect(other.breaker.state).toBe('open');
+  });
+
+  test('is told what was done by hand', async () => {
+    const { one, other } = await setAhead();
+    expect(await one.breaker.trip().applied).toBe('fleet');
+    await flush();
+    expect(other.breaker.state).toBe('open');
   });
 });
 

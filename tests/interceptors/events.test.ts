@@ -69,6 +69,7 @@ describe('payloads', () => {
         status: 503,
         code: 'ERR_BAD_RESPONSE',
         durationMs: 20,
+        guarded: true,
         at: START + 20,
       },
       {
@@ -89,6 +90,7 @@ describe('payloads', () => {
         status: undefined,
         code: 'ECONNRESET',
         durationMs: 20,
+        guarded: true,
         at: START + 140,
       },
       {
@@ -109,6 +111,7 @@ describe('payloads', () => {
         status: 200,
         code: undefined,
         durationMs: 20,
+        guarded: true,
         at: START + 260,
       },
       { type: 'call', key: KEY, attempts: 3, stopped: 'success', elapsedMs: 260, at: START + 260 },
@@ -648,4 +651,15 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
     expect((await run()).response.status).toBe(503);
     expect(registry.get(KEY)?.state).toBe('open');
   });
+});
+
+test('a sink of an instance that could not be attached is told nothing of the registry', () => {
+  const registry = new BreakerRegistry();
+  registry.ensure(KEY);
+  const api = axios.create();
+  Object.freeze(api.interceptors.response);
+  const record = vi.fn();
+  expect(() => attach(api, { registry, sinks: [{ record }] })).toThrow(/frozen/);
+  registry.get(KEY)?.trip();
+  expect(record).not.toHaveBeenCalled();
 });

@@ -78,12 +78,15 @@ describe('the dashboard and the alert rules', () => {
 
   test('values of labels that queries ask for are those that there are', () => {
     const values = queries.flatMap(([, expr]) =>
-      [...expr.matchAll(/\b(state|outcome|event)(?:!=|=)"([^"]*)"/g)].map(([, label, value]) => `${label}=${value}`),
+      [...expr.matchAll(/\b(state|outcome|event)(?:!=|=|!~)"([^"]*)"/g)].flatMap(([, label, values = '']) =>
+        values.split('|').map((value) => `${label}=${value}`),
+      ),
     );
     expect([...new Set(values)].sort()).toEqual([
       'event=degraded',
       'event=recovered',
       'outcome=late',
+      'outcome=observed',
       'outcome=rejected',
       'state=closed',
       'state=half-open',

@@ -21,7 +21,16 @@ const base = { key: KEY, at: 1 };
 /** One event of each kind that moves an instrument. */
 const EVENTS: readonly ResilienceEvent[] = [
   { ...base, type: 'registered', state: 'closed' },
-  { ...base, type: 'attempt', attempt: 1, outcome: 'failure', status: 503, code: undefined, durationMs: 250 },
+  {
+    ...base,
+    type: 'attempt',
+    attempt: 1,
+    outcome: 'failure',
+    status: 503,
+    code: undefined,
+    durationMs: 250,
+    guarded: true,
+  },
   { ...base, type: 'stateChange', from: 'closed', to: 'open', reason: 'threshold', failures: 5, cooldownMs: 1 },
   { ...base, type: 'retry', attempt: 1, delayMs: 1, reason: '503', method: 'GET', url: 'https://api.example.com/' },
   { ...base, type: 'call', attempts: 2, stopped: 'budget', elapsedMs: 1 },

@@ -5,7 +5,7 @@ import * as api from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import axios, { type AxiosRequestConfig } from 'axios';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { attach, type ResilienceOptions } from '../../src/index.js';
 import { openTelemetrySink } from '../../src/opentelemetry/opentelemetry.js';
 import { connectionError, type Step, scripted } from '../support/scripted-adapter.js';
@@ -108,6 +108,18 @@ describe('events of the active span', () => {
     const { traced } = start({}, 503, 503, 200);
     await Promise.all([traced(), traced()]);
     expect(exporter.getFinishedSpans().map(({ events }) => events.length)).toEqual([1, 1]);
+  });
+
+  test('a span that has ended is left alone: its SDK would complain of each event', async () => {
+    const { instance } = start({}, 503, 200);
+    const warn = vi.fn();
+    api.diag.setLogger({ verbose: vi.fn(), debug: vi.fn(), info: vi.fn(), warn, error: vi.fn() });
+    await tracer.startActiveSpan('checkout', async (span) => {
+      span.end();
+      await instance.get('/');
+    });
+    api.diag.disable();
+    expect(warn).not.toHaveBeenCalled();
   });
 
   test('without an active span nothing is recorded, and the call goes on', async () => {

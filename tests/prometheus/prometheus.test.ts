@@ -20,6 +20,7 @@ const attempt = (durationMs: number, key = KEY): ResilienceEvent => ({
   status: 200,
   code: undefined,
   durationMs,
+  guarded: true,
 });
 const registered = (key = KEY): ResilienceEvent => ({ ...base, key, type: 'registered', state: 'closed' });
 const evicted = (key = KEY): ResilienceEvent => ({ ...base, key, type: 'evicted', state: 'closed' });
@@ -99,6 +100,17 @@ describe('what is exposed', () => {
     expect(await retries()).toBe(1);
   });
 
+  test('a reset of the registry forgets what was counted, also what was never read, and leaves circuits as they are', async () => {
+    const { register, sink, samples } = start();
+    sink.record(registered());
+    sink.record(attempt(5));
+    register.resetMetrics();
+    expect(sumOf(await samples(), 'axios_resilience_circuit_calls_total', { outcome: 'success' })).toBe(0);
+    expect(sumOf(await samples(), 'axios_resilience_attempt_duration_seconds_count')).toBe(0);
+    expect(sumOf(await samples(), 'axios_resilience_circuit_state', { state: 'closed' })).toBe(1);
+    expect(sumOf(await samples(), 'axios_resilience_registry_size')).toBe(1);
+  });
+
   test('the labels that the user gives to all metrics', async () => {
     const { register, sink } = start();
     register.setDefaultLabels({ app: 'shop' });
@@ -162,6 +174,29 @@ describe('what events move', () => {
     expect(sumOf(await samples(), 'axios_resilience_attempt_duration_seconds_count', { key: KEY })).toBe(1);
     expect(sumOf(await samples(), 'axios_resilience_circuit_calls_total')).toBeUndefined();
     expect(sumOf(await samples(), 'axios_resilience_circuit_state')).toBeUndefined();
+  });
+
+  test('attempts that go past a circuit of the same key are timed, and count for calls but not for the circuit', async () => {
+    const { sink, samples } = start();
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(200) });
+    const resilience = attach(api, { sinks: [sink] });
+    await api.get('/');
+    await api.get('/', { resilience: { breaker: false } });
+    expect(resilience.breakers.get(KEY)?.stats().counts.success).toBe(1);
+    expect(sumOf(await samples(), 'axios_resilience_circuit_calls_total')).toBe(1);
+    expect(sumOf(await samples(), 'axios_resilience_attempt_duration_seconds_count')).toBe(2);
+    expect(sumOf(await samples(), 'axios_resilience_call_attempts_count')).toBe(2);
+  });
+
+  test('a rejection that is only observed is none: its attempt was made', async () => {
+    const { sink, samples } = start();
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(200) });
+    const resilience = attach(api, { breaker: { mode: 'observe' }, sinks: [sink] });
+    resilience.breakers.ensure(KEY).trip();
+    await api.get('/');
+    const calls = async (outcome: string) =>
+      sumOf(await samples(), 'axios_resilience_circuit_calls_total', { outcome });
+    expect([await calls('success'), await calls('rejected'), await calls('observed')]).toEqual([1, 0, 1]);
   });
 
   test('an attempt that ends after its circuit has opened is late on top of its outcome', async () => {
@@ -344,13 +379,14 @@ describe('options', () => {
 test('a gauge that throws fails no call', async () => {
   const { register, sink } = start();
   const gauge = register.getSingleMetric('axios_resilience_circuit_state') as promClient.Gauge;
-  gauge.set = () => {
+  gauge.remove = () => {
     throw new Error('broken');
   };
-  const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(200) });
-  const resilience = attach(api, { sinks: [sink] });
+  const api = axios.create({ adapter: scripted(200) });
+  const resilience = attach(api, { breaker: { maxBreakers: 1 }, sinks: [sink] });
   const errors = vi.fn();
   resilience.on('listenerError', errors);
-  expect((await api.get('/')).status).toBe(200);
+  expect((await api.get('https://a.example.com')).status).toBe(200);
+  expect((await api.get('https://b.example.com')).status).toBe(200);
   expect(errors).toHaveBeenCalledWith(expect.objectContaining({ source: 'sink', error: new Error('broken') }));
 });

@@ -67,9 +67,10 @@ describe.each(['everything', 'the circuit', 'the leases'] as const)('when Redis 
     const before = await rejected();
     const calls = fleet.all((worker) => worker.call(20));
     await eventually(async () => expect((await rejected()) - before).toBeGreaterThanOrEqual(79));
-    expect(service.received()).toBe(1);
+    await eventually(() => expect(service.received()).toBe(1));
     open();
     await calls;
+    expect(service.received()).toBe(1);
     await reaches(fleet, 'closed');
   });
 });

@@ -38,6 +38,9 @@ const OUTAGES = {
 /** What a call may take that waits for a lease once; far less than the clients would wait, which is for ever. */
 const SOON_MS = 5_000;
 
+/** After this a command that a client kept in its queue is void; before, it is not too late. */
+const COMMANDS_EXPIRE_MS = 1_200;
+
 const durationsOf = (outcomes: readonly { startedAt: number; endedAt: number }[]): number[] =>
   outcomes.map(({ startedAt, endedAt }) => endedAt - startedAt);
 
@@ -204,6 +207,7 @@ describe('a process that was cut off', () => {
     service.answerTo(severed.name, { status: 503 });
     expect(tally(await severed.call(5, { concurrency: 1 }))).toEqual({ answered: 0, failed: 3, rejected: 2 });
     await severed.happened('storeDegraded');
+    await new Promise((resolve) => setTimeout(resolve, COMMANDS_EXPIRE_MS));
     await proxy.pass();
     await severed.happened('storeRecovered');
     await severed.happened('storeDropped');

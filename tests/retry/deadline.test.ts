@@ -1,4 +1,4 @@
-import { getEventListeners } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import type { Readable } from 'node:stream';
 import axios, { type AxiosAdapter, getAdapter } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -337,7 +337,7 @@ describe('a response stream obtained under a deadline', () => {
     const { signal } = new AbortController();
     const { data } = await api.get<Readable>('/', { responseType: 'stream', signal });
     expect(getEventListeners(signals[0], 'abort')).toHaveLength(1);
-    for await (const _chunk of data);
+    await once(data.resume(), 'end');
     await vi.waitFor(() => expect(getEventListeners(signals[0], 'abort')).toEqual([]));
     expect(getEventListeners(signal, 'abort')).toEqual([]);
     await server.close();

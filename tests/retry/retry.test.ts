@@ -169,6 +169,31 @@ describe('the backoff', () => {
       /^Expected `retry\.backoff\(context\)` to be a finite number of milliseconds >= 0, got /,
     );
     expect(attempts).toHaveLength(1);
+    expect((error as Error).cause).toBeInstanceOf(Error);
+  });
+
+  test('that throws ends it with its error, whose cause is the failure', async () => {
+    const failure = new Error('the service failed');
+    const mistake = new Error('no delay');
+    const fn = () => Promise.reject(failure);
+    const backoff = () => {
+      throw mistake;
+    };
+    const { error } = await ending(retry(fn, { backoff }));
+    expect(error).toBe(mistake);
+    expect((error as Error).cause).toBe(failure);
+  });
+
+  test('or a shouldRetry that throws the failure itself gives it no cause: no chain of causes is a circle', async () => {
+    const failure = new Error('the service failed');
+    const rethrow = () => {
+      throw failure;
+    };
+    for (const options of [{ backoff: rethrow }, { shouldRetry: rethrow }]) {
+      const { error } = await ending(retry(() => Promise.reject(failure), options));
+      expect(error).toBe(failure);
+      expect((error as Error).cause).toBeUndefined();
+    }
   });
 });
 

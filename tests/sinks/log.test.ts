@@ -43,6 +43,22 @@ test.each<[string, ResilienceEvent, string]>([
     `warn [axios-resilience] ${KEY}: gave up after 4 attempts in 1235 ms (exhausted)`,
   ],
   [
+    'the end of a call that was cancelled as information',
+    { ...base, type: 'giveUp', attempts: 1, stopped: 'aborted', elapsedMs: 5 },
+    `info [axios-resilience] ${KEY}: gave up after 1 attempts in 5 ms (aborted)`,
+  ],
+  [
+    'a text with line breaks on one line',
+    {
+      ...base,
+      key: 'my\r\nkey\u001b[31m',
+      type: 'listenerError',
+      source: 'listener',
+      error: new Error('a\n\tb\u2028c'),
+    },
+    'error [axios-resilience] my key [31m: listener threw Error: a b c',
+  ],
+  [
     'an opening as an error',
     { ...base, type: 'stateChange', from: 'closed', to: 'open', reason: 'threshold', failures: 5, cooldownMs: 10_000 },
     `error [axios-resilience] ${KEY}: circuit closed -> open (threshold, failures: 5)`,
@@ -95,6 +111,7 @@ test.each<ResilienceEvent>([
     status: 200,
     code: undefined,
     durationMs: 5,
+    guarded: true,
   },
   { ...base, type: 'rejected', retryAfterMs: 10, observed: false },
   { ...base, type: 'late', outcome: 'failure' },
@@ -289,6 +306,25 @@ test('the error of a listener is logged by name and message: an object of it wou
     },
   ]);
   expect(inspect(written)).not.toContain('secret');
+});
+
+test.each<[string, string]>([
+  ['GET /users?token=secret failed', 'GET /users failed'],
+  ['no answer from users/42?a=1&token=secret#secret', 'no answer from users/42'],
+  ['redirected to //user:secret@api.example.com/a?token=secret', 'redirected to //api.example.com/a'],
+  ['connect to redis://:secret@or@secret@cache:6379/0', 'connect to redis://cache:6379/0'],
+  ['https://user:se@secret@api.example.com/a/@b failed', 'https://api.example.com/a/@b failed'],
+  [
+    'Headers.append: "Bearer secret" is an invalid header value.',
+    'Headers.append: "Bearer ***" is an invalid header value.',
+  ],
+  ['sent Authorization: Digest secret="1", secret', 'sent Authorization: ***'],
+  ['sent {"x-api-key":"secret","cookie":"secret"}', 'sent {"x-api-key":***'],
+  ['is /a/b there? yes', 'is /a/b there? yes'],
+])('of the error %j it writes %j', (message, shown) => {
+  const { lines, sink } = createLog();
+  sink.record({ type: 'storeDegraded', key: '', at: 1, error: new Error(message) });
+  expect(lines).toEqual([`error [axios-resilience] the store of shared circuits does not answer: Error: ${shown}`]);
 });
 
 test('a logger given to both instances of a shared registry has one line for each of its transitions', () => {

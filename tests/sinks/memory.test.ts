@@ -15,6 +15,7 @@ const attempt = (key: string, durationMs: number): AttemptEvent => ({
   status: 200,
   code: undefined,
   durationMs,
+  guarded: true,
 });
 
 const rejected = (key: string): ResilienceEvent => ({ type: 'rejected', key, at: 1, retryAfterMs: 5, observed: false });
