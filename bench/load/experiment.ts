@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CLIENTS, type ClientName } from '../clients.js';
 import { messageOf, start } from '../measure/processes.js';
 import type { Calls, FinishedCall, Stretch } from './calls.js';
@@ -34,6 +35,9 @@ export interface Scripts {
   readonly service: string;
 }
 
+/** The clients begin one after the other, so that the worst second of each is not that of all. */
+const APART_MS = 2_000;
+
 /** A few at a time: more would measure the machine. What is observed comes in the order of the subjects. */
 export async function conduct<Report>(scripts: Scripts, experiment: Experiment): Promise<Observed<Report>[]> {
   const observed: Observed<Report>[] = [];
@@ -46,7 +50,12 @@ export async function conduct<Report>(scripts: Scripts, experiment: Experiment):
 
 async function conductAtOnce<Report>(scripts: Scripts, experiment: Experiment): Promise<Observed<Report>[]> {
   const pairs = await Promise.all(experiment.subjects.map((subject) => prepare(scripts, experiment, subject)));
-  return Promise.all(pairs.map((pair) => observe<Report>(pair)));
+  return Promise.all(
+    pairs.map(async (pair, index) => {
+      await delay(index * APART_MS);
+      return observe<Report>(pair);
+    }),
+  );
 }
 
 interface Pair {

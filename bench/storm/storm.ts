@@ -11,7 +11,7 @@ import type { StormReport, StormTask } from './service.js';
 const WORKERS = 10;
 const WORK_MS = 100;
 const CAPACITY = (WORKERS * 1_000) / WORK_MS;
-const CALLS_PER_SECOND = 60;
+const CALLS_PER_SECOND = 50;
 const SPIKE_PER_SECOND = 600;
 const TIMEOUT_MS = 1_000;
 const COOLDOWN_MS = 10_000;
