@@ -14,6 +14,8 @@ export interface CallingTask {
 }
 
 export interface Called {
+  /** How long each call past the circuit took. */
+  readonly bareMs: readonly number[];
   /** How much longer each call took than the one past the circuit before it. */
   readonly addedMs: readonly number[];
   /** Calls that failed although the service did not: it was never asked, or its answer was lost. */
@@ -35,6 +37,7 @@ const { sharing, url, redisPort, callers, lastsMs } = givenTask() as CallingTask
 const bare = axios.create({ baseURL: url, proxy: false });
 const call = await SHARINGS[sharing].equip(axios.create({ baseURL: url, proxy: false }), redisPort);
 
+const bareMs: number[] = [];
 const addedMs: number[] = [];
 let failed = 0;
 
@@ -49,8 +52,9 @@ async function waitFor(made: Promise<unknown>): Promise<number> {
 }
 
 async function callOnce(): Promise<void> {
-  const bareMs = await waitFor(bare.get('/bare'));
-  addedMs.push((await waitFor(call())) - bareMs);
+  const without = await waitFor(bare.get('/bare'));
+  bareMs.push(without);
+  addedMs.push((await waitFor(call())) - without);
 }
 
 async function callUntil(endsAt: number): Promise<void> {
@@ -60,12 +64,13 @@ async function callUntil(endsAt: number): Promise<void> {
 for (let count = 0; count < WARM_UP_CALLS; count++) await callOnce();
 
 process.once('message', () => {
+  bareMs.length = 0;
   addedMs.length = 0;
   failed = 0;
   commands = 0;
   const endsAt = performance.now() + lastsMs;
   void Promise.all(Array.from({ length: callers }, () => callUntil(endsAt))).then(() =>
-    process.send?.({ addedMs, failed, commands } satisfies Called),
+    process.send?.({ bareMs, addedMs, failed, commands } satisfies Called),
   );
 });
 process.send?.('ready');

@@ -50,6 +50,7 @@ export async function conduct(
 }
 
 const together = (all: readonly Called[]): Called => ({
+  bareMs: all.flatMap(({ bareMs }) => bareMs),
   addedMs: all.flatMap(({ addedMs }) => addedMs),
   failed: all.reduce((sum, { failed }) => sum + failed, 0),
   commands: all.reduce((sum, { commands }) => sum + commands, 0),

@@ -6,10 +6,11 @@ import type { Section, Table, Verdict } from '../report/section.js';
 import type { Called } from './calling.js';
 import { OURS, SHARINGS, type SharingName } from './clients.js';
 import { conduct, type Load, type RedisCondition, type Scripts } from './experiment.js';
+import { propagationMs } from './propagation.js';
 
 const LATENCY_MS = 10;
 const FAILS_ONE_OF = 10;
-const LASTS_MS = 1_000;
+const LASTS_MS = 800;
 const PROCESSES = 2;
 const CALLERS_EACH = 5;
 
@@ -37,6 +38,10 @@ const TITLES: Readonly<Record<RedisCondition, string>> = {
 
 const MOST_ADDED_MS = 1;
 const MOST_COMMANDS = 0.01;
+const MOST_OF_BARE = 1.05;
+const MOST_PROPAGATION_MS = 10;
+const SHARING_PROCESSES = 4;
+const OPENINGS = 100;
 
 const perCall = ({ commands, addedMs }: Called): number => commands / addedMs.length;
 
@@ -98,6 +103,25 @@ function commandsVerdict({ together, failing }: Observed): Verdict {
   };
 }
 
+/** A call makes its way past a frozen Redis in the time that it takes without a store. */
+function frozenVerdict({ alone }: Observed): Verdict {
+  const ratio = 1 + median(alone.addedMs) / median(alone.bareMs);
+  return {
+    goal: `with Redis frozen the median of healthy calls is at most ${MOST_OF_BARE} of that without a circuit`,
+    measured: ratio.toFixed(3),
+    isMet: ratio <= MOST_OF_BARE,
+  };
+}
+
+function propagationVerdict(waits: readonly number[]): Verdict {
+  const medianMs = median(waits);
+  return {
+    goal: `from the failure that opens the circuit in one process until ${SHARING_PROCESSES - 1} others reject: less than ${MOST_PROPAGATION_MS} ms at the median`,
+    measured: `${milliseconds(medianMs)}, p99 ${milliseconds(quantile(waits, 0.99))}, over ${OPENINGS} openings`,
+    isMet: medianMs < MOST_PROPAGATION_MS,
+  };
+}
+
 /** As redis-server names it: `7.0.15`. */
 const redisVersion = (): string =>
   /v=(\S+)/.exec(execFileSync('redis-server', ['--version'], { encoding: 'utf8' }))?.[1] ?? '';
@@ -110,6 +134,8 @@ export async function fleet(): Promise<Section> {
   const healthy = await observe(scripts, 'healthy');
   const slow = await observe(scripts, 'slow');
   const frozen = await observe(scripts, 'frozen');
+  const sharing = await compiled(new URL('sharing.ts', import.meta.url));
+  const propagation = await propagationMs(sharing, SHARING_PROCESSES, OPENINGS);
   return {
     title: 'A fleet',
     intro: `A circuit shared over a real Redis (${redisVersion()}), for calls to a service that answers after ${LATENCY_MS} ms: by one caller, and by ${PROCESSES * CALLERS_EACH} in ${PROCESSES} processes, each making one call after the other for ${LASTS_MS / 1_000} s; and the latter once more while one of ${FAILS_ONE_OF} requests fails, which opens no circuit. Before each call its caller makes one with bare axios: how much longer the call takes than that is what the circuit adds. Commands are counted in the client. The other two are small re-creations of how those libraries, of other languages, go about it; they are not the libraries.`,
@@ -118,6 +144,8 @@ export async function fleet(): Promise<Section> {
       verdictOf(TITLES.healthy, healthy),
       verdictOf(TITLES.slow, slow),
       verdictOf(TITLES.frozen, frozen),
+      frozenVerdict(frozen.get(OURS) as Observed),
+      propagationVerdict(propagation),
     ],
     tables: [tableOf('healthy', healthy), tableOf('slow', slow), tableOf('frozen', frozen)],
   };

@@ -15,6 +15,8 @@ interface Subject {
 export interface Experiment {
   readonly subjects: readonly Subject[];
   readonly atATime: number;
+  /** They begin one after the other, so that the worst second of each is not that of all. */
+  readonly apartMs: number;
   readonly timeoutMs: number;
   readonly cooldownMs: number;
   readonly stretches: readonly Stretch[];
@@ -35,9 +37,6 @@ export interface Scripts {
   readonly service: string;
 }
 
-/** The clients begin one after the other, so that the worst second of each is not that of all. */
-const APART_MS = 2_000;
-
 /** A few at a time: more would measure the machine. What is observed comes in the order of the subjects. */
 export async function conduct<Report>(scripts: Scripts, experiment: Experiment): Promise<Observed<Report>[]> {
   const observed: Observed<Report>[] = [];
@@ -52,7 +51,7 @@ async function conductAtOnce<Report>(scripts: Scripts, experiment: Experiment): 
   const pairs = await Promise.all(experiment.subjects.map((subject) => prepare(scripts, experiment, subject)));
   return Promise.all(
     pairs.map(async (pair, index) => {
-      await delay(index * APART_MS);
+      await delay(index * experiment.apartMs);
       return observe<Report>(pair);
     }),
   );

@@ -15,6 +15,7 @@ const HEALTHY_MS = 1_500;
 const DOWN_MS = 5_000;
 const AFTERWARDS_MS = 3_000;
 const AT_A_TIME = 6;
+const APART_MS = 2_000;
 
 const CLIENTS: readonly ClientName[] = [BARE, 'axios-retry', 'retry-axios', 'axios-retry + opossum', 'cockatiel', OURS];
 
@@ -98,6 +99,7 @@ async function suffer(scripts: Scripts, illness: Illness): Promise<Observed<Outa
   return conduct<OutageReport>(scripts, {
     subjects: CLIENTS.map((client) => ({ client, service })),
     atATime: AT_A_TIME,
+    apartMs: APART_MS,
     timeoutMs: TIMEOUT_MS,
     cooldownMs: COOLDOWN_MS,
     stretches: [{ lastsMs: HEALTHY_MS + DOWN_MS + AFTERWARDS_MS, callsPerSecond: CALLS_PER_SECOND }],

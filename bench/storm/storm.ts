@@ -17,8 +17,9 @@ const TIMEOUT_MS = 1_000;
 const COOLDOWN_MS = 10_000;
 const BEFORE_S = 6;
 const SPIKE_S = 1;
-const AFTER_S = 49;
+const AFTER_S = 39;
 const AT_A_TIME = 6;
+const APART_MS = 2_000;
 const SECONDS = BEFORE_S + SPIKE_S + AFTER_S;
 
 /** Seconds that say what is usual: neither the beginning nor the spike. */
@@ -129,6 +130,7 @@ const brew = (scripts: Scripts): Promise<Observed<StormReport>[]> =>
       })),
     ),
     atATime: AT_A_TIME,
+    apartMs: APART_MS,
     timeoutMs: TIMEOUT_MS,
     cooldownMs: COOLDOWN_MS,
     stretches: [
