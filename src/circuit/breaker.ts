@@ -66,15 +66,19 @@ export class CircuitBreaker {
     this.key = key;
     this.#policy = shared?.policy ?? circuitPolicy(options);
     this.#events = shared?.events ?? new Emitter();
-    this.#circuit = new Circuit(key, this.#policy, this.#events);
+    const circuit = new Circuit(key, this.#policy, this.#events);
+    this.#circuit = circuit;
     this.#mode = this.#policy.mode;
     this.#link = this.#policy.store?.link({
       key,
       events: this.#events,
-      threshold: this.#circuit.detector.threshold,
+      threshold: circuit.detector.threshold,
       probes: probeRules(this.#policy),
       leaseMs: this.#policy.halfOpen.leaseMs ?? DEFAULT_LEASE_MS,
-      adopt: (view) => this.#circuit.adopt(view, this.#policy.clock.now()),
+      get isClosed() {
+        return circuit.isClosed;
+      },
+      adopt: (view) => circuit.adopt(view, this.#policy.clock.now()),
     });
   }
 

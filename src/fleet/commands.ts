@@ -20,6 +20,8 @@ const LEAST_MEMORY_MS = 60_000;
 /** How one circuit speaks to the store: what is known of it, by the store's own clock, and each command at most twice. */
 export class Commands {
   known: SharedView | undefined;
+  /** Transitions of this process that the store has not answered yet: until then `known` is out of date. */
+  transitionsUnderWay = 0;
   readonly #circuit: LinkedCircuit;
   readonly #context: CommandContext;
   /** How far the store's clock is ahead of ours, ms. */
@@ -33,6 +35,12 @@ export class Commands {
   /** Sets our idea of the store's clock by an answer that is fresh. */
   setClock({ at }: SharedView): void {
     this.#clockAheadMs = at - performance.now();
+  }
+
+  /** Takes note of a transition that the circuit of this process has made itself. */
+  confirm(view: SharedView): void {
+    this.setClock(view);
+    if (view.epoch !== this.known?.epoch || view.generation > this.known.generation) this.known = view;
   }
 
   request(opening: Opening | undefined, leaseMs = this.#circuit.leaseMs): StoreRequest {

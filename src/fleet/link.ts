@@ -34,9 +34,10 @@ export class Link implements CircuitLink {
 
   /** A success that closed the circuit of this process and did not reach the store. */
   #owed: Settlement | undefined;
-  /** Counts what was done by hand, and what of it is under way. */
+  /** Counts what was done by hand. */
   #orders = 0;
-  #ordersUnderWay = 0;
+  /** The latest news that came while a transition of this process was under way. */
+  #heard: SharedView | undefined;
   readonly #asking = new Set<Promise<LeaseAnswer>>();
   #deniedUntil = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
@@ -107,15 +108,14 @@ export class Link implements CircuitLink {
     if (!this.#commands.known) await this.read();
     if (this.#closed || !this.#commands.known) return false;
     const request: ForceRequest = { ...this.#commands.request(opening), state, opening };
-    this.#ordersUnderWay++;
-    const view = await this.#commands.tell(
-      request,
-      (store, given) => store.force(this.circuit.key, given),
-      () => order === this.#orders,
-    );
-    this.#ordersUnderWay--;
-    if (view) this.apply(view);
-    else void this.read();
+    const tell = () =>
+      this.#commands.tell(
+        request,
+        (store, given) => store.force(this.circuit.key, given),
+        () => order === this.#orders,
+      );
+    const view = await this.#moved(state, tell);
+    if (!view) void this.read();
     return view !== undefined;
   }
 
@@ -154,9 +154,35 @@ export class Link implements CircuitLink {
     this.#reports.recovered();
   }
 
-  /** While something done by hand is under way, what was before it is not adopted: its own answer is newer. */
+  /**
+   * Tells the store of a transition to `state` that the circuit of this process has made. It may have moved on when the
+   * answer comes, so that is not adopted; until then outcomes wait to be told, and news to be taken in.
+   */
+  async #moved(
+    state: SharedView['state'],
+    tell: () => Promise<SharedView | undefined>,
+  ): Promise<SharedView | undefined> {
+    this.#deniedUntil = Number.NEGATIVE_INFINITY;
+    this.#commands.transitionsUnderWay++;
+    const view = await tell();
+    this.#commands.transitionsUnderWay--;
+    if (view?.state === state) this.#commands.confirm(view);
+    else if (view) this.apply(view);
+    if (this.#commands.transitionsUnderWay > 0) return view;
+    const heard = this.#heard;
+    this.#heard = undefined;
+    if (heard) this.#takeIn(heard);
+    this.#reports.begin();
+    return view;
+  }
+
   #takeIn(view: SharedView): void {
-    if (this.#closed || this.#ordersUnderWay > 0) return;
+    if (this.#closed) return;
+    if (this.#commands.transitionsUnderWay > 0) {
+      const isOld = view.epoch === this.#heard?.epoch && view.generation < this.#heard.generation;
+      if (!isOld) this.#heard = view;
+      return;
+    }
     const known = this.#commands.known;
     if (known === undefined) this.#reports.begin();
     const isSameEpoch = view.epoch === known?.epoch;
@@ -182,9 +208,11 @@ export class Link implements CircuitLink {
   }
 
   async #conclude(settlement: Settlement): Promise<void> {
-    const view = await this.#commands.tell(settlement, (store, request) => store.settle(this.circuit.key, request));
-    if (view) this.apply(view);
-    else if (settlement.outcome === 'success') this.#owed = settlement;
+    const tell = () => this.#commands.tell(settlement, (store, request) => store.settle(this.circuit.key, request));
+    const hasClosed = settlement.outcome === 'success' && this.circuit.isClosed;
+    const view = await (hasClosed ? this.#moved('closed', tell) : tell());
+    if (view && !hasClosed) this.apply(view);
+    if (!view && settlement.outcome === 'success') this.#owed = settlement;
   }
 
   async #ask(leaseMs: number): Promise<LeaseAnswer> {

@@ -71,7 +71,7 @@ export class Reports {
     else this.#sendWithin(this.#context.lingerMs);
   }
 
-  /** Tells what had to wait until something was known of the circuit. */
+  /** Tells what had to wait until it was known how the circuit stands. */
   begin(): void {
     if (this.#failures > 0) this.#sendWithin(0);
   }
@@ -129,7 +129,8 @@ export class Reports {
     this.#timerAt = Number.POSITIVE_INFINITY;
     this.#reportAgain = this.#isReporting;
     const { health, reporter, quorum } = this.#context;
-    if (this.#isReporting || this.#closed || health.isDegraded || !this.#commands.known) return;
+    const { known, transitionsUnderWay } = this.#commands;
+    if (this.#isReporting || this.#closed || health.isDegraded || !known || transitionsUnderWay > 0) return;
     if (this.#failures + this.#successes === 0) return;
     const report: FailureReport = {
       ...this.#commands.request(this.#opening),

@@ -243,6 +243,51 @@ describe('what is done by hand', () => {
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
   });
 
+  test('failures that follow a reset before the store has answered it count, and open the circuit for all', async () => {
+    const [one, other] = await startAll(2);
+    await one!.breaker.trip().applied;
+    await flush();
+    one!.events.length = 0;
+    one!.access.behaviour = 10;
+    const { applied } = one!.breaker.reset();
+    fail(one!.breaker, 5);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await applied).toBe('fleet');
+    expect(one!.events).toMatchObject([
+      { to: 'closed', reason: 'manual' },
+      { to: 'open', reason: 'threshold' },
+    ]);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
+  });
+
+  test('failures that follow it and are too few for one process count for all', async () => {
+    const [one, other] = await startAll(2);
+    await one!.breaker.trip().applied;
+    one!.access.behaviour = 10;
+    one!.breaker.reset();
+    fail(one!.breaker, 4);
+    await vi.advanceTimersByTimeAsync(100);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
+    fail(other!.breaker, 1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
+  });
+
+  test('news that overtake its answer are taken in after it', async () => {
+    const store = memoryStore();
+    const [one, other] = [await start(store), await start(store)];
+    await one.breaker.trip().applied;
+    one.access.behaviour = 10;
+    one.breaker.reset();
+    const view = await store.read(KEY);
+    one.access.say(KEY, { ...view, generation: view.generation + 2, remainingMs: 3_000 });
+    one.access.say(KEY, view);
+    expect(one.breaker.state).toBe('closed');
+    await vi.advanceTimersByTimeAsync(10);
+    expect(one.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 3_000 });
+    expect(other.breaker.state).toBe('closed');
+  });
+
   test('that the store did not answer is told it once more', async () => {
     const [one, other] = await startAll(2);
     one!.access.behaviour = 'hang';

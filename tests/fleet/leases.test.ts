@@ -112,6 +112,36 @@ describe('the lease of a probe', () => {
     expect(process.breaker.state).toBe('closed');
   });
 
+  test('failures that follow its success before the store has answered count, and open the circuit for all', async () => {
+    const [one, other] = await startAll(2, { cooldownMs: 1_000 });
+    await one!.breaker.trip().applied;
+    await vi.advanceTimersByTimeAsync(1_000);
+    const probe = await one!.breaker.acquire();
+    one!.events.length = 0;
+    one!.access.behaviour = 10;
+    if (probe.admitted) probe.settle('success');
+    fail(one!.breaker, 5);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(one!.events).toMatchObject([
+      { to: 'closed', reason: 'probe-succeeded' },
+      { to: 'open', reason: 'threshold' },
+    ]);
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
+  });
+
+  test('its success does not hide that another process has opened the circuit meanwhile', async () => {
+    const [one, other] = await startAll(2, { cooldownMs: 1_000 });
+    await one!.breaker.trip().applied;
+    await vi.advanceTimersByTimeAsync(1_000);
+    const probe = await one!.breaker.acquire();
+    one!.access.mute();
+    await other!.breaker.trip({ forMs: 3_000 }).applied;
+    if (probe.admitted) probe.settle('success');
+    expect(one!.breaker.state).toBe('closed');
+    await flush();
+    expect(one!.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 3_000 });
+  });
+
   test('a neutral probe gives it back at once', async () => {
     const [one, other] = await startAll(2);
     await elapse(one!, other!);
