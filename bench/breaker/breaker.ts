@@ -3,17 +3,22 @@ import { runApart } from '../measure/processes.js';
 import { type Spread, spreadOf } from '../measure/spread.js';
 import { ratioCells } from '../report/numbers.js';
 import type { Section, Table, Verdict } from '../report/section.js';
-import type { BreakerGroup, BreakerRatios } from './measuring.js';
+import type { BreakerTask } from './measuring.js';
+import { type BreakerGroup, SUBJECTS } from './subjects.js';
 
 const PROCESSES = 3;
 
 type Measured = ReadonlyMap<string, Spread>;
 
 async function measure(script: string, group: BreakerGroup): Promise<Measured> {
-  const all: BreakerRatios[] = [];
-  while (all.length < PROCESSES) all.push(await runApart(script, group));
-  const names = Object.keys(all[0] ?? {});
-  return new Map(names.map((name) => [name, spreadOf(all.map((ratios) => ratios[name] ?? []))]));
+  const measured = new Map<string, Spread>();
+  for (const subject of Object.keys(SUBJECTS[group])) {
+    const task: BreakerTask = { group, subject };
+    const all: number[][] = [];
+    while (all.length < PROCESSES) all.push(await runApart(script, task));
+    measured.set(subject, spreadOf(all));
+  }
+  return measured;
 }
 
 const tableOf = (title: string, measured: Measured): Table => ({
@@ -42,7 +47,7 @@ export async function breaker(): Promise<Section> {
   return {
     title: 'Circuit breaker',
     intro:
-      'One function after the other through a circuit, as a share of the same without, in time of the processor; medians of the rounds, and the least and the greatest median of a process. Peers as their READMEs advise: cockatiel `circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) })`; opossum `{ timeout: 3000, errorThresholdPercentage: 50, resetTimeout: 30000 }`, whose timeout arms a timer per call, and so also without.',
+      'One function after the other through a circuit, as a share of the same without, in time of the processor; each in processes of its own; medians of the rounds, and the least and the greatest median of a process. Peers as their READMEs advise: cockatiel `circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) })`; opossum `{ timeout: 3000, errorThresholdPercentage: 50, resetTimeout: 30000 }`, whose timeout arms a timer per call, and so also without.',
     verdicts: [
       verdictOf('`execute` costs less than the executors of the peers', execute, 'axios-resilience `execute`', [
         'cockatiel',
