@@ -1,6 +1,7 @@
 import { compiled } from '../measure/compile.js';
 import { runApart } from '../measure/processes.js';
 import { type Spread, spreadOf } from '../measure/spread.js';
+import { bestPeer, bestPeerText } from '../report/best-peer.js';
 import { ratioCells } from '../report/numbers.js';
 import type { Section, Table, Verdict } from '../report/section.js';
 import type { BreakerTask } from './measuring.js';
@@ -29,11 +30,11 @@ const tableOf = (title: string, measured: Measured): Table => ({
 
 function verdictOf(goal: string, measured: Measured, ours: string, peers: readonly string[]): Verdict {
   const medianOf = (name: string) => measured.get(name)?.median ?? Number.NaN;
-  const best = peers.reduce((a, b) => (medianOf(b) < medianOf(a) ? b : a));
+  const best = bestPeer(peers, medianOf);
   return {
     goal,
-    measured: `${medianOf(ours).toFixed(2)}; the best peer is ${best} with ${medianOf(best).toFixed(2)}`,
-    isMet: medianOf(ours) < medianOf(best),
+    measured: `${medianOf(ours).toFixed(2)}; ${bestPeerText(best, (ratio) => ratio.toFixed(2))}`,
+    isMet: medianOf(ours) < best.value,
   };
 }
 
