@@ -59,7 +59,7 @@ export async function breaker(): Promise<Section> {
         'a time window with 50,000 outcomes costs less than those of the peers',
         window,
         'axios-resilience `failureRateInWindow`',
-        ['cockatiel `SamplingBreaker`', 'opossum (window of 10 s)'],
+        ['cockatiel `SamplingBreaker`', 'opossum (window of 10 s)', 'opossum, `rollingPercentilesEnabled: false`'],
       ),
       verdictOf(
         'a window of the last 50,000 outcomes costs less than that of the peer',
