@@ -30,7 +30,7 @@ async function withAxiosRetry(api: AxiosInstance): Promise<Caller> {
 }
 
 const attached = (settings: string, options: ResilienceOptions): Client => ({
-  settings,
+  settings: options.breaker === false ? settings : `${settings}; \`breaker.cooldownMs\`: the cooldown`,
   equip: async (api, cooldownMs) => {
     const breaker = options.breaker === false ? false : { ...options.breaker, cooldownMs };
     attach(api, { ...options, breaker });

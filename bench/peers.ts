@@ -27,10 +27,11 @@ interface OpossumBreaker<Given extends unknown[], Result> {
   open(): void;
 }
 
-interface OpossumOptions {
+export interface OpossumOptions {
   timeout?: number | false;
   errorThresholdPercentage?: number;
   resetTimeout?: number;
+  rollingPercentilesEnabled?: boolean;
 }
 
 export type Opossum = new <Given extends unknown[], Result>(

@@ -1,19 +1,25 @@
 import { compiled } from '../measure/compile.js';
 import { runApart } from '../measure/processes.js';
 import { type Spread, spreadOf } from '../measure/spread.js';
+import { bestPeer, bestPeerText } from '../report/best-peer.js';
 import { ratioCells } from '../report/numbers.js';
 import type { Section, Table, Verdict } from '../report/section.js';
-import type { BreakerGroup, BreakerRatios } from './measuring.js';
+import type { BreakerTask } from './measuring.js';
+import { type BreakerGroup, SUBJECTS } from './subjects.js';
 
 const PROCESSES = 3;
 
 type Measured = ReadonlyMap<string, Spread>;
 
 async function measure(script: string, group: BreakerGroup): Promise<Measured> {
-  const all: BreakerRatios[] = [];
-  while (all.length < PROCESSES) all.push(await runApart(script, group));
-  const names = Object.keys(all[0] ?? {});
-  return new Map(names.map((name) => [name, spreadOf(all.map((ratios) => ratios[name] ?? []))]));
+  const measured = new Map<string, Spread>();
+  for (const subject of Object.keys(SUBJECTS[group])) {
+    const task: BreakerTask = { group, subject };
+    const all: number[][] = [];
+    while (all.length < PROCESSES) all.push(await runApart(script, task));
+    measured.set(subject, spreadOf(all));
+  }
+  return measured;
 }
 
 const tableOf = (title: string, measured: Measured): Table => ({
@@ -24,11 +30,11 @@ const tableOf = (title: string, measured: Measured): Table => ({
 
 function verdictOf(goal: string, measured: Measured, ours: string, peers: readonly string[]): Verdict {
   const medianOf = (name: string) => measured.get(name)?.median ?? Number.NaN;
-  const best = peers.reduce((a, b) => (medianOf(b) < medianOf(a) ? b : a));
+  const best = bestPeer(peers, medianOf);
   return {
     goal,
-    measured: `${medianOf(ours).toFixed(2)}; the best peer is ${best} with ${medianOf(best).toFixed(2)}`,
-    isMet: medianOf(ours) < medianOf(best),
+    measured: `${medianOf(ours).toFixed(2)}; ${bestPeerText(best, (ratio) => ratio.toFixed(2))}`,
+    isMet: medianOf(ours) < best.value,
   };
 }
 
@@ -42,7 +48,7 @@ export async function breaker(): Promise<Section> {
   return {
     title: 'Circuit breaker',
     intro:
-      'One function after the other through a circuit, as a share of the same without, in time of the processor; medians of the rounds, and the least and the greatest median of a process. Peers as their READMEs advise: cockatiel `circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) })`; opossum `{ timeout: 3000, errorThresholdPercentage: 50, resetTimeout: 30000 }`, whose timeout arms a timer per call, and so also without.',
+      'One function after the other through a circuit, as a share of the same without, in time of the processor; each in processes of its own; medians of the rounds, and the least and the greatest median of a process. Peers as their READMEs advise: cockatiel `circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) })`; opossum `{ timeout: 3000, errorThresholdPercentage: 50, resetTimeout: 30000 }`, whose timeout arms a timer per call, and so also without.',
     verdicts: [
       verdictOf('`execute` costs less than the executors of the peers', execute, 'axios-resilience `execute`', [
         'cockatiel',
@@ -53,7 +59,7 @@ export async function breaker(): Promise<Section> {
         'a time window with 50,000 outcomes costs less than those of the peers',
         window,
         'axios-resilience `failureRateInWindow`',
-        ['cockatiel `SamplingBreaker`', 'opossum (window of 10 s)'],
+        ['cockatiel `SamplingBreaker`', 'opossum (window of 10 s)', 'opossum, `rollingPercentilesEnabled: false`'],
       ),
       verdictOf(
         'a window of the last 50,000 outcomes costs less than that of the peer',

@@ -1,5 +1,5 @@
 import { CircuitBreaker, type DetectorFactory } from '../../dist/index.js';
-import { type CockatielBreaker, loadCockatiel, loadOpossum } from '../peers.js';
+import { type CockatielBreaker, loadCockatiel, loadOpossum, type OpossumOptions } from '../peers.js';
 
 export type Action = () => Promise<number>;
 
@@ -24,19 +24,19 @@ export async function executeCockatiel(breaker?: CockatielBreaker): Promise<Exec
 }
 
 /** Its README's options. The action is passed through, since a circuit of opossum's has one action for good. */
-export async function executeOpossum(): Promise<Execute> {
+export async function executeOpossum(others: OpossumOptions = {}): Promise<Execute> {
   const Opossum = await loadOpossum();
-  const options = { timeout: 3_000, errorThresholdPercentage: 50, resetTimeout: 30_000 };
+  const options = { timeout: 3_000, errorThresholdPercentage: 50, resetTimeout: 30_000, ...others };
   const breaker = new Opossum((action: Action) => action(), options);
   return (action) => breaker.fire(action);
 }
 
 /** Opossum without its timer per call. */
-export async function executeOpossumWithoutTimeout(): Promise<Execute> {
-  const Opossum = await loadOpossum();
-  const breaker = new Opossum((action: Action) => action(), { timeout: false, errorThresholdPercentage: 50 });
-  return (action) => breaker.fire(action);
-}
+export const executeOpossumWithoutTimeout = (): Promise<Execute> => executeOpossum({ timeout: false });
+
+/** Opossum without what it sorts at each failure. */
+export const executeOpossumWithoutPercentiles = (): Promise<Execute> =>
+  executeOpossum({ rollingPercentilesEnabled: false });
 
 /** Circuits that reject. */
 export const executeOursOpen = (): Execute => {

@@ -37,7 +37,7 @@ export async function conduct(
   const task: CallingTask = { sharing, url, redisPort, callers: callersEach, lastsMs };
   const children = Array.from({ length: processes }, () => start(scripts.calling, task));
   try {
-    await Promise.all(children.map(messageOf));
+    await Promise.all(children.map((child) => messageOf(child)));
     if (condition === 'slow') await proxy.latency(SLOW_MS);
     if (condition === 'frozen') await redis.freeze();
     for (const child of children) child.send('begin');

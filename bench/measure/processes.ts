@@ -1,4 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A day: a soak may be long. */
+const LONGEST_MS = 86_400_000;
 
 /** Starts a compiled script that may collect garbage when it wants. */
 export const start = (script: string, task: unknown, execArgv: readonly string[] = []): ChildProcess =>
@@ -10,17 +15,22 @@ export function givenTask(): unknown {
   return JSON.parse(process.argv[2] ?? 'null');
 }
 
-/** The next message of a process. */
-export function messageOf<Message>(child: ChildProcess): Promise<Message> {
-  return new Promise((resolve, reject) => {
-    const onExit = (code: number | null) =>
-      reject(new Error(`A process of the benchmark ended with exit code ${code}`));
-    child.once('exit', onExit);
-    child.once('message', (message) => {
-      child.off('exit', onExit);
-      resolve(message as Message);
-    });
+/** The next message of a process; an error where the process ends before, or says nothing for too long. */
+export async function messageOf<Message>(child: ChildProcess, longestMs = LONGEST_MS): Promise<Message> {
+  const heard = new AbortController();
+  const { signal } = heard;
+  const end = once(child, 'exit', { signal }).then(([code]) => {
+    throw new Error(`A process of the benchmark ended with exit code ${code}`);
   });
+  const silence = delay(longestMs, undefined, { signal }).then(() => {
+    throw new Error(`A process of the benchmark said nothing for ${longestMs} ms`);
+  });
+  try {
+    const [message] = await Promise.race([once(child, 'message', { signal }), end, silence]);
+    return message as Message;
+  } finally {
+    heard.abort();
+  }
 }
 
 /** Runs a task in a process of its own; the result is the one message that it sends. */

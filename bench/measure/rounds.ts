@@ -30,7 +30,10 @@ async function timeOf(batch: Batch): Promise<number> {
 }
 
 /** What `subject` takes as a share of `bare`, one ratio per round; they take turns at being first. */
-async function ratiosOf({ bare, subject }: Pair, { rounds, warmUpRounds, maxMs }: RoundOptions): Promise<number[]> {
+export async function ratiosOf(
+  { bare, subject }: Pair,
+  { rounds, warmUpRounds, maxMs }: RoundOptions,
+): Promise<number[]> {
   const ratios: number[] = [];
   // Not between the rounds: it discards the types that compiled code relies on, and what follows is compilation.
   globalThis.gc?.();

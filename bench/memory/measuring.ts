@@ -57,8 +57,15 @@ const SUBJECTS: Readonly<Record<string, () => Make | Promise<Make>>> = {
 };
 
 async function weigh(name: string): Promise<Weight> {
-  const make = await SUBJECTS[name]?.();
-  if (!make) throw new Error(`There is no subject ${name}`);
+  const subject = SUBJECTS[name];
+  if (!subject) throw new Error(`There is no subject ${name}`);
+  return {
+    timers: await timersPerBreaker(await subject()),
+    bytes: await bytesPerItem(keysOf(BREAKERS), await subject()),
+  };
+}
+
+async function timersPerBreaker(make: Make): Promise<number> {
   const timers = new Set<number>();
   const hook = createHook({
     init: (asyncId, type) => {
@@ -71,8 +78,7 @@ async function weigh(name: string): Promise<Weight> {
   await Promise.all(some);
   await new Promise((resolve) => setImmediate(resolve));
   hook.disable();
-  const kept = timers.size / some.length;
-  return { timers: Math.round(kept), bytes: await bytesPerItem(keysOf(BREAKERS), make) };
+  return Math.round(timers.size / some.length);
 }
 
 process.send?.(await weigh(givenTask() as string));

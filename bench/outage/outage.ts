@@ -1,8 +1,9 @@
 import { BARE, type ClientName, OURS } from '../clients.js';
 import type { FinishedCall } from '../load/calls.js';
-import { conduct, type Observed, punctuality, type Scripts, settingsOf } from '../load/experiment.js';
+import { conduct, type Observed, PUNCTUALITY, type Scripts, settingsOf } from '../load/experiment.js';
 import { compiled } from '../measure/compile.js';
 import { median, quantile } from '../measure/spread.js';
+import { bestPeer, bestPeerText } from '../report/best-peer.js';
 import { milliseconds } from '../report/numbers.js';
 import type { Section, Table, Verdict } from '../report/section.js';
 import type { Illness, OutageReport, OutageTask } from './service.js';
@@ -17,7 +18,8 @@ const AFTERWARDS_MS = 3_000;
 const AT_A_TIME = 6;
 const APART_MS = 2_000;
 
-const CLIENTS: readonly ClientName[] = [BARE, 'axios-retry', 'retry-axios', 'axios-retry + opossum', 'cockatiel', OURS];
+const PEERS: readonly ClientName[] = ['axios-retry', 'retry-axios', 'axios-retry + opossum', 'cockatiel'];
+const CLIENTS: readonly ClientName[] = [BARE, ...PEERS, OURS];
 
 const MOST_REQUESTS_PER_CALL = 0.03;
 
@@ -29,11 +31,13 @@ interface Outcome {
   readonly failedAfter: number;
   /** From the recovery of the service to the first answer to a call that began after it. */
   readonly servedAgainMs: number;
+  /** See `Calls`. */
+  readonly latestMs: number;
 }
 
 const waitOf = ({ startedAt, endedAt }: FinishedCall): number => endedAt - startedAt;
 
-function outcomeOf({ calls, report: { downAt, upAt, requestsWhileDown } }: Observed<OutageReport>): Outcome {
+function outcomeOf({ calls, latestMs, report: { downAt, upAt, requestsWhileDown } }: Observed<OutageReport>): Outcome {
   const during = calls.filter(({ startedAt }) => startedAt >= downAt && startedAt < upAt);
   const after = calls.filter(({ startedAt }) => startedAt >= upAt);
   const answeredAt = after.filter(({ answered }) => answered).map(({ endedAt }) => endedAt);
@@ -44,6 +48,7 @@ function outcomeOf({ calls, report: { downAt, upAt, requestsWhileDown } }: Obser
     callsAfter: after.length,
     failedAfter: after.filter(({ answered }) => !answered).length,
     servedAgainMs: Math.min(...answeredAt) - upAt,
+    latestMs,
   };
 }
 
@@ -57,6 +62,7 @@ const tableOf = (title: string, outcomes: ReadonlyMap<ClientName, Outcome>): Tab
     'rejected call, median',
     'calls failed after recovery',
     'served again after',
+    'latest call',
     'settings',
   ],
   rows: [...outcomes].map(([client, outcome]) => [
@@ -67,6 +73,7 @@ const tableOf = (title: string, outcomes: ReadonlyMap<ClientName, Outcome>): Tab
     milliseconds(median(outcome.rejectionsMs)),
     `${outcome.failedAfter} of ${outcome.callsAfter}`,
     milliseconds(outcome.servedAgainMs),
+    milliseconds(outcome.latestMs),
     settingsOf(client),
   ]),
 });
@@ -74,21 +81,29 @@ const tableOf = (title: string, outcomes: ReadonlyMap<ClientName, Outcome>): Tab
 function verdictsOf(illness: Illness, outcomes: ReadonlyMap<ClientName, Outcome>): Verdict[] {
   const { requestsPerCall, rejectionsMs, servedAgainMs } = outcomes.get(OURS) as Outcome;
   const rejectionMs = median(rejectionsMs);
+  const best = (measureOf: (outcome: Outcome) => number, textOf: (value: number) => string) =>
+    bestPeerText(
+      bestPeer(PEERS, (peer) => measureOf(outcomes.get(peer) as Outcome)),
+      textOf,
+    );
   const where = `the service ${illness}`;
   return [
     {
       goal: `${where}: at most ${MOST_REQUESTS_PER_CALL} requests per call`,
-      measured: requestsPerCall.toFixed(3),
+      measured: `${requestsPerCall.toFixed(3)}; ${best(
+        (peer) => peer.requestsPerCall,
+        (ratio) => ratio.toFixed(3),
+      )}`,
       isMet: requestsPerCall <= MOST_REQUESTS_PER_CALL,
     },
     {
       goal: `${where}: a rejected call waits less than 1 ms`,
-      measured: milliseconds(rejectionMs),
+      measured: `${milliseconds(rejectionMs)}; ${best((peer) => median(peer.rejectionsMs), milliseconds)}`,
       isMet: rejectionMs < 1,
     },
     {
       goal: `${where}: served again within one cooldown (${COOLDOWN_MS} ms)`,
-      measured: milliseconds(servedAgainMs),
+      measured: `${milliseconds(servedAgainMs)}; ${best((peer) => peer.servedAgainMs, milliseconds)}`,
       isMet: servedAgainMs <= COOLDOWN_MS,
     },
   ];
@@ -119,7 +134,7 @@ export async function outage(): Promise<Section> {
   const hanging = outcomesOf(observed.hanging);
   return {
     title: 'An outage',
-    intro: `${CALLS_PER_SECOND} calls per second, whatever becomes of them, to a real HTTP service that answers after ${LATENCY_MS} ms, is down for ${DOWN_MS / 1000} s, and is healthy again. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS} ms where there is a circuit. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. That the service hangs is known after one timeout at the earliest: until then all calls reach it, and a probe that was sent just before it recovers takes as long to fail. ${punctuality([...observed.failing, ...observed.hanging])}`,
+    intro: `${CALLS_PER_SECOND} calls per second, whatever becomes of them, to a real HTTP service that answers after ${LATENCY_MS} ms, is down for ${DOWN_MS / 1000} s, and is healthy again. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS} ms where there is a circuit. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. That the service hangs is known after one timeout at the earliest: until then all calls reach it, and a probe that was sent just before it recovers takes as long to fail. ${PUNCTUALITY}`,
     verdicts: [...verdictsOf('answers 503', failing), ...verdictsOf('hangs', hanging)],
     tables: [tableOf('Down: it answers 503', failing), tableOf('Down: it takes requests and never answers', hanging)],
   };

@@ -2,6 +2,7 @@ import { BARE, CLIENTS, type ClientName, OURS } from '../clients.js';
 import { compiled } from '../measure/compile.js';
 import { messageOf, runApart, start } from '../measure/processes.js';
 import { type Spread, spreadOf } from '../measure/spread.js';
+import { bestPeer, bestPeerText } from '../report/best-peer.js';
 import { ratioCells } from '../report/numbers.js';
 import type { Section, Table } from '../report/section.js';
 import type { Method, OverheadRatios, OverheadTask } from './measuring.js';
@@ -25,11 +26,11 @@ async function measure(script: string, processes: number, task: OverheadTask): P
   return { GET: spread('GET'), POST: spread('POST') };
 }
 
-function tableOf(title: string, measured: ReadonlyMap<ClientName, Measured>): Table {
+function tableOf(title: string, measured: ReadonlyMap<ClientName, Measured>, digits: number): Table {
   const rows = [...measured].map(([client, { GET, POST }]) => [
     client,
-    ...ratioCells(GET, 3),
-    ...ratioCells(POST, 3),
+    ...ratioCells(GET, digits),
+    ...ratioCells(POST, digits),
     CLIENTS[client].settings,
   ]);
   return { title, head: ['', 'GET', 'processes', 'POST', 'processes', 'settings'], rows };
@@ -53,11 +54,10 @@ export async function overhead(): Promise<Section> {
   const ours = still.get(OURS) as Measured;
   const verdicts = METHODS.map((method) => {
     const { median } = ours[method];
-    const ahead = PEERS.map((peer) => [peer, (still.get(peer) as Measured)[method].median] as const);
-    const best = ahead.reduce((a, b) => (b[1] < a[1] ? b : a));
+    const best = bestPeer(PEERS, (peer) => still.get(peer)?.[method].median);
     return {
       goal: `a ${method} on the no-op adapter costs at most ${GOAL} of bare axios`,
-      measured: `${median.toFixed(3)}; the best peer is ${best[0]} with ${best[1].toFixed(3)}`,
+      measured: `${median.toFixed(3)}; ${bestPeerText(best, (ratio) => ratio.toFixed(3))}`,
       isMet: median <= GOAL,
     };
   });
@@ -67,8 +67,8 @@ export async function overhead(): Promise<Section> {
       'What a call takes as a share of the same call through bare axios: a GET, and a POST with 1 KB of JSON, each client beside bare axios in processes of its own, in turns. Medians of the rounds, and the least and the greatest median of a process. Time is what the process has on the processor (`process.cpuUsage()`), so that nothing counts while others have it; over HTTP that leaves out the service, and the waiting, which is most of what a caller notices.',
     verdicts,
     tables: [
-      tableOf('On an adapter that does nothing, ratio to bare axios', still),
-      tableOf('Real HTTP on loopback, ratio to bare axios (bare beside itself shows the noise)', networked),
+      tableOf('On an adapter that does nothing, ratio to bare axios', still, 3),
+      tableOf('Real HTTP on loopback, ratio to bare axios (bare beside itself shows the noise)', networked, 2),
     ],
   };
 }

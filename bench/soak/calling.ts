@@ -30,6 +30,8 @@ const COOLDOWN_MS = 300;
 const MOST_PAUSE_MS = 200;
 /** After each all callers rest, so that what is in use is nobody's. */
 const STRETCHES = 10;
+/** No call takes so long, with all its attempts: one that has not ended by then is lost. */
+const LONGEST_MS = 30_000;
 
 const { url, seed, durationMs } = givenTask() as SoakTask;
 const random = randomOf(seed);
@@ -65,8 +67,7 @@ const isOver = (): boolean => performance.now() >= endsAt;
 async function keepCalling(): Promise<void> {
   while (!isOver()) {
     const call = ledger.begin();
-    const { report } = await callOnce(call, surroundings);
-    ledger.end(call, report);
+    ledger.end(call, await callOnce(call, surroundings));
     // After a rejection, too, a caller has something else to do for a moment.
     await delay(random() * MOST_PAUSE_MS);
   }
@@ -119,12 +120,21 @@ async function resourcesLeft(): Promise<string[]> {
   return process.getActiveResourcesInfo();
 }
 
+/** Whether all callers are at rest again, and none waits for a call that is lost. */
+async function keepBusy(lastsMs: number): Promise<boolean> {
+  endsAt = performance.now() + lastsMs;
+  const waiting = new AbortController();
+  const rest = Promise.all([keepIntervening(), ...Array.from({ length: CALLERS }, keepCalling)]).then(() => true);
+  const lost = delay(lastsMs + LONGEST_MS, false, { signal: waiting.signal });
+  return Promise.race([rest, lost]).finally(() => waiting.abort());
+}
+
 const samples: Point[] = [];
 while (samples.length < STRETCHES) {
-  endsAt = performance.now() + durationMs / STRETCHES;
-  await Promise.all([keepIntervening(), ...Array.from({ length: CALLERS }, keepCalling)]);
+  const atRest = await keepBusy(durationMs / STRETCHES);
   agent.destroy();
   samples.push({ x: ledger.calls, y: await bytesInUse() });
+  if (!atRest) break;
 }
 const seen = await seenByService();
 const after = await resourcesLeft();

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import axios, { type AxiosInstance, type AxiosResponse, type CancelTokenSource } from 'axios';
+import axios, { type AxiosInstance, type CancelTokenSource } from 'axios';
 import { type RequestResilience, type ResilienceReport, reportOf } from '../../dist/index.js';
 import { CALL_HEADER, UNGUARDED } from './marks.js';
 import { pick } from './random.js';
@@ -18,9 +18,9 @@ export interface Surroundings {
 }
 
 export interface CallResult {
-  /** `undefined` for a call that was none of ours. */
+  /** Whether the call was to be left alone. */
+  readonly untouched: boolean;
   readonly report: ResilienceReport | undefined;
-  readonly response: AxiosResponse | undefined;
 }
 
 const BASES = 6;
@@ -75,6 +75,7 @@ const ENDINGS: readonly (readonly [number, Ending])[] = [
 export async function callOnce(call: number, { api, url, random, signal, source }: Surroundings): Promise<CallResult> {
   const method = pick(METHODS, random);
   const resilience = pick(OVERRIDES, random)(random);
+  const untouched = resilience === false;
   const isUnguarded = resilience && resilience.breaker === false;
   const ending = pick(ENDINGS, random);
   const controller = new AbortController();
@@ -102,9 +103,9 @@ export async function callOnce(call: number, { api, url, random, signal, source 
       ...(ending in tokens && { cancelToken: tokens[ending as keyof typeof tokens] }),
     });
     if (streams) await drained(response.data);
-    return { report: reportOf(response), response };
+    return { untouched, report: reportOf(response) };
   } catch (error) {
-    return { report: reportOf(error), response: undefined };
+    return { untouched, report: reportOf(error) };
   } finally {
     clearTimeout(end);
   }

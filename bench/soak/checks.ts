@@ -29,12 +29,13 @@ export interface Seen {
 
 /** Every call ended once, and all accounts of it agree. */
 export function accountChecks(ledger: Ledger, breakers: BreakerRegistry): Check[] {
-  const { calls, endings, events, outcomes } = ledger;
+  const { calls, ended, events, outcomes } = ledger;
   const counts = Array.from(breakers, (breaker) => breaker.stats().counts);
   const sum = (name: keyof (typeof counts)[number]) => counts.reduce((total, each) => total + each[name], 0);
   return [
-    equal('calls that ended', calls, ledger.ended),
-    equal('calls that did not end exactly once', 0, endings.subarray(0, calls).filter((times) => times !== 1).length),
+    equal('calls that ended', calls, ended),
+    equal('calls without a report and calls that were to be left alone', ledger.untouched, ledger.unreported),
+    equal('reports and `call` events', ended - ledger.unreported, events.call),
     equal('attempts in reports and `attempt` events', ledger.attempts, events.attempt),
     equal('attempts in reports and in their histories', ledger.attempts, ledger.histories),
     equal('delays in reports and `retry` events', ledger.delays, events.retry),

@@ -1,7 +1,9 @@
-import type { AttemptEvent, EventType, Resilience, ResilienceReport } from '../../dist/index.js';
+import type { AttemptEvent, EventType, Resilience } from '../../dist/index.js';
+import type { CallResult } from './calls.js';
 import { bitOf, MOST_CALLS, UNGUARDED } from './marks.js';
 
 const EVENTS = [
+  'call',
   'attempt',
   'retry',
   'giveUp',
@@ -25,7 +27,9 @@ export class Ledger {
   readonly answers: Record<string, number> = {};
   calls = 0;
   ended = 0;
+  /** Calls that were to be left alone, and calls that nothing is known of. */
   untouched = 0;
+  unreported = 0;
   attempts = 0;
   delays = 0;
   histories = 0;
@@ -35,10 +39,9 @@ export class Ledger {
   readonly made = new Uint16Array(MOST_CALLS);
   /** Attempts that had a response, by call: the service must have seen these. */
   readonly answered = new Uint16Array(MOST_CALLS);
-  readonly endings = new Uint8Array(MOST_CALLS);
 
   constructor({ on }: Resilience) {
-    this.events = { attempt: 0, retry: 0, giveUp: 0, rejected: 0, fallback: 0, listenerError: 0, evicted: 0 };
+    this.events = { call: 0, attempt: 0, retry: 0, giveUp: 0, rejected: 0, fallback: 0, listenerError: 0, evicted: 0 };
     for (const type of EVENTS) on(type, () => this.events[type]++);
     on('attempt', ({ key, outcome, status, code }) => {
       const what = `${status ?? code}`;
@@ -53,14 +56,13 @@ export class Ledger {
     return this.calls++;
   }
 
-  /** @param report `undefined` for a call that went untouched. */
-  end(call: number, report: ResilienceReport | undefined): void {
+  end(call: number, { untouched, report }: CallResult): void {
     this.ended++;
-    this.endings[call] = (this.endings[call] ?? 0) + 1;
+    this.untouched += Number(untouched);
     const stopped = report?.stopped ?? 'untouched';
     this.stopped[stopped] = (this.stopped[stopped] ?? 0) + 1;
     if (!report) {
-      this.untouched++;
+      this.unreported++;
       this.made[call] = bitOf(1);
       return;
     }

@@ -7,7 +7,8 @@ import type { SoakResult, SoakTask } from './calling.js';
 const USAGE = `npm run bench:soak [-- --seconds <number> --seed <number>]
 
 200 callers call a service that answers with random faults, abort at random, and override options at random; then everything
-is counted. Exit code 1 if anything is lost, left or counted twice.`;
+is counted. Exit code 1 if anything is lost, left or counted twice. In less than a minute the heap does not settle: its
+growth may then be called BAD without a leak.`;
 
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '300' }, seed: { type: 'string', default: '1' } },

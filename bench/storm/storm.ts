@@ -1,9 +1,10 @@
-import type { ClientName } from '../clients.js';
-import { conduct, type Observed, punctuality, type Scripts, settingsOf } from '../load/experiment.js';
+import { BARE, type ClientName, OURS } from '../clients.js';
+import { conduct, type Observed, PUNCTUALITY, type Scripts, settingsOf } from '../load/experiment.js';
 import { compiled } from '../measure/compile.js';
 import { median } from '../measure/spread.js';
+import { bestPeer } from '../report/best-peer.js';
 import { linePlot } from '../report/line-plot.js';
-import { integer } from '../report/numbers.js';
+import { integer, milliseconds } from '../report/numbers.js';
 import type { Plot, Section, Table, Verdict } from '../report/section.js';
 import { goodput, perSecond, recoveredAt } from './goodput.js';
 import type { StormReport, StormTask } from './service.js';
@@ -39,10 +40,10 @@ const SCENARIOS: readonly Scenario[] = [
     title: 'A spike of one second',
     failingDigits: [],
     clients: [
-      'bare axios',
+      BARE,
       'axios-retry, timeouts too',
       'axios-resilience, no breaker',
-      'axios-resilience',
+      OURS,
       'axios-retry',
       'axios-retry + opossum',
       'retry-axios',
@@ -51,9 +52,9 @@ const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'storm-partial-failure',
-    title: 'The same, while three of ten requests fail for good',
+    title: 'The same, while the service answers 503 to three of ten requests',
     failingDigits: [0, 3, 6],
-    clients: ['axios-retry, timeouts too', 'cockatiel', 'axios-resilience, no breaker', 'axios-resilience'],
+    clients: ['axios-retry, timeouts too', 'cockatiel', 'axios-resilience, no breaker', OURS],
   },
 ];
 
@@ -68,9 +69,11 @@ interface Course {
   readonly answered: number;
   readonly calls: number;
   readonly longestQueue: number;
+  /** See `Calls`. */
+  readonly latestMs: number;
 }
 
-function courseOf({ client, calls, report }: Observed<StormReport>): Course {
+function courseOf({ client, calls, latestMs, report }: Observed<StormReport>): Course {
   const from = Math.min(...calls.slice(0, 1).map(({ startedAt }) => startedAt));
   const goodputs = goodput(calls, from, SECONDS);
   const usual = median(goodputs.slice(...USUAL));
@@ -84,11 +87,18 @@ function courseOf({ client, calls, report }: Observed<StormReport>): Course {
     answered: calls.filter(({ answered }) => answered).length,
     calls: calls.length,
     longestQueue: report.longestQueue,
+    latestMs,
   };
 }
 
 const recoveryText = ({ recoveredAfterS }: Course): string =>
   recoveredAfterS === undefined ? `not within ${AFTER_S} s` : `${recoveredAfterS} s`;
+
+const answeredText = ({ answered, calls }: Course): string => `${((100 * answered) / calls).toFixed(0)} %`;
+
+const resultText = (course: Course): string => `${recoveryText(course)}, ${answeredText(course)} of the calls answered`;
+
+const isOurs = ({ client }: Course): boolean => client.startsWith(OURS);
 
 const tableOf = (title: string, courses: readonly Course[]): Table => ({
   title,
@@ -100,25 +110,35 @@ const tableOf = (title: string, courses: readonly Course[]): Table => ({
     'goodput in the last 10 s, per s',
     'requests in the last 10 s, per s',
     'longest queue',
+    'latest call',
     'settings',
   ],
   rows: courses.map((course) => [
     course.client,
     recoveryText(course),
-    `${((100 * course.answered) / course.calls).toFixed(0)} %`,
+    answeredText(course),
     integer(course.usual),
     integer(median(course.goodputs.slice(-10))),
     integer(median(course.loads.slice(-10))),
     integer(course.longestQueue),
+    milliseconds(course.latestMs),
     settingsOf(course.client),
   ]),
 });
 
-const verdictOf = (where: string, course: Course): Verdict => ({
-  goal: `${where}: ${course.client} lets the service recover`,
-  measured: recoveryText(course),
-  isMet: course.recoveredAfterS !== undefined,
-});
+function verdictsOf(where: string, courses: readonly Course[]): Verdict[] {
+  const peers = courses.filter((course) => !isOurs(course) && course.client !== BARE);
+  const courseOfPeer = (client: ClientName) => peers.find((course) => course.client === client) as Course;
+  const { name } = bestPeer(
+    peers.map(({ client }) => client),
+    (client) => courseOfPeer(client).recoveredAfterS,
+  );
+  return courses.filter(isOurs).map((course) => ({
+    goal: `${where}: ${course.client} lets the service recover`,
+    measured: `${resultText(course)}; the best peer is ${name} with ${resultText(courseOfPeer(name))}`,
+    isMet: course.recoveredAfterS !== undefined,
+  }));
+}
 
 /** All scenarios' clients together, so that as many as the machine bears run at a time. */
 const brew = (scripts: Scripts): Promise<Observed<StormReport>[]> =>
@@ -162,14 +182,13 @@ export async function storm(): Promise<Section> {
   const all = observed.map(courseOf);
   for (const scenario of SCENARIOS) {
     const courses = all.splice(0, scenario.clients.length);
-    const ours = courses.filter(({ client }) => client.startsWith('axios-resilience'));
-    verdicts.push(...ours.map((course) => verdictOf(scenario.title, course)));
+    verdicts.push(...verdictsOf(scenario.title, courses));
     tables.push(tableOf(scenario.title, courses));
     plots.push(await plotOf(scenario, courses));
   }
   return {
     title: 'A retry storm',
-    intro: `A service with ${WORKERS} workers, each busy for ${WORK_MS} ms per request: ${CAPACITY} requests per second, the rest waits in a queue without a bound, and work is done also for those who gave up. ${CALLS_PER_SECOND} calls per second whatever becomes of them, for one second ${SPIKE_PER_SECOND}. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS / 1_000} s where there is a circuit. Recovered: the goodput of any five seconds together is back at 95 % of what it was before, and stays. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. ${punctuality(observed)}`,
+    intro: `A service with ${WORKERS} workers, each busy for ${WORK_MS} ms per request: ${CAPACITY} requests per second, the rest waits in a queue without a bound, and work is done also for those who gave up. ${CALLS_PER_SECOND} calls per second whatever becomes of them, for one second ${SPIKE_PER_SECOND}. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS / 1_000} s where there is a circuit. Recovered: the goodput of any five seconds together is back at 95 % of what it was before, and stays. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. ${PUNCTUALITY}`,
     verdicts,
     tables,
     plots,
