@@ -105,7 +105,7 @@ function admitted(
 }
 
 function acquire(call: Call, key: string, now: number, config: Config): ReturnType<CircuitBreaker['acquire']> {
-  const leaseMs = config.timeout ? Number.parseFloat(String(config.timeout)) + LEASE_GRACE_MS : undefined;
+  const leaseMs = config.timeout ? Number(config.timeout) + LEASE_GRACE_MS : undefined;
   const { clock, registry } = call.attachment;
   return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs);
 }

@@ -83,8 +83,9 @@ const DEFAULT_BACKOFF = fullJitter(exponential());
  *
  * @param fn Is given the number of the attempt, from 1, and a signal that aborts with the caller's and at the deadline.
  * @returns what the function returned.
- * @throws the error of the last attempt; the signal's reason when it aborts; a `CircuitOpenError` where the breaker let no
- *   attempt through; a `TypeError` or `RangeError` that names a bad option.
+ * @throws the error of the last attempt; the signal's reason when it aborts; at the deadline a `TimeoutError`, whose cause
+ *   is the error of the attempt before; a `CircuitOpenError` where the breaker let no attempt through; a `TypeError` or
+ *   `RangeError` that names a bad option.
  */
 export async function retry<T>(
   fn: (context: { readonly attempt: number; readonly signal: AbortSignal }) => T | PromiseLike<T>,
@@ -120,9 +121,11 @@ export async function retry<T>(
         permit?.settle('success');
         return result.value;
       }
+      const errorBefore = lastError;
       lastError = result.error;
       const isAborted = scope.signal.aborted || isAbort(lastError);
       permit?.settle(isAborted || isCircuitOpenError(lastError) ? 'neutral' : 'failure');
+      if (isAborted && attempt > 1 && !given.signal?.aborted) giveCause(lastError, errorBefore);
       if (isAborted) throw lastError;
       const elapsedMs = clock.now() - startedAt;
       const failure = { attempt, retriesLeft: limits.retries - attempt + 1, error: lastError, elapsedMs };

@@ -31,7 +31,7 @@ import { listen, type ManualClock, manualClock } from './support.js';
 
 const KEY = 'GET https://api.example.com';
 const HOUR_MS = 3_600_000;
-const SEQUENCES_PER_DETECTOR = 2_500;
+const SEQUENCES_PER_DETECTOR = Number(process.env['SEQUENCES_PER_DETECTOR'] ?? 2_500);
 const MOST_STEPS = 40;
 
 /** One thing that happens to a circuit. Indices are taken modulo what there is. */

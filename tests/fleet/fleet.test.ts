@@ -183,11 +183,11 @@ describe('close', () => {
     access.replace({ ...memoryStore(), report: () => Promise.reject(new Error('gone')) });
     await one.close();
     await vi.advanceTimersByTimeAsync(100);
+    expect(breaker.state).toBe('open');
     vi.useRealTimers();
     await new Promise((resolve) => setTimeout(resolve, 0));
     process.off('unhandledRejection', unhandled);
     expect(unhandled).not.toHaveBeenCalled();
-    expect(breaker.state).toBe('open');
   });
 });
 

@@ -230,6 +230,26 @@ describe('deadlineMs', () => {
     expect([message(end), end.afterMs]).toEqual(['attempt 2 failed', 100]);
   });
 
+  test('that cuts a later attempt short tells with its error what the attempt before came to', async () => {
+    const refused = new Error('refused');
+    const fn = ({ attempt }: { attempt: number }) =>
+      attempt === 1 ? Promise.reject(refused) : new Promise(() => undefined);
+    const { error } = await ending(retry(fn, { deadlineMs: 250, backoff: constant(10) }));
+    expect(error).toMatchObject({ name: 'TimeoutError', cause: refused });
+  });
+
+  test("that is not what ends it puts no cause on the caller's reason", async () => {
+    const controller = new AbortController();
+    const reason = new Error('gone');
+    const fn = async ({ attempt }: { attempt: number }) => {
+      if (attempt === 2) controller.abort(reason);
+      throw new Error('refused');
+    };
+    const { error } = await ending(retry(fn, { signal: controller.signal, backoff: constant(10) }));
+    expect(error).toBe(reason);
+    expect(reason.cause).toBeUndefined();
+  });
+
   test('a wait that ends exactly at the deadline does not fit; one that is 1 ms shorter does', async () => {
     const tight = failing();
     await ending(retry(tight.fn, { retries: 1, deadlineMs: 100, backoff: constant(100) }));
