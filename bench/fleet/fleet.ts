@@ -138,7 +138,7 @@ export async function fleet(): Promise<Section> {
   const propagation = await propagationMs(sharing, SHARING_PROCESSES, OPENINGS);
   return {
     title: 'A fleet',
-    intro: `A circuit shared over a real Redis (${redisVersion()}), for calls to a service that answers after ${LATENCY_MS} ms: by one caller, and by ${PROCESSES * CALLERS_EACH} in ${PROCESSES} processes, each making one call after the other for ${LASTS_MS / 1_000} s; and the latter once more while one of ${FAILS_ONE_OF} requests fails, which opens no circuit. Before each call its caller makes one with bare axios: how much longer the call takes than that is what the circuit adds. Commands are counted in the client. The other two are small re-creations of how those libraries, of other languages, go about it; they are not the libraries.`,
+    intro: `A circuit shared over a real Redis (${redisVersion()}), for calls to a service that answers after ${LATENCY_MS} ms: by one caller, and by ${PROCESSES * CALLERS_EACH} in ${PROCESSES} processes, each making one call after the other for ${LASTS_MS / 1_000} s; and the latter once more while one of ${FAILS_ONE_OF} requests fails, which opens no circuit. Before each call its caller makes one with bare axios: how much longer the call takes than that is what the circuit adds. Less than half a millisecond, of either sign, is noise. Commands are counted in the client. The other two are small re-creations of how those libraries, of other languages, go about it; they are not the libraries.`,
     verdicts: [
       commandsVerdict(healthy.get(OURS) as Observed),
       verdictOf(TITLES.healthy, healthy),

@@ -14,7 +14,7 @@ export interface HeapOfCalls {
   readonly bytes: readonly number[];
 }
 
-const CONCURRENT = 100;
+const CONCURRENT = 500;
 
 let attempts = 0;
 

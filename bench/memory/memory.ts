@@ -37,7 +37,7 @@ export async function memory(): Promise<Section> {
   const growth = slopeOf(points.slice(SETTLED - 1));
   return {
     title: 'Memory',
-    intro: `100,000 breakers that have seen one success each, every library in a process of its own, without the texts of the keys; and ${integer(CALLS.calls)} calls through one attached instance, 100 at a time, of which every tenth attempt is answered 503.`,
+    intro: `100,000 breakers that have seen one success each, every library in a process of its own, without the texts of the keys; and ${integer(CALLS.calls)} calls through one attached instance, 500 at a time, of which every tenth attempt is answered 503.`,
     verdicts: [
       {
         goal: 'a breaker is lighter than those of the peers',

@@ -15,7 +15,7 @@ const LATENCY_MS = 20;
 const HEALTHY_MS = 1_500;
 const DOWN_MS = 5_000;
 const AFTERWARDS_MS = 3_000;
-const AT_A_TIME = 6;
+const AT_A_TIME = 3;
 const APART_MS = 2_000;
 
 const PEERS: readonly ClientName[] = ['axios-retry', 'retry-axios', 'axios-retry + opossum', 'cockatiel'];

@@ -20,7 +20,7 @@ const SEND: Record<Method, (caller: Caller) => Promise<unknown>> = {
   POST: (caller) => caller.post('/users', ONE_KILOBYTE),
 };
 
-const STILL: RoundOptions = { rounds: 300, warmUpRounds: 400, maxMs: 600 };
+const STILL: RoundOptions = { rounds: 300, warmUpRounds: 400, maxMs: 500 };
 const ON_A_NETWORK: RoundOptions = { rounds: 150, warmUpRounds: 80, maxMs: 800 };
 
 const { client, url } = givenTask() as OverheadTask;

@@ -18,8 +18,8 @@ const TIMEOUT_MS = 1_000;
 const COOLDOWN_MS = 10_000;
 const BEFORE_S = 6;
 const SPIKE_S = 1;
-const AFTER_S = 39;
-const AT_A_TIME = 6;
+const AFTER_S = 29;
+const AT_A_TIME = 4;
 const APART_MS = 2_000;
 const SECONDS = BEFORE_S + SPIKE_S + AFTER_S;
 
@@ -188,7 +188,7 @@ export async function storm(): Promise<Section> {
   }
   return {
     title: 'A retry storm',
-    intro: `A service with ${WORKERS} workers, each busy for ${WORK_MS} ms per request: ${CAPACITY} requests per second, the rest waits in a queue without a bound, and work is done also for those who gave up. ${CALLS_PER_SECOND} calls per second whatever becomes of them, for one second ${SPIKE_PER_SECOND}. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS / 1_000} s where there is a circuit. Recovered: the goodput of any five seconds together is back at 95 % of what it was before, and stays. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. ${PUNCTUALITY}`,
+    intro: `A service with ${WORKERS} workers, each busy for ${WORK_MS} ms per request: ${CAPACITY} requests per second, the rest waits in a queue without a bound, and work is done also for those who gave up. ${CALLS_PER_SECOND} calls per second whatever becomes of them, for one second ${SPIKE_PER_SECOND}. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS / 1_000} s where there is a circuit. Recovered: the goodput of any five seconds together is back at 95 % of what it was before, and stays. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. One run of each, to the second: a difference of a second or two says nothing. Where three of ten requests are answered 503, a probe meets one of those in three of ten cases, and the circuit stays open for a cooldown more; and the retries that are needed then, some 21 per second, are what the budget allows at most, 20 per second. ${PUNCTUALITY}`,
     verdicts,
     tables,
     plots,
