@@ -105,7 +105,8 @@ function admitted(
 }
 
 function acquire(call: Call, key: string, now: number, config: Config): ReturnType<CircuitBreaker['acquire']> {
-  const leaseMs = config.timeout ? Number(config.timeout) + LEASE_GRACE_MS : undefined;
+  const { timeout }: { timeout?: unknown } = config;
+  const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
   const { clock, registry } = call.attachment;
   return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs);
 }
