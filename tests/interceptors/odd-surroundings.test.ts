@@ -212,6 +212,18 @@ describe('hooks and fallbacks', () => {
     expect([(await api.get('/', config)).data, (await api.get('/', config)).data]).toEqual(['data', 'data']);
   });
 
+  test('the stream of a failure is destroyed, too, when fallback throws', async () => {
+    server = await startServer((_request, response) => {
+      response.writeHead(503);
+      response.write('a body without an end');
+    });
+    const api = axios.create({ baseURL: server.url, httpAgent: new Agent({ keepAlive: true, maxSockets: 1 }) });
+    const fallback = () => Promise.reject(new Error('no cache'));
+    attach(api, { retry: false, breaker: false, fallback, fallbackOn: 'failure' });
+    const call = async () => failureOf(api.get('/', { responseType: 'stream' }));
+    expect([await call(), await call()]).toEqual([new Error('no cache'), new Error('no cache')]);
+  });
+
   test('a response that is polled until no retry is left ends as exhausted', async () => {
     const { api } = start((config) => Promise.resolve(answer(config, 202, '{"state":"pending"}')), {
       retry: { ...AT_ONCE, retries: 2, shouldRetryResponse: ({ response }) => response?.status === 202 },
