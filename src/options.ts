@@ -54,7 +54,7 @@ export interface RetryAfterOptions {
 /** How POST and PATCH are made safe to retry. */
 export interface IdempotencyKeyOptions {
   /**
-   * The header's name.
+   * The header's name, a token of RFC 9110.
    * @default 'Idempotency-Key'
    */
   header?: string | undefined;
@@ -116,7 +116,7 @@ export interface RetryOptions {
    */
   idempotencyKey?: boolean | IdempotencyKeyOptions | undefined;
   /**
-   * A header that carries the number of the attempt, from 1.
+   * The name of a header that carries the number of the attempt, from 1; a token of RFC 9110.
    * @default false
    */
   attemptHeader?: string | false | undefined;

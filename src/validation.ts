@@ -31,6 +31,10 @@ export const aBoolean = ofType('boolean', 'a boolean');
 export const aFunction = ofType('function', 'a function');
 export const aString = ofType('string', 'a string');
 export const aName = ofType('string', 'a non-empty string', (value: string) => value);
+/** A token (RFC 9110, 5.6.2): axios drops headers of any other name without a word. */
+export const aHeaderName = ofType('string', 'the name of a header', (value: string) =>
+  /^[\w!#-'*+.^`|~-]+$/.test(value),
+);
 export const aRatio = ofType('number', 'a number in (0, 1]', (value: number) => value > 0 && value <= 1);
 export const aShare = ofType('number', 'a number from 0 to 1', (value: number) => value >= 0 && value <= 1);
 export const aPositiveNumber = ofType(

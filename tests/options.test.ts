@@ -37,7 +37,7 @@ function refusal(options: unknown): Error {
 }
 
 const MILLISECONDS = 'a number of milliseconds >= 0';
-const NAME = 'a non-empty string';
+const HEADER_NAME = 'the name of a header';
 const INTEGER_FROM_0 = 'an integer >= 0';
 const INTEGER_FROM_1 = 'an integer >= 1';
 
@@ -78,10 +78,20 @@ const EVERYWHERE: readonly Refused[] = [
     ranges: [0, -1, 2_147_483_648, Number.NaN, Number.POSITIVE_INFINITY],
   },
   { path: 'retry.idempotencyKey', expected: 'an object', kinds: ['Idempotency-Key', 1, null] },
-  { path: 'retry.idempotencyKey.header', expected: NAME, kinds: [1, null], ranges: [''] },
+  {
+    path: 'retry.idempotencyKey.header',
+    expected: HEADER_NAME,
+    kinds: [1, null],
+    ranges: ['', 'X Attempt', 'X-Attempt:', 'Schlüssel'],
+  },
   { path: 'retry.idempotencyKey.generate', expected: 'a function', kinds: ['uuid', null] },
   { path: 'retry.idempotencyKey.quoted', expected: 'a boolean', kinds: ['yes', null] },
-  { path: 'retry.attemptHeader', expected: NAME, kinds: [true, 1, null], ranges: [''] },
+  {
+    path: 'retry.attemptHeader',
+    expected: HEADER_NAME,
+    kinds: [true, 1, null],
+    ranges: ['', 'X Attempt', 'X-Attempt:', 'Schlüssel'],
+  },
   { path: 'retry.shouldRetry', expected: 'a function', kinds: [true, null] },
   { path: 'retry.shouldRetryResponse', expected: 'a function', kinds: [true, null] },
   { path: 'retry.beforeRetry', expected: 'a function', kinds: [true, null] },

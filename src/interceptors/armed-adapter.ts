@@ -88,24 +88,31 @@ function admitted(
   if (answer?.timeoutMs) config.timeout = Math.min(timeout || answer.timeoutMs, answer.timeoutMs);
   if (attemptHeader) writeHeader(config.headers, attemptHeader, String(number));
 
-  const settle = (result: Result) => {
+  const settle = <Ended>(resultOf: (ended: Ended) => Result, ended: Ended) => {
     if (answer?.timeoutMs) config.timeout = timeout as number;
-    settleAttempt(call, captured, config, answer, number, startedAt, result);
+    try {
+      settleAttempt(call, captured, config, answer, number, startedAt, resultOf(ended));
+    } catch (thrown) {
+      // What cannot be read says nothing of the service, and must not cost a seat.
+      answer?.settle('neutral');
+      throw thrown;
+    }
   };
   return dispatch(adapter, config, call.remainingMs()).then(
     (response) => {
-      settle(accepted(response));
+      settle(accepted, response);
       return response;
     },
     (error: unknown) => {
-      settle(failed(error));
+      settle(failed, error);
       throw error;
     },
   );
 }
 
 function acquire(call: Call, key: string, now: number, config: Config): ReturnType<CircuitBreaker['acquire']> {
-  const leaseMs = config.timeout ? Number(config.timeout) + LEASE_GRACE_MS : undefined;
+  const { timeout }: { timeout?: unknown } = config;
+  const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
   const { clock, registry } = call.attachment;
   return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs);
 }

@@ -1,6 +1,8 @@
 import { AxiosHeaders, type AxiosResponse } from 'axios';
+import { giveCause, isAbort } from '../errors.js';
 import type { Stopped } from '../events.js';
 import type { FallbackContext } from '../options.js';
+import { unexpected } from '../validation.js';
 import { discard } from './bodies.js';
 import type { Call, Captured } from './call.js';
 import { isDeadlineError } from './deadline.js';
@@ -19,17 +21,21 @@ export function fallbackFor(
   const { attachment, outcome, state } = call;
   const { key } = state;
   const context: FallbackContext = { key, stopped, outcome, error, response, config };
-  const applies =
+  const applies: unknown =
     typeof fallbackOn === 'function'
       ? fallbackOn(context)
       : stopped === 'circuit-open' || (fallbackOn === 'failure' && outcome === 'failure');
+  if (applies instanceof Promise) throw unexpected('fallbackOn(context)', 'a boolean', applies);
   if (!applies) return undefined;
   const respond = async (): Promise<AxiosResponse | undefined> => {
     const yielded = (): unknown =>
       typeof fallback === 'function' ? (fallback as FallbackFunction)(context) : fallback;
     const limitMs = Math.max(0, call.remainingMs());
     const data = await interruptible(config, limitMs, yielded).catch((thrown: unknown) => {
-      if (!isDeadlineError(thrown)) throw thrown;
+      if (isDeadlineError(thrown)) return;
+      discard(response);
+      if (!isAbort(thrown)) giveCause(thrown, error ?? response);
+      throw thrown;
     });
     if (data === undefined) return undefined;
     discard(response);

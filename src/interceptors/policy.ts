@@ -15,6 +15,7 @@ import { BUDGET_RULES, type Budget } from '../retry/budget.js';
 import {
   aBoolean,
   aFunction,
+  aHeaderName,
   aName,
   anInteger,
   eitherOf,
@@ -71,8 +72,11 @@ const RETRY_RULES = {
   retryAfter: options({ respect: aBoolean, maxMs: milliseconds(0, Number.POSITIVE_INFINITY) }),
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   budget: orFalse(options(BUDGET_RULES)),
-  idempotencyKey: eitherOf({ boolean: aBoolean }, options({ header: aName, generate: aFunction, quoted: aBoolean })),
-  attemptHeader: orFalse(aName),
+  idempotencyKey: eitherOf(
+    { boolean: aBoolean },
+    options({ header: aHeaderName, generate: aFunction, quoted: aBoolean }),
+  ),
+  attemptHeader: orFalse(aHeaderName),
   shouldRetry: aFunction,
   shouldRetryResponse: aFunction,
   beforeRetry: aFunction,

@@ -184,6 +184,26 @@ describe('what answers', () => {
     expect(fallbacks).not.toHaveBeenCalled();
   });
 
+  test('an error of it tells of the call: its cause is what fallback was to answer, and it has the report', async () => {
+    const thrown = new Error('no cache');
+    const { api } = start({ fallback: () => Promise.reject(thrown), fallbackOn: 'failure' });
+    expect(await failureOf(api.get('/'))).toBe(thrown);
+    expect(thrown.cause).toMatchObject({ response: { status: 503 } });
+    expect(reportOf(thrown)).toMatchObject({ attempts: 2, stopped: 'exhausted', fallback: false });
+  });
+
+  test('a token that cancels it leaves its reason as it is', async () => {
+    const source = axios.CancelToken.source();
+    const fallback = () => {
+      source.cancel('enough');
+      return new Promise(() => undefined);
+    };
+    const { api } = start({ fallback, fallbackOn: 'failure' });
+    const error = await failureOf(api.get('/', { cancelToken: source.token }));
+    expect(error).toBe(source.token.reason);
+    expect(error.cause).toBeUndefined();
+  });
+
   test('a function that fails after failures is asked once, and nothing is tried again', async () => {
     const fallback = vi.fn(() => Promise.reject(connectionError('ECONNRESET')));
     const { api, adapter } = start({ fallback, fallbackOn: 'failure' });
@@ -347,6 +367,13 @@ describe('fallbackOn as a predicate', () => {
       },
     });
     expect(await failureOf(api.get('/'))).toBe(thrown);
+  });
+
+  test('that returns a promise rejects the call instead of answering whatever it was', async () => {
+    const { api } = start({ fallback: 'data', fallbackOn: (async () => false) as never }, 404);
+    const error = await failureOf(api.get('/'));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toBe('Expected `fallbackOn(context)` to be a boolean, got a promise');
   });
 
   test('is not asked about a success', async () => {

@@ -23,6 +23,13 @@ function start(adapter: Adapter, options: ResilienceOptions = {}): { api: AxiosI
   return { api, resilience: attach(api, { retry: AT_ONCE, ...options }) };
 }
 
+const unreadable = (target: object, name: string): object =>
+  Object.defineProperty(target, name, {
+    get() {
+      throw new Error(`no ${name} for you`);
+    },
+  });
+
 const failureOf = (call: Promise<unknown>): Promise<unknown> =>
   call.then(
     () => undefined,
@@ -45,6 +52,29 @@ describe('a permit comes back', () => {
     const { api, resilience } = start(() => Promise.reject(thrown));
     expect(await failureOf(api.get('/'))).toBe(thrown);
     expect(resilience.breakers.get(KEY)?.inFlight).toBe(0);
+  });
+
+  test.each<[string, () => unknown]>([
+    ['an error whose response cannot be read', () => Promise.reject(unreadable(new Error('bad'), 'response'))],
+    ['a failure whose headers cannot be read', () => Promise.resolve(unreadable({ status: 503 }, 'headers'))],
+    ['a response whose status cannot be read', () => Promise.resolve(unreadable({ data: '' }, 'status'))],
+    [
+      'an error that refuses every question',
+      () =>
+        Promise.reject(
+          new Proxy(new Error('bad'), {
+            get() {
+              throw new Error('no answer');
+            },
+          }),
+        ),
+    ],
+  ])('of a probe that ends with %s', async (_what, adapter) => {
+    const { api, resilience } = start(adapter, { breaker: { cooldownMs: 0 } });
+    const breaker = resilience.breakers.ensure(KEY);
+    breaker.trip();
+    await api.get('/').catch(() => undefined);
+    expect(breaker.inFlight).toBe(0);
   });
 
   test('after an adapter that returns no promise, whose answer is taken', async () => {
@@ -180,6 +210,18 @@ describe('hooks and fallbacks', () => {
     attach(api, { retry: false, breaker: false, fallback: 'data', fallbackOn: 'failure' });
     const config = { responseType: 'stream' } as const;
     expect([(await api.get('/', config)).data, (await api.get('/', config)).data]).toEqual(['data', 'data']);
+  });
+
+  test('the stream of a failure is destroyed, too, when fallback throws', async () => {
+    server = await startServer((_request, response) => {
+      response.writeHead(503);
+      response.write('a body without an end');
+    });
+    const api = axios.create({ baseURL: server.url, httpAgent: new Agent({ keepAlive: true, maxSockets: 1 }) });
+    const fallback = () => Promise.reject(new Error('no cache'));
+    attach(api, { retry: false, breaker: false, fallback, fallbackOn: 'failure' });
+    const call = async () => failureOf(api.get('/', { responseType: 'stream' }));
+    expect([await call(), await call()]).toEqual([new Error('no cache'), new Error('no cache')]);
   });
 
   test('a response that is polled until no retry is left ends as exhausted', async () => {

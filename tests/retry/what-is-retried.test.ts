@@ -160,7 +160,7 @@ describe.each(ADAPTERS)('case 21, the %s adapter: POST and PATCH', (adapter) => 
 
   test.each(['post', 'patch'])('%s is not retried after a timeout: it may have arrived', async (method) => {
     server.script(hang);
-    const { api } = resilient({ ...config, timeout: 50 });
+    const { api } = resilient({ ...config, timeout: 500 });
     expect(await reported(api.request({ method, url: '/', data: { a: 1 } }))).toEqual([1, 'method']);
     expect(server.requests).toHaveLength(1);
   });
@@ -380,7 +380,7 @@ describe('case 23: the adapters are classified alike', () => {
 
   test.each(ADAPTERS)('a timeout through %s is retried and is a failure', async (adapter) => {
     server.script(hang, hang, 200);
-    const { api, outcomes } = resilient({ adapter, timeout: 50 });
+    const { api, outcomes } = resilient({ adapter, timeout: 500 });
     const response = await api.get('/');
     expect(reportOf(response)?.history.map(({ code }) => code)).toEqual([
       expect.stringMatching(/^(ECONNABORTED|ETIMEDOUT)$/),
@@ -392,7 +392,7 @@ describe('case 23: the adapters are classified alike', () => {
 
   test('a timeout with transitional.clarifyTimeoutError, which is ETIMEDOUT', async () => {
     server.script(hang, 200);
-    const { api, outcomes } = resilient({ timeout: 50, transitional: { clarifyTimeoutError: true } });
+    const { api, outcomes } = resilient({ timeout: 500, transitional: { clarifyTimeoutError: true } });
     expect(reportOf(await api.get('/'))?.history[0]?.code).toBe('ETIMEDOUT');
     expect(outcomes).toEqual(['failure', 'success']);
   });
