@@ -10,7 +10,7 @@ import { propagationMs } from './propagation.js';
 
 const LATENCY_MS = 10;
 const FAILS_ONE_OF = 10;
-const LASTS_MS = 800;
+const LASTS_MS = 700;
 const PROCESSES = 2;
 const CALLERS_EACH = 5;
 

@@ -21,7 +21,7 @@ const SEND: Record<Method, (caller: Caller) => Promise<unknown>> = {
 };
 
 const STILL: RoundOptions = { rounds: 300, warmUpRounds: 400, maxMs: 500 };
-const ON_A_NETWORK: RoundOptions = { rounds: 150, warmUpRounds: 80, maxMs: 800 };
+const ON_A_NETWORK: RoundOptions = { rounds: 100, warmUpRounds: 60, maxMs: 500 };
 
 const { client, url } = givenTask() as OverheadTask;
 
