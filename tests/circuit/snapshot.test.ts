@@ -466,6 +466,43 @@ describe('a snapshot that does not fit', () => {
     }
   });
 
+  test.each<[string, unknown]>([
+    ['more failures than outcomes', [[0, 2, 1]]],
+    ['fewer than none', [[0, -1, 1]]],
+    ['no outcome at all', [[0, 0, 0]]],
+    ['half a failure', [[0, 0.5, 1]]],
+    ['outcomes of the future', [[-1, 1, 1]]],
+    ['no age', [[null, 1, 1]]],
+    ['a number less', [[0, 1]]],
+    ['a number more', [[0, 1, 1, 1]]],
+    ['texts', [['0', '1', '1']]],
+    ['something else among them', [[0, 1, 1], {}]],
+  ])('windows that hold %s are not taken over, not even in part', (_what, contents) => {
+    for (const detector of [failureRate(), failuresInWindow()]) {
+      const breaker = create({ detector });
+      breaker.restore({ ...valid, state: 'closed', remainingCooldownMs: 0, detector: contents });
+      expect(breaker.stats().failures).toBe(0);
+      fail(breaker);
+      expect(breaker.stats().failures).toBe(1);
+    }
+  });
+
+  test('what a window of time has counted together is nothing for a window of single outcomes', () => {
+    const [ring, span] = [failureRate(), failuresInWindow({ failures: 9 })].map((detector) => create({ detector }));
+    for (const breaker of [ring!, span!]) {
+      breaker.restore({
+        ...valid,
+        state: 'closed',
+        remainingCooldownMs: 0,
+        detector: [
+          [0, 1, 1],
+          [0, 3, 4],
+        ],
+      });
+    }
+    expect([ring!.stats().failures, span!.stats().failures]).toEqual([0, 4]);
+  });
+
   test('a detector of the user that throws while it saves or loads costs its contents only', () => {
     const error = new Error('no');
     const detector: DetectorFactory = () => ({

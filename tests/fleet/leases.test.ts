@@ -142,6 +142,19 @@ describe('the lease of a probe', () => {
     expect(one!.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 3_000 });
   });
 
+  test('a failure that is allowed opens nothing, and the next one opens all', async () => {
+    const halfOpen = { permits: 2, successThreshold: 2, failureRatio: 0.5 };
+    const [one, other] = await startAll(2, { cooldownMs: 1_000, halfOpen });
+    await one!.breaker.trip().applied;
+    await vi.advanceTimersByTimeAsync(1_000);
+    for (const state of ['half-open', 'open'] as const) {
+      const probe = await one!.breaker.acquire();
+      if (probe.admitted) probe.settle('failure');
+      await flush();
+      expect([one!.breaker.state, other!.breaker.state]).toEqual([state, state]);
+    }
+  });
+
   test('a neutral probe gives it back at once', async () => {
     const [one, other] = await startAll(2);
     await elapse(one!, other!);
