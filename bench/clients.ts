@@ -114,3 +114,6 @@ export const CLIENTS = {
 } as const satisfies Record<string, Client>;
 
 export type ClientName = keyof typeof CLIENTS;
+
+/** What people use today, as it is by default. */
+export const PEERS: readonly ClientName[] = ['axios-retry', 'retry-axios', 'axios-retry + opossum', 'cockatiel'];

@@ -78,23 +78,19 @@ const tenthFails: Action = async () => {
 
 const ignore = (): void => undefined;
 
-async function awaitFailing(action: Action): Promise<void> {
-  for (let count = 0; count < IN_A_WINDOW; count++) await action().catch(ignore);
-}
+const awaitCaught = (action: Action, times: number) => async (): Promise<void> => {
+  for (let count = 0; count < times; count++) await action().catch(ignore);
+};
 
 /** A window that holds many outcomes, of which a tenth are failures. */
 const inWindow = (make: () => Execute | Promise<Execute>) => async (): Promise<Pair> => {
   const execute = await make();
   for (let count = 0; count < WINDOW_OUTCOMES; count++) await execute(work);
   const guarded: Action = () => execute(tenthFails);
-  return { bare: () => awaitFailing(tenthFails), subject: () => awaitFailing(guarded) };
+  return { bare: awaitCaught(tenthFails, IN_A_WINDOW), subject: awaitCaught(guarded, IN_A_WINDOW) };
 };
 
 const REJECTED = 200;
-
-async function awaitRejections(action: Action): Promise<void> {
-  for (let count = 0; count < REJECTED; count++) await action().catch(ignore);
-}
 
 const failing: Action = async () => {
   throw new Error('down');
@@ -109,7 +105,7 @@ const rejecting = (make: () => Execute | Promise<Execute>) => async (): Promise<
     () => false,
   );
   if (unexpected) throw new Error('The circuit is not open');
-  return { bare: () => awaitRejections(failing), subject: () => awaitRejections(rejected) };
+  return { bare: awaitCaught(failing, REJECTED), subject: awaitCaught(rejected, REJECTED) };
 };
 
 const refusing = (): Pair => {
@@ -118,7 +114,7 @@ const refusing = (): Pair => {
   const refuse: Batch = async () => {
     for (let count = 0; count < REJECTED; count++) breaker.tryAcquire();
   };
-  return { bare: () => awaitRejections(failing), subject: refuse };
+  return { bare: awaitCaught(failing, REJECTED), subject: refuse };
 };
 
 const REGISTRY_CALLS = 20;

@@ -1,4 +1,4 @@
-import { BARE, type ClientName, OURS } from '../clients.js';
+import { BARE, type ClientName, OURS, PEERS } from '../clients.js';
 import type { FinishedCall } from '../load/calls.js';
 import { conduct, type Observed, PUNCTUALITY, type Scripts, settingsOf } from '../load/experiment.js';
 import { compiled } from '../measure/compile.js';
@@ -18,7 +18,6 @@ const AFTERWARDS_MS = 3_000;
 const AT_A_TIME = 3;
 const APART_MS = 2_000;
 
-const PEERS: readonly ClientName[] = ['axios-retry', 'retry-axios', 'axios-retry + opossum', 'cockatiel'];
 const CLIENTS: readonly ClientName[] = [BARE, ...PEERS, OURS];
 
 const MOST_REQUESTS_PER_CALL = 0.03;

@@ -1,4 +1,4 @@
-import { BARE, CLIENTS, type ClientName, OURS } from '../clients.js';
+import { BARE, CLIENTS, type ClientName, OURS, PEERS } from '../clients.js';
 import { compiled } from '../measure/compile.js';
 import { messageOf, runApart, start } from '../measure/processes.js';
 import { type Spread, spreadOf } from '../measure/spread.js';
@@ -10,7 +10,6 @@ import type { Method, OverheadRatios, OverheadTask } from './measuring.js';
 /** Each compiles everything anew: what one compilation happens to come to is no property of the code. */
 const PROCESSES = { 'no-op adapter': 3, HTTP: 2 };
 
-const PEERS: readonly ClientName[] = ['axios-retry', 'retry-axios', 'axios-retry + opossum', 'cockatiel'];
 const PARTS_OF_OURS: readonly ClientName[] = ['axios-resilience, no breaker', 'axios-resilience, neither'];
 const METHODS: readonly Method[] = ['GET', 'POST'];
 

@@ -74,6 +74,7 @@ export interface LinkedCircuit {
   readonly probes: ProbeRules;
   /** The longest lease that the circuit itself asks for, ms. */
   readonly leaseMs: number;
+  /** Whether the circuit of this process is closed at present. */
   readonly isClosed: boolean;
   /** Takes over what another process brought about. */
   adopt(view: SharedView): void;

@@ -125,8 +125,10 @@ export async function retry<T>(
       lastError = result.error;
       const isAborted = scope.signal.aborted || isAbort(lastError);
       permit?.settle(isAborted || isCircuitOpenError(lastError) ? 'neutral' : 'failure');
-      if (isAborted && attempt > 1 && !given.signal?.aborted) giveCause(lastError, errorBefore);
-      if (isAborted) throw lastError;
+      if (isAborted) {
+        if (attempt > 1 && !given.signal?.aborted) giveCause(lastError, errorBefore);
+        throw lastError;
+      }
       const elapsedMs = clock.now() - startedAt;
       const failure = { attempt, retriesLeft: limits.retries - attempt + 1, error: lastError, elapsedMs };
       const verdict =
