@@ -234,6 +234,7 @@ test.each(['ioredis', 'node-redis'] as const)(
     await unlucky!.call(2);
     await eventually(() => expect(proxy.swallowed).toBeGreaterThan(0));
     await proxy.pass();
+    await proxy.reset();
     await unlucky!.happened('resync');
     await other!.call(2, { concurrency: 1 });
     await eventually(async () => expect((await other!.stats())!.shared!.live).toBe(true));
