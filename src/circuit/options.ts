@@ -126,6 +126,9 @@ export interface BreakerRegistryOptions extends CircuitBreakerOptions {
   overrides?: ((key: string) => CircuitBreakerOptions | undefined) | undefined;
 }
 
+/** How long a probe holds its permit where nobody says, ms. */
+export const DEFAULT_LEASE_MS = 30_000;
+
 export const CIRCUIT_DEFAULTS = Object.freeze({
   detector: consecutiveFailures(5),
   cooldownMs: 10_000,
