@@ -1,4 +1,4 @@
-import type { Emitter, NewEvent } from '../emitter.js';
+import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
 import type { CircuitState, Outcome, TransitionReason } from '../events.js';
 import type { CircuitSnapshot } from './contract.js';
 import { cooldownOf, openingsAfter } from './cooldown.js';
@@ -209,8 +209,10 @@ export class Circuit {
     }
     const now = outcome === 'success' ? (givenNow ?? this.policy.clock.now()) : endedAt;
     const opening = this.nextOpening(now, details);
-    this.open(hasTripped ? this.detector.reason : 'retry-after', now, opening);
-    link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
+    tellAfterwards(() => {
+      this.open(hasTripped ? this.detector.reason : 'retry-after', now, opening);
+      link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
+    });
   }
 
   #settleProbe(
@@ -225,9 +227,11 @@ export class Circuit {
     const { needed, allowed } = probeRules(this.policy);
     const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.link !== undefined);
     const opening = mayOpen ? this.nextOpening(now, details) : undefined;
-    if (opening && probes.failures > allowed) this.open('probe-failed', now, opening);
-    else if (probes.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
-    this.link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
+    tellAfterwards(() => {
+      if (opening && probes.failures > allowed) this.open('probe-failed', now, opening);
+      else if (probes.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
+      this.link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
+    });
   }
 
   /** Takes over what another process brought about; what this one did itself comes back to it without effect. */

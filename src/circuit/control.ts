@@ -1,10 +1,11 @@
-import { Emitter, type NewEvent } from '../emitter.js';
+import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
 import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
 import { aString, milliseconds, options as optionsOf } from '../validation.js';
 import { Circuit, type CircuitOwner, type Transition } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
 import type { Opening } from './link.js';
 import { aMode, type BreakerMode, type CircuitPolicy, type FailureDetails } from './options.js';
+import { OwnEvents } from './own-events.js';
 import type { IssuedPermit } from './permit.js';
 
 const checkTrip = optionsOf({ forMs: milliseconds() });
@@ -15,13 +16,14 @@ export abstract class ControlledCircuit implements CircuitOwner {
   readonly key: string;
   /** @internal */
   protected readonly circuit: Circuit;
-  readonly #events: Emitter;
+  /** The registry's, until somebody listens to this circuit alone. */
+  #events: Emitter;
   #mode: BreakerMode;
   #isolations = 0;
   #shownSince: number;
 
   /** @internal */
-  protected constructor(key: string, policy: CircuitPolicy, events = new Emitter()) {
+  protected constructor(key: string, policy: CircuitPolicy, events: Emitter = new OwnEvents(key)) {
     aString(key, 'key');
     this.key = key;
     this.#events = events;
@@ -50,9 +52,13 @@ export abstract class ControlledCircuit implements CircuitOwner {
     this.#mode = mode;
   }
 
-  /** Adds a listener for this circuit's events, and those of its store; the returned function takes it out. */
+  /**
+   * Adds a listener for this circuit's events, and those of its store; the returned function takes it out. It belongs to
+   * this breaker and goes with it: the registry makes a new one for the same key without it.
+   */
   on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
-    return this.#events.on(type, (event) => ([this.key, ''].includes(event.key) ? listener(event) : undefined));
+    if (!(this.#events instanceof OwnEvents)) this.#events = new OwnEvents(this.key, this.#events);
+    return this.#events.on(type, listener);
   }
 
   /** Opens the circuit by hand. It is probed after `forMs` (default: its cooldown) like one that tripped. */
@@ -60,14 +66,12 @@ export abstract class ControlledCircuit implements CircuitOwner {
     checkTrip(options, '');
     const now = this.now;
     const opening = this.circuit.nextOpening(now, {}, options.forMs);
-    this.circuit.open('manual', now, opening);
-    return this.#tell('open', opening);
+    return this.#force('open', opening, () => this.circuit.open('manual', now, opening));
   }
 
   /** Closes the circuit by hand and forgets all failures. It does not lift an isolation. */
   reset(): Forced {
-    this.circuit.reset(this.now);
-    return this.#tell('closed', { cooldownMs: 0, openings: 0 });
+    return this.#force('closed', { cooldownMs: 0, openings: 0 }, () => this.circuit.reset(this.now));
   }
 
   /**
@@ -100,8 +104,9 @@ export abstract class ControlledCircuit implements CircuitOwner {
     this.#events.emit(event);
   }
 
-  /** @internal Lets go of the store; the circuit goes on by itself. */
-  leaveFleet(): void {
+  /** @internal Lets go of the store and of the registry; the circuit goes on by itself. */
+  leave(): void {
+    if (this.#events instanceof OwnEvents) this.#events.leave();
     this.circuit.link?.close();
   }
 
@@ -137,9 +142,13 @@ export abstract class ControlledCircuit implements CircuitOwner {
     this.emit({ type: 'stateChange', key: this.key, from, to, reason: 'manual', failures, cooldownMs: 0 });
   }
 
-  /** Tells the fleet what was done by hand. */
-  #tell(state: 'open' | 'closed', opening: Opening): Forced {
-    const taken = this.circuit.link?.force(state, opening) ?? Promise.resolve(false);
+  /** Makes a change by hand and tells the fleet, before any listener can make another. */
+  #force(state: 'open' | 'closed', opening: Opening, change: () => void): Forced {
+    let taken = Promise.resolve(false);
+    tellAfterwards(() => {
+      change();
+      taken = this.circuit.link?.force(state, opening) ?? taken;
+    });
     return { applied: taken.then((isTaken) => (isTaken ? 'fleet' : 'local')) };
   }
 }

@@ -156,7 +156,7 @@ function obstacleTo(
 ): Stopped | undefined {
   const keys = policy.breaker.enabled ? [circuitKeyOf(config, policy), state.key] : [];
   for (const key of keys) {
-    const breaker = attachment.registry.get(key ?? '');
+    const breaker = key === null ? undefined : attachment.registry.get(key);
     if (breaker?.mode === 'enforce' && breaker.isOpen) return 'circuit-open';
   }
   if (!policy.retry.beforeRetry && isOneShot(fields.data)) return 'body';
