@@ -188,7 +188,7 @@ export class CircuitBreaker {
     checkTrip(options, '');
     const { forMs } = options;
     const now = this.#policy.clock.now();
-    const opening = this.#circuit.nextOpening(now, {}, forMs);
+    const opening = this.#circuit.nextOpening({}, forMs);
     this.#circuit.open('manual', now, opening);
     return this.#tell('open', opening);
   }
@@ -225,7 +225,7 @@ export class CircuitBreaker {
       remainingCooldownMs: state.name === 'open' ? state.until - now : 0,
       failures: this.#circuit.detector.failures(now),
       rate: this.#circuit.detector.rate,
-      openings: this.#circuit.openingsAt(now),
+      openings: this.#circuit.openings,
       inFlight: this.#inFlight,
       isolated: this.#circuit.isIsolated,
       ...(this.#link && { shared: { generation: this.#link.generation, live: this.#link.live } }),
@@ -248,8 +248,7 @@ export class CircuitBreaker {
       key: this.key,
       state: name === 'closed' ? name : 'open',
       remainingCooldownMs: this.stats().remainingCooldownMs,
-      openings: this.#circuit.openingsAt(now),
-      lastCooldownMs: this.#circuit.lastCooldownMs,
+      openings: this.#circuit.openings,
       detector: this.#circuit.detector.save(now),
     };
   }
@@ -368,11 +367,12 @@ export class CircuitBreaker {
     const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
     const link = details.isLocal ? undefined : this.#link;
     if (!hasTripped && !toldToWait) {
-      link?.record(outcome, outcome === 'failure' ? this.#circuit.nextOpening(endedAt, details) : undefined);
+      if (outcome === 'success') this.#circuit.serve();
+      link?.record(outcome, outcome === 'failure' ? this.#circuit.nextOpening(details) : undefined);
       return;
     }
     const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
-    const opening = this.#circuit.nextOpening(now, details);
+    const opening = this.#circuit.nextOpening(details);
     this.#circuit.open(hasTripped ? this.#circuit.detector.reason : 'retry-after', now, opening);
     link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
   }
@@ -388,7 +388,7 @@ export class CircuitBreaker {
     else probes.failures++;
     const { needed, allowed } = probeRules(this.#policy);
     const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.#link !== undefined);
-    const opening = mayOpen ? this.#circuit.nextOpening(now, details) : undefined;
+    const opening = mayOpen ? this.#circuit.nextOpening(details) : undefined;
     if (opening && probes.failures > allowed) this.#circuit.open('probe-failed', now, opening);
     else if (probes.successes >= needed) this.#circuit.close('probe-succeeded', now);
     this.#link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
@@ -417,6 +417,4 @@ const isToldToWait = ({ retryAfterMs, status = 503 }: FailureDetails): boolean =
 const isSnapshot = (snapshot: Partial<CircuitSnapshot> | null | undefined): boolean =>
   snapshot?.version === 1 &&
   (snapshot.state === 'open' || snapshot.state === 'closed') &&
-  [snapshot.remainingCooldownMs, snapshot.lastCooldownMs, snapshot.openings].every(
-    (value) => Number.isFinite(value) && Number(value) >= 0,
-  );
+  [snapshot.remainingCooldownMs, snapshot.openings].every((value) => Number.isFinite(value) && Number(value) >= 0);

@@ -1,7 +1,7 @@
 import type { Emitter } from '../emitter.js';
 import type { CircuitState, TransitionReason } from '../events.js';
 import type { CircuitSnapshot } from './contract.js';
-import { cooldownOf, openingsAfter } from './cooldown.js';
+import { cooldownOf } from './cooldown.js';
 import { GuardedDetector } from './guarded-detector.js';
 import type { Opening, SharedView } from './link.js';
 import { CIRCUIT_DEFAULTS, type CircuitPolicy, type FailureDetails } from './options.js';
@@ -28,6 +28,9 @@ export type State =
 
 const CLOSED: State = { name: 'closed' };
 
+/** How many successes in the closed circuit end the growth of its cooldown. */
+const SERVED_AGAIN = 10;
+
 /** The state of one circuit, and the one place where it changes. Time is an argument; listeners run when it is final. */
 export class Circuit {
   readonly detector: GuardedDetector;
@@ -36,10 +39,10 @@ export class Circuit {
   readonly #events: Emitter;
   #state: State = CLOSED;
   #generation = 0;
-  #changedAt: number;
   #shownSince: number;
   #openings = 0;
-  #lastCooldownMs = 0;
+  /** Successes since it closed, while there are openings to forget. */
+  #served = 0;
   #isolations = 0;
 
   constructor(key: string, policy: CircuitPolicy, events: Emitter) {
@@ -47,8 +50,7 @@ export class Circuit {
     this.#policy = policy;
     this.#events = events;
     this.detector = new GuardedDetector(policy.detector, key, events);
-    this.#changedAt = policy.clock.now();
-    this.#shownSince = this.#changedAt;
+    this.#shownSince = policy.clock.now();
   }
 
   /** Counts the transitions. */
@@ -61,8 +63,9 @@ export class Circuit {
     return this.#shownSince;
   }
 
-  get lastCooldownMs(): number {
-    return this.#lastCooldownMs;
+  /** Openings in succession; see `CooldownContext`. */
+  get openings(): number {
+    return this.#openings;
   }
 
   /** The automatic state as it was seen last. */
@@ -93,12 +96,17 @@ export class Circuit {
   }
 
   open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening): void {
-    this.#grow(openings, cooldownMs);
+    this.#openings = openings;
     this.#transition({ name: 'open', until: now + cooldownMs }, reason, now, cooldownMs);
   }
 
   close(reason: TransitionReason, now: number): void {
     this.#transition(CLOSED, reason, now);
+  }
+
+  /** Takes a success of the closed circuit. */
+  serve(): void {
+    if (this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;
   }
 
   /** Closes it as if it had never been open. */
@@ -116,43 +124,34 @@ export class Circuit {
     this.#announce(from, to, 'manual', this.detector.failures(now), 0);
   }
 
-  restore({ state, remainingCooldownMs, lastCooldownMs, openings, detector }: CircuitSnapshot, now: number): void {
+  restore({ state, remainingCooldownMs, openings, detector }: CircuitSnapshot, now: number): void {
     const next: State = state === 'open' ? { name: state, until: now + remainingCooldownMs } : CLOSED;
-    this.#grow(openings, lastCooldownMs);
+    this.#openings = openings;
     this.#transition(next, 'restored', now, remainingCooldownMs, detector);
   }
 
   /** Takes over what another process brought about; what this one did itself comes back to it without effect. */
-  adopt({ state, remainingMs, cooldownMs, openings, byHand }: SharedView, now: number): void {
+  adopt({ state, remainingMs, openings, byHand }: SharedView, now: number): void {
     const isAsItIs = state === this.at(now).name && state !== 'open';
     const reason = byHand ? 'manual' : 'shared';
-    this.#grow(openings, cooldownMs);
+    this.#openings = openings;
     if (!isAsItIs && state === 'closed') this.close(reason, now);
     else if (!isAsItIs) this.#transition({ name: 'open', until: now + remainingMs }, reason, now, remainingMs);
   }
 
-  #grow(openings: number, lastCooldownMs: number): void {
-    this.#openings = openings;
-    this.#lastCooldownMs = lastCooldownMs;
-  }
-
-  /** Openings in succession; see `CooldownContext`. */
-  openingsAt(now: number): number {
-    return this.isClosed ? openingsAfter(now - this.#changedAt, this.#openings, this.#lastCooldownMs) : this.#openings;
-  }
-
-  /** What an opening at this moment would be like. */
-  nextOpening(now: number, details: FailureDetails = {}, forMs?: number): Opening {
-    const openings = this.openingsAt(now) + (this.#state.name === 'open' ? 0 : 1);
+  /** What an opening now would be like. */
+  nextOpening(details: FailureDetails = {}, forMs?: number): Opening {
+    const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
     return { openings, cooldownMs: forMs ?? this.#cooldownMs(openings, details) };
   }
 
   #cooldownMs(openings: number, { retryAfterMs = 0, failure }: FailureDetails): number {
+    const context = { key: this.#key, openings, retryAfterMs, failure };
     try {
-      return cooldownOf(this.#policy, { key: this.#key, openings, retryAfterMs, failure });
+      return cooldownOf(this.#policy, context);
     } catch (error) {
       this.#events.emit({ type: 'listenerError', key: this.#key, source: 'breaker.cooldownMs', error });
-      return CIRCUIT_DEFAULTS.cooldownMs;
+      return CIRCUIT_DEFAULTS.cooldownMs(context);
     }
   }
 
@@ -165,7 +164,7 @@ export class Circuit {
     const failures = this.detector.failures(now);
     this.#state = next;
     this.#generation++;
-    this.#changedAt = now;
+    this.#served = 0;
     this.detector.reset();
     this.detector.load(saved, now);
     const to = this.#shown(next);
