@@ -1,7 +1,7 @@
 import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
 import type { CircuitState, Outcome, TransitionReason } from '../events.js';
 import type { CircuitSnapshot } from './contract.js';
-import { cooldownOf, openingsAfter } from './cooldown.js';
+import { cooldownOf } from './cooldown.js';
 import { GuardedDetector } from './guarded-detector.js';
 import type { CircuitLink, Lease, Opening, SharedView } from './link.js';
 import { CIRCUIT_DEFAULTS, type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
@@ -28,6 +28,9 @@ export type State =
   | { readonly name: 'half-open'; readonly probes: Probes };
 
 const CLOSED: State = { name: 'closed' };
+
+/** How many successes in the closed circuit end the growth of its cooldown. */
+const SERVED_AGAIN = 10;
 
 /** One change of the automatic state. */
 export interface Transition {
@@ -57,16 +60,15 @@ export class Circuit {
   readonly #owner: CircuitOwner;
   #state: State = CLOSED;
   #generation = 0;
-  #changedAt: number;
   #openings = 0;
-  #lastCooldownMs = 0;
+  /** Successes since it closed, while there are openings to forget. */
+  #served = 0;
 
   constructor(owner: CircuitOwner, policy: CircuitPolicy, events: Emitter) {
     this.policy = policy;
     this.#owner = owner;
     const detector = new GuardedDetector(policy.detector, owner);
     this.detector = detector;
-    this.#changedAt = policy.clock.now();
     const isClosed = () => this.isClosed;
     this.link = policy.store?.link({
       key: owner.key,
@@ -81,8 +83,9 @@ export class Circuit {
     });
   }
 
-  get lastCooldownMs(): number {
-    return this.#lastCooldownMs;
+  /** Openings in succession; see `CooldownContext`. */
+  get openings(): number {
+    return this.#openings;
   }
 
   get isClosed(): boolean {
@@ -138,7 +141,7 @@ export class Circuit {
   }
 
   open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening): void {
-    this.#grow(openings, cooldownMs);
+    this.#openings = openings;
     this.#transition({ name: 'open', until: now + cooldownMs }, reason, now, cooldownMs);
   }
 
@@ -148,36 +151,27 @@ export class Circuit {
     this.#transition(CLOSED, 'manual', now);
   }
 
-  restore({ state, remainingCooldownMs, lastCooldownMs, openings, detector }: CircuitSnapshot, now: number): void {
+  restore({ state, remainingCooldownMs, openings, detector }: CircuitSnapshot, now: number): void {
     const next: State = state === 'open' ? { name: state, until: now + remainingCooldownMs } : CLOSED;
-    this.#grow(openings, lastCooldownMs);
+    this.#openings = openings;
     this.#transition(next, 'restored', now, remainingCooldownMs, detector);
   }
 
-  /** Openings in succession; see `CooldownContext`. */
-  openingsAt(now: number): number {
-    return this.isClosed ? openingsAfter(now - this.#changedAt, this.#openings, this.#lastCooldownMs) : this.#openings;
-  }
-
-  /** What an opening at this moment would be like. */
-  nextOpening(now: number, details: FailureDetails = {}, forMs?: number): Opening {
-    const openings = this.openingsAt(now) + (this.#state.name === 'open' ? 0 : 1);
+  /** What an opening now would be like. */
+  nextOpening(details: FailureDetails = {}, forMs?: number): Opening {
+    const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
     return { openings, cooldownMs: forMs ?? this.#cooldownMs(openings, details) };
   }
 
   #cooldownMs(openings: number, { retryAfterMs = 0, failure }: FailureDetails): number {
     const { key } = this.#owner;
+    const context = { key, openings, retryAfterMs, failure };
     try {
-      return cooldownOf(this.policy, { key, openings, retryAfterMs, failure });
+      return cooldownOf(this.policy, context);
     } catch (error) {
       this.#owner.emit({ type: 'listenerError', key, source: 'breaker.cooldownMs', error });
-      return CIRCUIT_DEFAULTS.cooldownMs;
+      return CIRCUIT_DEFAULTS.cooldownMs(context);
     }
-  }
-
-  #grow(openings: number, lastCooldownMs: number): void {
-    this.#openings = openings;
-    this.#lastCooldownMs = lastCooldownMs;
   }
 
   #probe({ leases }: Probes, now: number, leaseMs: number, lease: Lease | undefined): IssuedPermit | number {
@@ -204,15 +198,20 @@ export class Circuit {
     const toldToWait = outcome === 'failure' && this.policy.openOnRetryAfter && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
-      link?.record(outcome, outcome === 'failure' ? this.nextOpening(endedAt, details) : undefined);
+      if (outcome === 'success') this.#serve();
+      link?.record(outcome, outcome === 'failure' ? this.nextOpening(details) : undefined);
       return;
     }
     const now = outcome === 'success' ? (givenNow ?? this.policy.clock.now()) : endedAt;
-    const opening = this.nextOpening(now, details);
+    const opening = this.nextOpening(details);
     tellAfterwards(() => {
       this.open(hasTripped ? this.detector.reason : 'retry-after', now, opening);
       link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
     });
+  }
+
+  #serve(): void {
+    if (this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;
   }
 
   #settleProbe(
@@ -226,7 +225,7 @@ export class Circuit {
     else probes.failures++;
     const { needed, allowed } = probeRules(this.policy);
     const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.link !== undefined);
-    const opening = mayOpen ? this.nextOpening(now, details) : undefined;
+    const opening = mayOpen ? this.nextOpening(details) : undefined;
     tellAfterwards(() => {
       if (opening && probes.failures > allowed) this.open('probe-failed', now, opening);
       else if (probes.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
@@ -235,10 +234,10 @@ export class Circuit {
   }
 
   /** Takes over what another process brought about; what this one did itself comes back to it without effect. */
-  #adopt({ state, remainingMs, cooldownMs, openings, byHand }: SharedView, now: number): void {
+  #adopt({ state, remainingMs, openings, byHand }: SharedView, now: number): void {
     const isAsItIs = state === this.at(now).name && state !== 'open';
     const reason = byHand ? 'manual' : 'shared';
-    this.#grow(openings, cooldownMs);
+    this.#openings = openings;
     if (!isAsItIs && state === 'closed') this.#transition(CLOSED, reason, now);
     else if (!isAsItIs) this.#transition({ name: 'open', until: now + remainingMs }, reason, now, remainingMs);
   }
@@ -248,7 +247,7 @@ export class Circuit {
     const failures = this.detector.failures(now);
     this.#state = next;
     this.#generation++;
-    this.#changedAt = now;
+    this.#served = 0;
     this.detector.reset();
     this.detector.load(saved, now);
     this.#owner.moved({ from, to: next.name, reason, failures, cooldownMs }, now);

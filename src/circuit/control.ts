@@ -65,7 +65,7 @@ export abstract class ControlledCircuit implements CircuitOwner {
   trip(options: { forMs?: number | undefined } = {}): Forced {
     checkTrip(options, '');
     const now = this.now;
-    const opening = this.circuit.nextOpening(now, {}, options.forMs);
+    const opening = this.circuit.nextOpening({}, options.forMs);
     return this.#force('open', opening, () => this.circuit.open('manual', now, opening));
   }
 

@@ -13,7 +13,7 @@ export function statsOf(circuit: Circuit, now: number, { state, stateAgeMs, ...s
     remainingCooldownMs: remainingCooldownMs(circuit, now),
     failures: detector.failures(now),
     rate: detector.rate,
-    openings: circuit.openingsAt(now),
+    openings: circuit.openings,
     ...shown,
     ...(link && { shared: { generation: link.generation, live: link.live } }),
   };
@@ -26,8 +26,7 @@ export function snapshotOf(key: string, circuit: Circuit, now: number): CircuitS
     key,
     state: circuit.at(now).name === 'closed' ? 'closed' : 'open',
     remainingCooldownMs: remainingCooldownMs(circuit, now),
-    openings: circuit.openingsAt(now),
-    lastCooldownMs: circuit.lastCooldownMs,
+    openings: circuit.openings,
     detector: circuit.detector.save(now),
   };
 }
@@ -35,9 +34,7 @@ export function snapshotOf(key: string, circuit: Circuit, now: number): CircuitS
 export const isSnapshot = (snapshot: Partial<CircuitSnapshot> | null | undefined): boolean =>
   snapshot?.version === 1 &&
   (snapshot.state === 'open' || snapshot.state === 'closed') &&
-  [snapshot.remainingCooldownMs, snapshot.lastCooldownMs, snapshot.openings].every(
-    (value) => Number.isFinite(value) && Number(value) >= 0,
-  );
+  [snapshot.remainingCooldownMs, snapshot.openings].every((value) => Number.isFinite(value) && Number(value) >= 0);
 
 function remainingCooldownMs(circuit: Circuit, now: number): number {
   const state = circuit.at(now);

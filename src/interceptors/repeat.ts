@@ -115,7 +115,7 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
     () =>
       !retry.budget ||
       call.outcome === 'success' ||
-      attachment.budgets.add(-1, key, retry.budget, attachment.clock.now()),
+      attachment.budgets.withdraw(key, retry.budget, attachment.clock.now()),
   );
   if (typeof delayMs === 'number') {
     state.delaysMs = [...delaysMs, delayMs];
