@@ -51,9 +51,15 @@ export class CircuitBreaker extends ControlledCircuit {
     return this.#inFlight;
   }
 
-  /** Whether nothing would be lost with it: closed, and no permit out. */
-  get isIdle(): boolean {
-    return this.circuit.isClosed && !this.isIsolated && this.#inFlight === 0;
+  /**
+   * @internal What would be lost with it: 0 nothing (closed without failures, or a cooldown that is over, and no permit out),
+   * 1 failures that are being counted, 2 a cooldown or permits, 3 what was set by hand.
+   */
+  get worth(): 0 | 1 | 2 | 3 {
+    if (this.isSetByHand) return 3;
+    if (this.#inFlight > 0) return 2;
+    if (!this.circuit.isClosed) return this.state === 'open' ? 2 : 0;
+    return this.circuit.detector.failures(this.now) === 0 ? 0 : 1;
   }
 
   /**
