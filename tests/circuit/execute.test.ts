@@ -1,5 +1,5 @@
 import axios from 'axios';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { attach, CircuitBreaker, type CircuitBreakerOptions, consecutiveFailures, retry } from '../../src/index.js';
 import { scripted } from '../support/scripted-adapter.js';
 import { acquire, ask, listen, type ManualClock, manualClock, ofType } from './support.js';
@@ -127,4 +127,15 @@ test('attempts that observe lets through are not counted as rejected', () => {
   breaker.trip();
   acquire(breaker).settle('success');
   expect(breaker.stats().counts.rejected).toBe(0);
+});
+
+test('without crypto a POST has an idempotency key all the same', async () => {
+  vi.stubGlobal('crypto', undefined);
+  const adapter = scripted(200);
+  const api = axios.create({ adapter });
+  attach(api, { retry: { idempotencyKey: true } });
+  const { config } = await api.post('https://api.example.com/').finally(() => vi.unstubAllGlobals());
+  expect(config.headers.get('Idempotency-Key')).toMatch(
+    /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/,
+  );
 });
