@@ -7,6 +7,7 @@ import {
   milliseconds,
   oneOf,
   options as optionsOf,
+  own,
   unexpected,
   withMethods,
 } from '../validation.js';
@@ -166,7 +167,7 @@ export class CircuitBreaker {
   ): Promise<T> {
     if (typeof fn !== 'function') aFunction(fn, 'execute(fn)');
     if (options !== undefined) checkExecute(options, 'execute(options)');
-    const signal = options?.signal;
+    const { signal } = own(options ?? {});
     signal?.throwIfAborted();
     const answer = this.acquire();
     const permit = answer instanceof Promise ? await answer : answer;
@@ -186,7 +187,7 @@ export class CircuitBreaker {
   /** Opens the circuit by hand. It is probed after `forMs` (default: its cooldown) like one that tripped. */
   trip(options: { forMs?: number | undefined } = {}): Forced {
     checkTrip(options, '');
-    const { forMs } = options;
+    const { forMs } = own(options);
     const now = this.#policy.clock.now();
     const opening = this.#circuit.nextOpening(now, {}, forMs);
     this.#circuit.open('manual', now, opening);

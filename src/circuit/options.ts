@@ -183,9 +183,9 @@ const DEFAULT_POLICY: CircuitPolicy = { ...CIRCUIT_DEFAULTS, mode: 'enforce', cl
 export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: CircuitPolicy): CircuitPolicy {
   checkCircuit(given, path);
   const policy = merged(base ?? DEFAULT_POLICY, given, 'halfOpen');
-  if (given.detector) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
+  if (Object.hasOwn(given, 'detector')) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
   const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock } = policy;
-  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock };
+  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen: merged(halfOpen), mode, store, clock };
 }
 
 /** 0.29 × 100 is a little less than 29. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { Emitter } from '../emitter.js';
 import type { EventOf, EventType, Sink } from '../events.js';
-import { options, unexpected } from '../validation.js';
+import { options, own, unexpected } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
 import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
 import {
@@ -33,7 +33,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   /** @throws a `TypeError` or `RangeError` that names the option. */
   constructor(given: BreakerRegistryOptions = {}) {
     checkRegistry(given, '');
-    const { maxBreakers = CIRCUIT_DEFAULTS.maxBreakers, overrides, ...circuit } = given;
+    const { maxBreakers = CIRCUIT_DEFAULTS.maxBreakers, overrides, ...circuit } = own(given);
     this.#policy = circuitPolicy(circuit);
     this.clock = this.#policy.clock;
     this.#maxBreakers = maxBreakers;

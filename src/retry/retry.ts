@@ -1,7 +1,7 @@
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { CircuitOpenError, giveCause, isAbort, isCircuitOpenError } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { aFunction, anInteger, milliseconds, options, withMethods } from '../validation.js';
+import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import { type Backoff, exponential, fullJitter } from './backoff.js';
 import type { RetryBudget } from './budget.js';
 import { decideRetry } from './decision.js';
@@ -63,7 +63,7 @@ export interface RetryFunctionOptions {
   random?: (() => number) | undefined;
 }
 
-const check = options({
+const check = optionsOf({
   retries: anInteger(0),
   backoff: aFunction,
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
@@ -89,10 +89,11 @@ const DEFAULT_BACKOFF = fullJitter(exponential());
  */
 export async function retry<T>(
   fn: (context: { readonly attempt: number; readonly signal: AbortSignal }) => T | PromiseLike<T>,
-  given: RetryFunctionOptions = {},
+  options: RetryFunctionOptions = {},
 ): Promise<T> {
   aFunction(fn, 'retry(fn)');
-  check(given, 'retry(options)');
+  check(options, 'retry(options)');
+  const given = own(options);
   const { clock = monotonicClock, random = Math.random, budget, deadlineMs, shouldRetry } = given;
   const limits = { retries: given.retries ?? 3, backoff: given.backoff ?? DEFAULT_BACKOFF };
   given.signal?.throwIfAborted();
