@@ -21,7 +21,7 @@ interface Ending {
 
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
-  captured.config.resilienceState = call.state;
+  Reflect.set(captured.config, 'resilienceState', call.state);
   rememberArmed(call);
   let result = first;
   for (;;) {

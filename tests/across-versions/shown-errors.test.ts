@@ -15,7 +15,6 @@ afterEach(() => server.close());
 const rejection = (call: Promise<unknown>) =>
   call.then(
     () => Promise.reject(new Error('The call succeeded')),
-    // biome-ignore lint/suspicious/noExplicitAny: what is caught is looked at from all sides
     (error: any) => error,
   );
 
