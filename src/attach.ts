@@ -52,8 +52,8 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   checkInstance(instance);
   checkAttachOptions(options, '');
   const given = own(options);
-  const { clock = monotonicClock, random = Math.random, sinks = DEFAULTS.sinks } = given;
-  const registry = registryOf(given, clock);
+  const { clock = monotonicClock, random = () => Math.random(), sinks = DEFAULTS.sinks } = given;
+  const registry = registryOf(given, clock, random);
   const events = new Emitter();
   for (const sink of sinks) events.pipe(sink);
   const attachment: Attachment = {
@@ -105,10 +105,10 @@ function checkInstance(instance: Attachable): void {
   if (MARK in request) throw new Error('axios-resilience is attached to this instance already; detach it first');
 }
 
-function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock): BreakerRegistry {
+function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock, random: () => number): BreakerRegistry {
   const { key, classify, createError, ...circuit } = own(breaker || {});
   const given: BreakerRegistryOptions = circuit;
-  if (registry === undefined) return new BreakerRegistry({ ...given, clock });
+  if (registry === undefined) return new BreakerRegistry({ ...given, clock, random });
   const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (name !== undefined) throw new TypeError(`Expected \`breaker.${name}\` to be left to the \`registry\`, got both`);
   return registry;

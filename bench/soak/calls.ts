@@ -115,6 +115,8 @@ export async function callOnce(
     return { untouched, report: reportOf(response) };
   } catch (error) {
     kept[call % MOST_KEPT] = error;
+    // As with bare axios, a body that nobody reads holds its signal.
+    if (axios.isAxiosError(error)) await drained(error.response?.data, random() < 0.2);
     return { untouched, report: reportOf(error) };
   } finally {
     clearTimeout(end);

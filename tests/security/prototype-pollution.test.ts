@@ -7,7 +7,6 @@ import {
   CircuitBreaker,
   consecutiveFailures,
   exponential,
-  exponentialCooldown,
   failureRate,
   fleet,
   logSink,
@@ -109,7 +108,7 @@ const READERS: Readonly<Record<string, () => unknown>> = {
   'retry after a failure': () =>
     retry(({ attempt }) => (attempt === 1 ? Promise.reject(new Error('no')) : 1), { backoff: () => 0 }),
   detectors: () => [failureRate({})(), slowCallRate({ slowMs: 1 })()],
-  delays: () => [exponential({}), exponentialCooldown({})({ key: '', openings: 1 })],
+  delays: () => [exponential({}), exponential({ jitter: 0.1 })],
   'a budget': () => new RetryBudget({}).withdraw(0),
   'a fleet': () => fleet(memoryStore(), {}).close(),
   'a store on Redis': () => redisStore(redis as never, {}).close(),
