@@ -1,6 +1,7 @@
 import { Emitter } from '../emitter.js';
 import { CircuitOpenError, isAbort, isCircuitOpenError } from '../errors.js';
 import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
+import { isTimeUp, outcomeOutOfTime, SuccessTimes } from '../out-of-time.js';
 import {
   aFunction,
   aString,
@@ -53,6 +54,8 @@ export class CircuitBreaker {
   #neutral = 0;
   #rejected = 0;
   #late = 0;
+  /** What `execute` took where a signal was given. */
+  #successTimes: SuccessTimes | undefined;
 
   /**
    * @param key A name for the circuit.
@@ -137,13 +140,18 @@ export class CircuitBreaker {
   /**
    * As `tryAcquire`, and where the circuit has a store and is half-open, it asks that for a probe of the whole fleet:
    * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
+   *
+   * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
+   *   service is back, so it gets no probe.
    */
   acquire(
     now: number = this.#timeUnless(this.#circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
+    mayProbe = true,
   ): Permit | Rejection | Promise<Permit | Rejection> {
     const state = this.#circuit.at(now);
     this.#link?.touch();
+    if (!mayProbe && state.name === 'half-open' && !this.#circuit.isIsolated) return this.#reject(now, 0);
     if (!this.#isLeased(state)) return this.#admit(state, now, leaseMs);
     const heldMs = this.#heldMs(leaseMs);
     const answer = this.#link?.lease(heldMs);
@@ -154,7 +162,8 @@ export class CircuitBreaker {
 
   /**
    * Runs `fn` if the circuit lets it. What it throws counts as a failure, except an abort (the signal's, `name`
-   * `AbortError`, or an axios cancellation) and the rejection of another circuit, which count nothing.
+   * `AbortError`, or an axios cancellation) and the rejection of another circuit, which count nothing. A signal whose time
+   * ran out (`AbortSignal.timeout`) is a failure if it left 100 ms or as long as the slowest success of the last minute.
    *
    * @param fn Is given the signal.
    * @param options.signal Aborted before: `fn` is not called, and its reason is thrown.
@@ -173,12 +182,15 @@ export class CircuitBreaker {
     if (signal?.aborted && permit.admitted) permit.settle('neutral');
     signal?.throwIfAborted();
     if (!permit.admitted) throw new CircuitOpenError({ key: this.key, retryAfterMs: permit.retryAfterMs });
+    const startedAt = signal ? this.#policy.clock.now() : 0;
     try {
       const result = await fn({ signal });
       permit.settle('success');
+      if (signal) this.#succeededAfter(startedAt);
       return result;
     } catch (error) {
-      permit.settle(signal?.aborted || isAbort(error) || isCircuitOpenError(error) ? 'neutral' : 'failure');
+      const isNeutral = signal?.aborted || isAbort(error) || isCircuitOpenError(error);
+      permit.settle(isTimeUp(signal) ? this.#outOfTime(startedAt, permit) : isNeutral ? 'neutral' : 'failure');
       throw error;
     }
   }
@@ -392,6 +404,18 @@ export class CircuitBreaker {
     if (opening && probes.failures > allowed) this.#circuit.open('probe-failed', now, opening);
     else if (probes.successes >= needed) this.#circuit.close('probe-succeeded', now);
     this.#link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
+  }
+
+  #succeededAfter(startedAt: number): void {
+    const now = this.#policy.clock.now();
+    this.#successTimes ??= new SuccessTimes();
+    this.#successTimes.record(now - startedAt, now);
+  }
+
+  #outOfTime(startedAt: number, { isProbe }: Permit): Outcome {
+    const now = this.#policy.clock.now();
+    const attemptMs = now - startedAt;
+    return outcomeOutOfTime({ attemptMs, callMs: attemptMs, slowestMs: this.#successTimes?.slowestMs(now), isProbe });
   }
 
   #count(outcome: Outcome): void {

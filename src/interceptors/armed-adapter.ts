@@ -10,6 +10,7 @@ import { accepted, diagnose, failed, isOfOwnHost, type Result } from './diagnosi
 import { plainHeaders, serverDelay, writeHeader } from './headers.js';
 import { interruptible } from './interruptible.js';
 import { byMethodAndBaseUrl } from './key.js';
+import { outcomeInTime } from './time-up.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -45,6 +46,7 @@ function attempt(call: Call, captured: Captured, config: Config): ReturnType<Axi
     throw deadlineError(config);
   }
   const now = call.attemptStart();
+  attachment.times.see(now);
   const answer = circuitKey === null ? undefined : acquire(call, circuitKey, now, config);
   if (answer instanceof Promise) {
     return whileWanted(call, config, answer).then((later) =>
@@ -85,20 +87,22 @@ function admitted(
   const number = ++state.attempts;
   if (number === 1 && budget) attachment.budgets.add(budget.ratio, key, budget, startedAt);
   const { timeout } = config;
+  const remainingMs = call.remainingMs();
   if (answer?.timeoutMs) config.timeout = Math.min(timeout || answer.timeoutMs, answer.timeoutMs);
   if (attemptHeader) writeHeader(config.headers, attemptHeader, String(number));
 
   const settle = <Ended>(resultOf: (ended: Ended) => Result, ended: Ended) => {
+    const timeoutMs = config.timeout;
     if (answer?.timeoutMs) config.timeout = timeout as number;
     try {
-      settleAttempt(call, captured, config, answer, number, startedAt, resultOf(ended));
+      settleAttempt(call, captured, config, answer, { number, startedAt, remainingMs, timeoutMs }, resultOf(ended));
     } catch (thrown) {
       // What cannot be read says nothing of the service, and must not cost a seat.
       answer?.settle('neutral');
       throw thrown;
     }
   };
-  return dispatch(adapter, config, call.remainingMs()).then(
+  return dispatch(adapter, config, remainingMs).then(
     (response) => {
       settle(accepted, response);
       return response;
@@ -113,8 +117,10 @@ function admitted(
 function acquire(call: Call, key: string, now: number, config: Config): ReturnType<CircuitBreaker['acquire']> {
   const { timeout }: { timeout?: unknown } = config;
   const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
-  const { clock, registry } = call.attachment;
-  return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs);
+  const { clock, registry, times } = call.attachment;
+  const remainingMs = call.remainingMs();
+  const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(key) ?? 0);
+  return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs, mayProbe);
 }
 
 function rejection(call: Call, { policy }: Captured, key: string, retryAfterMs: number, config: Config): unknown {
@@ -133,25 +139,36 @@ function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): R
   }
 }
 
+/** An attempt that was made. */
+interface Begun {
+  readonly number: number;
+  readonly startedAt: number;
+  readonly remainingMs: number;
+  readonly timeoutMs: number | undefined;
+}
+
 function settleAttempt(
   call: Call,
   { policy }: Captured,
   config: Config,
   permit: Permit | undefined,
-  attempt: number,
-  startedAt: number,
+  { number, startedAt, remainingMs, timeoutMs }: Begun,
   result: Result,
 ): void {
-  const { clock, events } = call.attachment;
+  const { clock, events, times } = call.attachment;
   const { state } = call;
   const { key } = state;
   const { error, response } = result;
   const now = clock.now();
   const durationMs = now - startedAt;
+  times.see(now);
   const diagnosis = diagnose(result, config);
   call.settled = { diagnosis, response, at: now };
   const { status, code } = diagnosis;
-  let outcome = isDeadlineError(error) ? 'neutral' : diagnosis.outcome;
+  const { deadlineMs } = policy.retry;
+  const isProbe = permit?.isProbe === true;
+  const timing = { key, now, durationMs, elapsedMs: call.elapsedMs(now), deadlineMs, remainingMs, timeoutMs, isProbe };
+  let outcome = outcomeInTime(diagnosis, error, config, timing, times);
   try {
     const headers = response?.headers;
     const data: unknown = response?.data;
@@ -170,7 +187,7 @@ function settleAttempt(
       : undefined;
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   const guarded = permit !== undefined;
-  if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs, guarded });
+  if (events.active) events.emit({ type: 'attempt', key, attempt: number, outcome, status, code, durationMs, guarded });
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { CircuitOpenError, giveCause, isAbort, isCircuitOpenError } from '../errors.js';
 import type { Outcome } from '../events.js';
+import { isTimeUp, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options, withMethods } from '../validation.js';
 import { type Backoff, exponential, fullJitter } from './backoff.js';
 import type { RetryBudget } from './budget.js';
@@ -17,7 +18,7 @@ export interface RetryFailure {
 }
 
 type GuardAnswer =
-  | { readonly admitted: true; settle(outcome: Outcome): void }
+  | { readonly admitted: true; readonly isProbe?: boolean | undefined; settle(outcome: Outcome): void }
   | { readonly admitted: false; readonly retryAfterMs: number };
 
 /** What `retry` needs of a circuit breaker; `CircuitBreaker` has it. */
@@ -109,7 +110,8 @@ export async function retry<T>(
           ? lastError
           : new CircuitOpenError({ key: given.breaker?.key ?? '', retryAfterMs: permit.retryAfterMs });
       }
-      if (attempt === 1) budget?.deposit(clock.now());
+      const attemptAt = clock.now();
+      if (attempt === 1) budget?.deposit(attemptAt);
       const { signal } = scope;
       const result = await scope
         .race(async () => fn({ attempt, signal }))
@@ -124,7 +126,9 @@ export async function retry<T>(
       const errorBefore = lastError;
       lastError = result.error;
       const isAborted = scope.signal.aborted || isAbort(lastError);
-      permit?.settle(isAborted || isCircuitOpenError(lastError) ? 'neutral' : 'failure');
+      const spent = () => outOfTime(startedAt, attemptAt, clock.now(), deadlineMs, permit?.isProbe);
+      const isNeutral = isAborted || isCircuitOpenError(lastError);
+      permit?.settle(isTimeUp(scope.signal) ? spent() : isNeutral ? 'neutral' : 'failure');
       if (isAborted) {
         if (attempt > 1 && !given.signal?.aborted) giveCause(lastError, errorBefore);
         throw lastError;
@@ -161,6 +165,13 @@ export async function retry<T>(
   } finally {
     scope.close();
   }
+}
+
+/** What an attempt says that was cut off, at the deadline or by a signal whose time ran out. */
+function outOfTime(startedAt: number, attemptAt: number, now: number, deadlineMs = 0, isProbe = false): Outcome {
+  const callMs = now - startedAt;
+  const hasSlept = deadlineMs > 0 && callMs - deadlineMs > sleepOf(deadlineMs);
+  return hasSlept ? 'neutral' : outcomeOutOfTime({ attemptMs: now - attemptAt, callMs, isProbe });
 }
 
 interface Scope {

@@ -1,0 +1,52 @@
+import { SuccessTimes, sleepOf } from '../out-of-time.js';
+
+const MAX_KEYS = 256;
+/** How long after a sleep timeouts are still put down to it, ms. */
+const WAKING_MS = 500;
+
+/** What one attached instance knows of the time that its attempts take. */
+export class AttemptTimes {
+  /** In the order of use: the least recently used first. */
+  readonly #successes = new Map<string, SuccessTimes>();
+  #seenAt = Number.NEGATIVE_INFINITY;
+  #silenceMs = 0;
+  #wokeAt = Number.NEGATIVE_INFINITY;
+
+  /** Notes that something happens: an attempt begins or ends. */
+  see(now: number): void {
+    const silenceMs = now - this.#seenAt;
+    this.#seenAt = now;
+    if (silenceMs < sleepOf(0)) return;
+    this.#silenceMs = silenceMs;
+    this.#wokeAt = now;
+  }
+
+  /**
+   * Whether a timeout of `dueMs` that ended an attempt after `durationMs` fired so late that the process, or the page, must
+   * have slept. A timer of the adapter may begin late without that (the request waited for a connection); then other
+   * attempts began or ended meanwhile.
+   */
+  hasSlept(durationMs: number, dueMs: number, now: number): boolean {
+    const lateMs = durationMs - dueMs;
+    return lateMs > sleepOf(dueMs) && this.#silenceMs >= lateMs && now - this.#wokeAt <= WAKING_MS;
+  }
+
+  succeeded(key: string, durationMs: number, now: number): void {
+    const times = this.#successes.get(key) ?? new SuccessTimes();
+    this.#successes.delete(key);
+    this.#successes.set(key, times);
+    times.record(durationMs, now);
+    const [oldest] = this.#successes.keys();
+    if (this.#successes.size > MAX_KEYS) this.#successes.delete(oldest as string);
+  }
+
+  /** What the slowest success of the last minute took, ms. */
+  slowestMs(key: string, now: number): number | undefined {
+    return this.#successes.get(key)?.slowestMs(now);
+  }
+
+  /** What successes took when there were any, ms. */
+  usualMs(key: string): number | undefined {
+    return this.#successes.get(key)?.usualMs;
+  }
+}
