@@ -23,12 +23,14 @@ export class AttemptTimes {
 
   /**
    * Whether a timeout of `dueMs` that ended an attempt after `durationMs` fired so late that the process, or the page, must
-   * have slept. A timer of the adapter may begin late without that (the request waited for a connection); then other
-   * attempts began or ended meanwhile.
+   * have slept.
+   *
+   * @param startsLate Whether its timer may have begun later than the attempt (Node's http waits for a connection first). Then
+   *   a sleep shows only where nothing began or ended for longer than a timer takes that is on time.
    */
-  hasSlept(durationMs: number, dueMs: number, now: number): boolean {
-    const lateMs = durationMs - dueMs;
-    return lateMs > sleepOf(dueMs) && this.#silenceMs >= lateMs && now - this.#wokeAt <= WAKING_MS;
+  hasSlept(durationMs: number, dueMs: number, startsLate: boolean, now: number): boolean {
+    if (durationMs - dueMs <= sleepOf(dueMs)) return false;
+    return !startsLate || (this.#silenceMs > dueMs + sleepOf(0) && now - this.#wokeAt <= WAKING_MS);
   }
 
   succeeded(key: string, durationMs: number, now: number): void {

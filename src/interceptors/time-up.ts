@@ -4,6 +4,7 @@ import { isTimeUp, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import type { AttemptTimes } from './attempt-times.js';
 import { isDeadlineError } from './deadline.js';
 import type { Diagnosis } from './diagnosis.js';
+import { read } from './error-chain.js';
 
 /** An attempt that has ended, by the clock. */
 export interface Timing {
@@ -37,7 +38,13 @@ export function outcomeInTime(
   }
   if (cancelled && isTimeUp(signal)) return spent(elapsedMs);
   const hasTimedOut = outcome === 'failure' && (codes.includes('ECONNABORTED') || codes.includes('ETIMEDOUT'));
-  if (hasTimedOut && timeoutMs && times.hasSlept(durationMs, timeoutMs, now)) return 'neutral';
+  if (hasTimedOut && timeoutMs && times.hasSlept(durationMs, timeoutMs, startsLate(error), now)) return 'neutral';
   if (outcome === 'success' && (deadlineMs || signal)) times.succeeded(key, durationMs, now);
   return outcome;
+}
+
+/** The timers of fetch and XHR begin with the attempt; only their requests have these fields. */
+function startsLate(error: unknown): boolean {
+  const request = read(error, 'request');
+  return typeof read(request, 'redirect') !== 'string' && typeof read(request, 'readyState') !== 'number';
 }
