@@ -48,7 +48,7 @@ const errors = fc.letrec<{ any: Make; leaf: Make }>((tie) => ({
     fc.constant(() => {
       const { proxy, revoke } = Proxy.revocable({}, {});
       revoke();
-      return proxy as unknown;
+      return proxy;
     }),
     fc
       .object({ key: fc.constantFrom(...FIELDS.slice(0, 7)), values: [word, fc.integer(), fc.constant(null)] })

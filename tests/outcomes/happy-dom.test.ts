@@ -18,7 +18,7 @@ const NO_POLICY = { settings: { fetch: { disableSameOriginPolicy: true } } };
 let window: Window;
 beforeEach(() => {
   window = new Window({ url: 'http://page.test/', ...NO_POLICY });
-  page.window = window as never;
+  page.window = window;
 });
 afterEach(() => window.happyDOM.close());
 

@@ -2,7 +2,7 @@ import axios from 'axios';
 import { attach, consecutiveFailures } from '../../src/index.js';
 
 /** Has 20 calls under way with a timeout of 1 s when it is stopped; says at the end what they came to. */
-const [url = '', adapter] = process.argv.slice(2);
+const [url = '', adapter = 'http'] = process.argv.slice(2);
 const api = axios.create({ baseURL: url, adapter, timeout: 1_000 });
 const { breakers, on } = attach(api, { retry: false, breaker: { detector: consecutiveFailures(5) } });
 const outcomes: Record<string, number> = {};
