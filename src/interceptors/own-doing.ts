@@ -5,7 +5,7 @@ import { type Link, read } from './error-chain.js';
  * What a caller does to itself, and so says nothing of the service. Whatever is not here, and ended an attempt without a
  * whole answer, is a failure. `docs/outcomes.md` has the same list.
  */
-const OWN_CODES = new Set([
+export const OWN_CODES: ReadonlySet<string> = new Set([
   // axios: options, the URL, what it cannot do, data that cannot be sent
   'ERR_BAD_OPTION',
   'ERR_BAD_OPTION_VALUE',
@@ -51,7 +51,7 @@ const OWN_MESSAGES = [
 ];
 
 /** Exceptions of the DOM that a request raises before it is sent. */
-const OWN_EXCEPTIONS = new Set([
+export const OWN_EXCEPTIONS: ReadonlySet<string> = new Set([
   'DataCloneError',
   'InvalidAccessError',
   'InvalidStateError',
