@@ -166,9 +166,14 @@ function settleAttempt(
   call.settled = { diagnosis, response, at: now };
   const { status, code } = diagnosis;
   const { deadlineMs } = policy.retry;
-  const isProbe = permit?.isProbe === true;
-  const timing = { key, now, durationMs, elapsedMs: call.elapsedMs(now), deadlineMs, remainingMs, timeoutMs, isProbe };
-  let outcome = outcomeInTime(diagnosis, error, config, timing, times);
+  let { outcome } = diagnosis;
+  if (result.rejected) {
+    const isProbe = permit?.isProbe === true;
+    const elapsedMs = call.elapsedMs(now);
+    const timing = { key, now, durationMs, elapsedMs, deadlineMs, remainingMs, timeoutMs, isProbe };
+    outcome = outcomeInTime(diagnosis, error, config, timing, times);
+  }
+  if (outcome === 'success' && (deadlineMs !== undefined || config.signal)) times.succeeded(key, durationMs, now);
   try {
     const headers = response?.headers;
     const data: unknown = response?.data;

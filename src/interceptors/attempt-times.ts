@@ -1,6 +1,7 @@
 import { SuccessTimes, sleepOf } from '../out-of-time.js';
 
 const MAX_KEYS = 256;
+const SHORTEST_SLEEP_MS = sleepOf(0);
 /** How long after a sleep timeouts are still put down to it, ms. */
 const WAKING_MS = 500;
 
@@ -8,15 +9,15 @@ const WAKING_MS = 500;
 export class AttemptTimes {
   /** In the order of use: the least recently used first. */
   readonly #successes = new Map<string, SuccessTimes>();
-  #seenAt = Number.NEGATIVE_INFINITY;
+  #seenAt = 0;
   #silenceMs = 0;
-  #wokeAt = Number.NEGATIVE_INFINITY;
+  #wokeAt = 0;
 
   /** Notes that something happens: an attempt begins or ends. */
   see(now: number): void {
     const silenceMs = now - this.#seenAt;
     this.#seenAt = now;
-    if (silenceMs < sleepOf(0)) return;
+    if (silenceMs < SHORTEST_SLEEP_MS) return;
     this.#silenceMs = silenceMs;
     this.#wokeAt = now;
   }
@@ -30,7 +31,7 @@ export class AttemptTimes {
    */
   hasSlept(durationMs: number, dueMs: number, startsLate: boolean, now: number): boolean {
     if (durationMs - dueMs <= sleepOf(dueMs)) return false;
-    return !startsLate || (this.#silenceMs > dueMs + sleepOf(0) && now - this.#wokeAt <= WAKING_MS);
+    return !startsLate || (this.#silenceMs > dueMs + SHORTEST_SLEEP_MS && now - this.#wokeAt <= WAKING_MS);
   }
 
   succeeded(key: string, durationMs: number, now: number): void {

@@ -74,8 +74,8 @@ const STATUS_CODES = new Set(['', 'ERR_BAD_REQUEST', 'ERR_BAD_RESPONSE']);
  * | no whole answer                                       | failure |
  */
 export function diagnose({ rejected, error, response }: Result, config: InternalAxiosRequestConfig): Diagnosis {
+  if (!rejected) return { outcome: ofStatus(response?.status), status: response?.status, codes: NONE };
   const status = statusOf(response);
-  if (!rejected) return { outcome: ofStatus(status), status, codes: NONE };
   const chain = chainOf(error);
   const codes = codesOf(chain);
   const [code] = codes;

@@ -22,7 +22,7 @@ export interface Timing {
   readonly isProbe: boolean;
 }
 
-/** What an attempt says, when also its time is looked at. */
+/** What an attempt that was rejected says, when also its time is looked at. */
 export function outcomeInTime(
   { outcome, cancelled, codes }: Diagnosis,
   error: unknown,
@@ -39,7 +39,6 @@ export function outcomeInTime(
   if (cancelled && isTimeUp(signal)) return spent(elapsedMs);
   const hasTimedOut = outcome === 'failure' && (codes.includes('ECONNABORTED') || codes.includes('ETIMEDOUT'));
   if (hasTimedOut && timeoutMs && times.hasSlept(durationMs, timeoutMs, startsLate(error), now)) return 'neutral';
-  if (outcome === 'success' && (deadlineMs || signal)) times.succeeded(key, durationMs, now);
   return outcome;
 }
 

@@ -5,7 +5,10 @@ export type Statuses = readonly (number | readonly [from: number, to: number])[]
 
 export function hasStatus(statuses: Statuses, status: number): boolean {
   if (typeof statuses === 'function') return statuses(status);
-  return statuses.some((item) => (typeof item === 'number' ? item === status : status >= item[0] && status <= item[1]));
+  for (const item of statuses) {
+    if (typeof item === 'number' ? item === status : status >= item[0] && status <= item[1]) return true;
+  }
+  return false;
 }
 
 const aStatus = anInteger(100, 999);
