@@ -5,6 +5,7 @@ import { type Clock, monotonicClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import type { EventOf, EventType } from './events.js';
 import { armedAdapter } from './interceptors/armed-adapter.js';
+import { AttemptTimes } from './interceptors/attempt-times.js';
 import { bareInstance } from './interceptors/bare-instance.js';
 import { type Attachment, Call } from './interceptors/call.js';
 import { checkPlacement, place } from './interceptors/placement.js';
@@ -62,6 +63,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     events,
     clock,
     random,
+    times: new AttemptTimes(),
     bare: bareInstance(instance as AxiosInstance),
     policy: extendPolicy(DEFAULT_POLICY, given),
   };

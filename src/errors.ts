@@ -44,13 +44,21 @@ export class CircuitOpenError extends AxiosError {
 
 /** Whether a circuit rejected the call; also true for an error of this package's other module format. */
 export function isCircuitOpenError(error: unknown): error is CircuitOpenError {
-  return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
+  try {
+    return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
+  } catch {
+    return false;
+  }
 }
 
 /** Whether an error is an abort: by its name, or a cancellation of any copy of axios. */
 export function isAbort(error: unknown): boolean {
-  const { name, __CANCEL__ } = (error ?? {}) as { name?: unknown; __CANCEL__?: unknown };
-  return name === 'AbortError' || __CANCEL__ === true;
+  try {
+    const { name, __CANCEL__ } = (error ?? {}) as { name?: unknown; __CANCEL__?: unknown };
+    return name === 'AbortError' || __CANCEL__ === true;
+  } catch {
+    return false;
+  }
 }
 
 /** Gives an error a cause where it has none and can take one; never itself. */

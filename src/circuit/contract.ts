@@ -4,6 +4,8 @@ import type { FailureDetails } from './options.js';
 /** The right to make one attempt. */
 export interface Permit {
   readonly admitted: true;
+  /** Whether it is a probe of a half-open circuit. */
+  readonly isProbe?: boolean | undefined;
   /** The most that the attempt's own timeout may be, ms (`halfOpen.probeTimeoutMs`). */
   readonly timeoutMs?: number | undefined;
   /**

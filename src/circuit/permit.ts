@@ -43,6 +43,10 @@ export class IssuedPermit implements Permit {
     this.caller = caller;
   }
 
+  get isProbe(): boolean {
+    return this.generation !== UNCOUNTED && this.leaseUntil !== Number.POSITIVE_INFINITY;
+  }
+
   settle(outcome: Outcome, now?: number, details?: FailureDetails): void {
     const issuer = this.#issuer;
     this.#issuer = undefined;
