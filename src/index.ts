@@ -12,8 +12,13 @@ export type {
   RegistrySnapshot,
   Rejection,
 } from './circuit/contract.js';
-export { type ExponentialCooldownOptions, exponentialCooldown } from './circuit/cooldown.js';
-export { consecutiveFailures, type DetectorFactory, type FailureDetector } from './circuit/detectors.js';
+export { type CooldownContext, type ExponentialCooldownOptions, exponentialCooldown } from './circuit/cooldown.js';
+export {
+  type ConsecutiveFailuresOptions,
+  consecutiveFailures,
+  type DetectorFactory,
+  type FailureDetector,
+} from './circuit/detectors.js';
 export type {
   CircuitVersion,
   Fleet,
@@ -26,7 +31,6 @@ export type {
   BreakerMode,
   BreakerRegistryOptions,
   CircuitBreakerOptions,
-  CooldownContext,
   FailureDetails,
   HalfOpenOptions,
 } from './circuit/options.js';

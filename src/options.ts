@@ -107,7 +107,7 @@ export interface RetryOptions {
   deadlineMs?: number | undefined;
   /**
    * The cap on retries as a share of calls, per key; `false`: none.
-   * @default { ratio: 0.2, minPerSecond: 10 }
+   * @default { ratio: 0.5, minPerSecond: 2 }
    */
   budget?: BudgetOptions | false | undefined;
   /**

@@ -669,13 +669,12 @@ describe('DEFAULTS', () => {
       methods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE', 'QUERY'],
       statuses: [429, 500, 502, 503, 504],
       retryAfter: { respect: true, maxMs: 60_000 },
-      budget: { ratio: 0.2, minPerSecond: 10 },
+      budget: { ratio: 0.5, minPerSecond: 2 },
       idempotencyKey: false,
       attemptHeader: false,
     });
     expect(DEFAULTS.retry.deadlineMs).toBeUndefined();
     expect(DEFAULTS.breaker).toMatchObject({
-      cooldownMs: 10_000,
       halfOpen: { permits: 1, successThreshold: 1 },
       maxBreakers: 256,
       mode: 'enforce',
@@ -692,15 +691,19 @@ describe('DEFAULTS', () => {
     visit(DEFAULTS, 'DEFAULTS');
   });
 
-  test('are what an instance goes by: five consecutive failures open the circuit for 10 s', async () => {
+  test('are what an instance goes by: five failures in a row over 600 ms open the circuit for 320 to 400 ms', async () => {
+    let now = 0;
     const api = create();
-    const { breakers } = attach(api, { retry: false });
-    for (let failures = 1; failures <= 4; failures++) await failureOf(api.get('/'));
-    expect(breakers.get(KEY)?.state).toBe('closed');
+    const { breakers } = attach(api, { retry: false, clock: { now: () => now } });
+    for (let failures = 1; failures <= 9; failures++) await failureOf(api.get('/'));
+    now = 599;
     await failureOf(api.get('/'));
-    const remainingMs = breakers.get(KEY)!.stats().remainingCooldownMs;
+    expect(breakers.get(KEY)?.state).toBe('closed');
+    now = 600;
+    await failureOf(api.get('/'));
     expect(breakers.get(KEY)?.state).toBe('open');
-    expect(remainingMs).toBeGreaterThan(9_000);
-    expect(remainingMs).toBeLessThanOrEqual(10_000);
+    const { remainingCooldownMs } = breakers.get(KEY)!.stats();
+    expect(remainingCooldownMs).toBeGreaterThan(320);
+    expect(remainingCooldownMs).toBeLessThanOrEqual(400);
   });
 });

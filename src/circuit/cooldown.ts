@@ -1,5 +1,18 @@
 import { aFunction, aPositiveNumber, aRatio, merged, milliseconds, options, orFalse } from '../validation.js';
-import type { CircuitPolicy, CooldownContext } from './options.js';
+
+/** What a cooldown is computed from. */
+export interface CooldownContext {
+  readonly key: string;
+  /**
+   * How many times in succession the circuit has opened, from 1. It begins anew once the circuit was closed and had 10
+   * successes: quiet time alone says nothing of the service.
+   */
+  readonly openings: number;
+  /** What the server asked to wait, ms (`Retry-After`). */
+  readonly retryAfterMs?: number | undefined;
+  /** The error of the attempt that opens the circuit, or its response. */
+  readonly failure?: unknown;
+}
 
 /** Options of `exponentialCooldown`. */
 export interface ExponentialCooldownOptions {
@@ -27,6 +40,12 @@ export interface ExponentialCooldownOptions {
   random?: (() => number) | undefined;
 }
 
+/** The part of a circuit's policy that says how long it stays open. */
+interface Cooldown {
+  readonly cooldownMs: number | ((context: CooldownContext) => number);
+  readonly maxRetryAfterMs: number;
+}
+
 const check = options({
   baseMs: milliseconds(),
   factor: aPositiveNumber,
@@ -38,17 +57,19 @@ const check = options({
 /** A cooldown of `baseMs` × `factor` ^ (openings − 1), at most `maxMs`: a circuit that keeps opening is probed less often. */
 export function exponentialCooldown(given: ExponentialCooldownOptions = {}): (context: CooldownContext) => number {
   check(given, 'exponentialCooldown(options)');
-  const defaults = { baseMs: 5_000, factor: 2, maxMs: 60_000, jitter: false as number | false, random: Math.random };
+  const defaults = {
+    baseMs: 5_000,
+    factor: 2,
+    maxMs: 60_000,
+    jitter: false as number | false,
+    random: () => Math.random(),
+  };
   const { baseMs, factor, maxMs, jitter, random } = merged(defaults, given);
   return ({ openings }) => (Math.min(maxMs, baseMs * factor ** (openings - 1)) || 0) * (1 - (jitter || 0) * random());
 }
 
-/** How many openings in succession there are after a time without one: each cooldown's length takes one back. */
-export const openingsAfter = (quietMs: number, openings: number, lastCooldownMs: number): number =>
-  Math.max(0, openings - Math.floor(quietMs / Math.max(1, lastCooldownMs)));
-
 /** The cooldown of an opening, which a `Retry-After` lengthens. Throws what a function of the user's throws. */
-export function cooldownOf({ cooldownMs, maxRetryAfterMs }: CircuitPolicy, context: CooldownContext): number {
+export function cooldownOf({ cooldownMs, maxRetryAfterMs }: Cooldown, context: CooldownContext): number {
   const computed = typeof cooldownMs === 'number' ? cooldownMs : cooldownMs(context);
   milliseconds()(computed, 'cooldownMs(context)');
   return Math.max(computed, Math.min(context.retryAfterMs || 0, maxRetryAfterMs) || 0);

@@ -13,6 +13,7 @@ import {
   unexpected,
   withMethods,
 } from '../validation.js';
+import { type CooldownContext, exponentialCooldown } from './cooldown.js';
 import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors.js';
 import type { Fleet, ProbeRules } from './link.js';
 
@@ -29,16 +30,6 @@ export interface FailureDetails {
   readonly failure?: unknown;
   /** Whether the host of this process is at fault (its DNS, its network): no other process is told. */
   readonly isLocal?: boolean | undefined;
-}
-
-/** What a cooldown is computed from. */
-export interface CooldownContext extends Pick<FailureDetails, 'retryAfterMs' | 'failure'> {
-  readonly key: string;
-  /**
-   * How many times in succession the circuit has opened, from 1. Each cooldown that passes quietly after it has closed
-   * takes one back.
-   */
-  readonly openings: number;
 }
 
 /** How an open circuit finds out whether the service is back. */
@@ -75,13 +66,13 @@ export interface HalfOpenOptions {
 export interface CircuitBreakerOptions {
   /**
    * Makes the detector that decides when a closed circuit trips.
-   * @default consecutiveFailures(5)
+   * @default consecutiveFailures(5, { minSpanMs: 600, maxAgeMs: 60_000 })
    */
   detector?: DetectorFactory | undefined;
   /**
    * How long an open circuit rejects before it may be probed, ms >= 0, or a function of the context.
-   * @default 10_000
-   * @example exponentialCooldown({ baseMs: 5_000, maxMs: 60_000 })
+   * @default exponentialCooldown({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 })
+   * @example 10_000
    */
   cooldownMs?: number | ((context: CooldownContext) => number) | undefined;
   /**
@@ -126,9 +117,12 @@ export interface BreakerRegistryOptions extends CircuitBreakerOptions {
   overrides?: ((key: string) => CircuitBreakerOptions | undefined) | undefined;
 }
 
+/** How long a probe holds its permit where nobody says, ms. */
+export const DEFAULT_LEASE_MS = 30_000;
+
 export const CIRCUIT_DEFAULTS = Object.freeze({
-  detector: consecutiveFailures(5),
-  cooldownMs: 10_000,
+  detector: consecutiveFailures(5, { minSpanMs: 600, maxAgeMs: 60_000 }),
+  cooldownMs: exponentialCooldown({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }),
   maxRetryAfterMs: 60_000,
   openOnRetryAfter: false,
   halfOpen: Object.freeze({ permits: 1, successThreshold: 1 }),

@@ -131,7 +131,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     }
     if (!victim) return;
     this.#breakers.delete(victim.key);
-    victim.leaveFleet();
+    victim.leave();
     this.#events.emit({ type: 'evicted', key: victim.key, state: victim.state });
   }
 }

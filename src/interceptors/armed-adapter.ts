@@ -83,7 +83,7 @@ function admitted(
   const { budget, attemptHeader } = captured.policy.retry;
   discard(call.superseded);
   const number = ++state.attempts;
-  if (number === 1 && budget) attachment.budgets.add(budget.ratio, key, budget, startedAt);
+  if (number === 1 && budget) attachment.budgets.deposit(key, budget, startedAt);
   const { timeout } = config;
   if (answer?.timeoutMs) config.timeout = Math.min(timeout || answer.timeoutMs, answer.timeoutMs);
   if (attemptHeader) writeHeader(config.headers, attemptHeader, String(number));

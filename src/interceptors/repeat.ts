@@ -115,7 +115,7 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
     () =>
       !retry.budget ||
       call.outcome === 'success' ||
-      attachment.budgets.add(-1, key, retry.budget, attachment.clock.now()),
+      attachment.budgets.withdraw(key, retry.budget, attachment.clock.now()),
   );
   if (typeof delayMs === 'number') {
     state.delaysMs = [...delaysMs, delayMs];
@@ -156,7 +156,7 @@ function obstacleTo(
 ): Stopped | undefined {
   const keys = policy.breaker.enabled ? [circuitKeyOf(config, policy), state.key] : [];
   for (const key of keys) {
-    const breaker = attachment.registry.get(key ?? '');
+    const breaker = key === null ? undefined : attachment.registry.get(key);
     if (breaker?.mode === 'enforce' && breaker.isOpen) return 'circuit-open';
   }
   if (!policy.retry.beforeRetry && isOneShot(fields.data)) return 'body';

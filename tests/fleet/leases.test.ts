@@ -14,6 +14,7 @@ import {
   retry,
 } from '../../src/index.js';
 import { fail } from '../circuit/support.js';
+import { CLASSIC } from '../support/classic.js';
 import { after, type ScriptedAdapter, scripted } from '../support/scripted-adapter.js';
 import { Access, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
 
@@ -340,7 +341,7 @@ describe('an attached instance', () => {
     adapter = scripted(503);
     api = axios.create({ baseURL: 'https://api.example.com', adapter });
     const store = fleet(access);
-    const { breakers } = attach(api, { retry: false, breaker: { store } });
+    const { breakers } = attach(api, { retry: false, breaker: { ...CLASSIC, store } });
     await flush();
     for (let i = 0; i < 5; i++) await api.get('/').catch(() => undefined);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
