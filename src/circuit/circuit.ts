@@ -61,6 +61,7 @@ export class Circuit {
   #state: State = CLOSED;
   #generation = 0;
   #openings = 0;
+  #lastCooldownMs: number | undefined;
   /** Successes since it closed, while there are openings to forget. */
   #served = 0;
 
@@ -83,7 +84,7 @@ export class Circuit {
     });
   }
 
-  /** Openings in succession; see `CooldownContext`. */
+  /** Openings in succession: `attempt` of a `DelayContext`. */
   get openings(): number {
     return this.#openings;
   }
@@ -142,6 +143,7 @@ export class Circuit {
 
   open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening): void {
     this.#openings = openings;
+    this.#lastCooldownMs = cooldownMs;
     this.#transition({ name: 'open', until: now + cooldownMs }, reason, now, cooldownMs);
   }
 
@@ -163,13 +165,14 @@ export class Circuit {
     return { openings, cooldownMs: forMs ?? this.#cooldownMs(openings, details) };
   }
 
-  #cooldownMs(openings: number, { retryAfterMs = 0, failure }: FailureDetails): number {
+  #cooldownMs(attempt: number, { error, response, retryAfterMs }: FailureDetails): number {
     const { key } = this.#owner;
-    const context = { key, openings, retryAfterMs, failure };
+    const previousMs = attempt > 1 ? this.#lastCooldownMs : undefined;
+    const context = { key, attempt, previousMs, error, response, retryAfterMs, random: this.policy.random };
     try {
       return cooldownOf(this.policy, context);
-    } catch (error) {
-      this.#owner.emit({ type: 'listenerError', key, source: 'breaker.cooldownMs', error });
+    } catch (thrown) {
+      this.#owner.emit({ type: 'listenerError', key, source: 'breaker.cooldownMs', error: thrown });
       return CIRCUIT_DEFAULTS.cooldownMs(context);
     }
   }

@@ -1,7 +1,7 @@
 import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
 import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
 import { aString, milliseconds, options as optionsOf } from '../validation.js';
-import { Circuit, type CircuitOwner, type Transition } from './circuit.js';
+import { Circuit, type Transition } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
 import type { Opening } from './link.js';
 import { aMode, type BreakerMode, type CircuitPolicy, type FailureDetails } from './options.js';
@@ -11,7 +11,7 @@ import type { IssuedPermit } from './permit.js';
 const checkTrip = optionsOf({ forMs: milliseconds() });
 
 /** A circuit, and what lies above its automatic state: isolation and mode. What is forced hides what is found. */
-export abstract class ControlledCircuit implements CircuitOwner {
+export abstract class ControlledCircuit {
   /** What the circuit is of, e.g. `GET https://api.example.com`. */
   readonly key: string;
   /** @internal */
