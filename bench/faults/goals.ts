@@ -1,13 +1,14 @@
-import { milliseconds } from '../report/numbers.js';
-import { type Cell, cellName, MAIN } from './cells.js';
+import type { Verdict } from '../report/section.js';
+import { type Cell, cellName, isMain, MAIN } from './cells.js';
 import { type Measured, medianOf, percentAnswered, pointsAhead, requestsPerCall } from './measuring.js';
 import { LONG_OUTAGE, type Row } from './rows.js';
 
-/** Something that was asked, and what came of it. */
+/** Something that is asked of a client in one row of one cell, and what it came to. */
 export interface Finding {
-  readonly what: string;
+  readonly where: string;
+  readonly what: 'points ahead of bare axios' | '% answered' | 'requests per call' | 'ms that failing calls wait, median';
   readonly measured: number;
-  readonly atLeast: number;
+  readonly bound: { readonly least: number } | { readonly most: number };
 }
 
 /** Points behind bare axios where a row says nothing else. */
@@ -16,50 +17,69 @@ const BEHIND_BARE = 1;
 /** At longer timeouts the figures are stated, but nothing is asked. */
 const LONGEST_TIMEOUT_MS = 1_000;
 
-/** A long outage: requests per call by the number of processes, where something is asked. */
+/** Requests per call in a long outage, by the number of processes; of others nothing is asked. */
 const MOST_REQUESTS: Readonly<Record<number, number>> = { 1: 0.12, 20: 0.5 };
 
-export const isMet = ({ measured, atLeast }: Finding): boolean => measured >= atLeast;
+export const isMet = ({ measured, bound }: Finding): boolean =>
+  'least' in bound ? measured >= bound.least : measured <= bound.most;
 
-const isMain = ({ timeoutMs, workMs, processes }: Cell): boolean =>
-  timeoutMs === MAIN.timeoutMs && workMs === MAIN.workMs && processes === MAIN.processes;
+const textOf = (value: number): string => String(Math.round(100 * value) / 100);
 
-/** What the goals of the rows come to in one cell. */
-export function findingsOf(
-  { cell, rows, client, bare }: { cell: Cell; rows: readonly Row[]; client: string; bare: string },
-  measured: Measured,
-): Finding[] {
+/** As one line. */
+export const findingText = ({ where, what, measured, bound }: Finding): string =>
+  `${where}: ${textOf(measured)} ${what}, ${'least' in bound ? `at least ${bound.least}` : `at most ${bound.most}`}`;
+
+export const verdictOf = (finding: Finding, client: string): Verdict => ({
+  goal: `${client}, ${finding.where}: ${'least' in finding.bound ? `at least ${finding.bound.least}` : `at most ${finding.bound.most}`} ${finding.what}`,
+  measured: textOf(finding.measured),
+  isMet: isMet(finding),
+});
+
+interface Judged {
+  readonly cell: Cell;
+  readonly rows: readonly Row[];
+  readonly client: string;
+}
+
+/** What the goals of the rows come to in one cell: against bare axios, and in the main cell in figures. */
+export function findingsOf({ cell, rows, client, bare }: Judged & { bare: string }, measured: Measured): Finding[] {
   if (cell.timeoutMs > LONGEST_TIMEOUT_MS) return [];
   return rows.flatMap(({ name, goal = {} }) => {
     const runs = measured(name, client);
-    const answered = medianOf(runs, percentAnswered);
     const where = `${name} (${cellName(cell)})`;
-    return [
-      {
-        what: `${where}: points ahead of bare axios`,
-        measured: pointsAhead(runs, measured(name, bare)),
-        atLeast: -(goal.behindBare ?? BEHIND_BARE),
-      },
-      ...(goal.floor === undefined ? [] : [{ what: `${where}: % answered`, measured: answered, atLeast: goal.floor }]),
-      ...(goal.least === undefined || !isMain(cell)
+    const answered = (least: number | undefined): Finding[] =>
+      least === undefined
         ? []
-        : [{ what: `${where}: % answered`, measured: answered, atLeast: goal.least }]),
+        : [{ where, what: '% answered', measured: medianOf(runs, percentAnswered), bound: { least } }];
+    const behind = goal.behindBare ?? BEHIND_BARE;
+    const ahead: Finding = {
+      where,
+      what: 'points ahead of bare axios',
+      measured: pointsAhead(runs, measured(name, bare)),
+      bound: { least: -behind },
+    };
+    return [
+      ...(behind < Number.POSITIVE_INFINITY ? [ahead] : []),
+      ...answered(goal.floor),
+      ...answered(isMain(cell) ? goal.least : undefined),
     ];
   });
 }
 
-/** What is asked of a long outage at a timeout of 1,000 ms, with signs such that more is better. */
-export function sparingOf({ cell, client }: { cell: Cell; client: string }, measured: Measured): Finding[] {
+/** How far the service is spared in a long outage, and that nobody waits for it. */
+export function sparingOf({ cell, rows, client }: Judged, measured: Measured): Finding[] {
   const most = MOST_REQUESTS[cell.processes];
-  if (cell.timeoutMs !== MAIN.timeoutMs || cell.workMs !== MAIN.workMs || most === undefined) return [];
+  const isAsked = isMain({ ...cell, processes: MAIN.processes }) && rows.includes(LONG_OUTAGE);
+  if (most === undefined || !isAsked) return [];
   const runs = measured(LONG_OUTAGE.name, client);
   const where = `${LONG_OUTAGE.name} (${cellName(cell)})`;
   return [
-    { what: `${where}: requests per call, negative`, measured: -medianOf(runs, requestsPerCall), atLeast: -most },
+    { where, what: 'requests per call', measured: medianOf(runs, requestsPerCall), bound: { most } },
     {
-      what: `${where}: wait of failing calls at the median, ${milliseconds(0)}, negative`,
-      measured: -medianOf(runs, ({ failingMs }) => failingMs.median),
-      atLeast: 0,
+      where,
+      what: 'ms that failing calls wait, median',
+      measured: medianOf(runs, ({ failingMs }) => failingMs.median),
+      bound: { most: 0 },
     },
   ];
 }

@@ -21,7 +21,7 @@ export type Runs = readonly Outcome[];
 /** By the name of the row and of the client. */
 export type Measured = (row: string, client: string) => Runs;
 
-const simulationsOf = ({ cell, rows, clients, seeds, options = {}, endsEarly = process.env['EARLY'] === '1' }: Experiment): Simulation[] =>
+const simulationsOf = ({ cell, rows, clients, seeds, options = {}, endsEarly = false }: Experiment): Simulation[] =>
   rows.flatMap((row) =>
     clients.flatMap((client) => seeds.map((seed) => ({ row, cell, client, options, seed, endsEarly }))),
   );

@@ -1,5 +1,11 @@
 import type { Condition } from './service.js';
 
+/** The calls that count are those of so long from the beginning of a fault. */
+export const WINDOW_MS = 20_000;
+
+/** How much is drawn before it. */
+export const BEFORE_S = 3;
+
 interface Step {
   readonly atMs: number;
   readonly condition: Partial<Condition>;

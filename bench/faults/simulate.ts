@@ -7,7 +7,7 @@ import { type Arrival, arrivalsOf } from './arrivals.js';
 import { type Cell, scaleOf } from './cells.js';
 import { equip } from './clients.js';
 import { networkAdapter } from './network.js';
-import type { Row } from './rows.js';
+import { BEFORE_S, type Row, WINDOW_MS } from './rows.js';
 import { Service } from './service.js';
 import type { VirtualTime } from './virtual-time.js';
 
@@ -40,12 +40,10 @@ export interface Outcome {
 }
 
 const WARM_UP_MS = 5_000;
-export const WINDOW_MS = 20_000;
 /** How long there are calls after a fault. */
 const AFTERWARDS_MS = 15_000;
 /** Longer than any call takes. */
 const DRAIN_MS = 30_000;
-const BEFORE_S = 3;
 
 interface Call extends Arrival {
   requests: number;

@@ -27,20 +27,23 @@ const againText = (runs: Runs): string => {
 
 const retriesText = (runs: Runs): string => medianOf(runs, ({ retries, calls }) => retries / calls).toFixed(2);
 
+const clientTable = ({ cell, rows, clients }: Shown, of: Measured, title: string, textOf: (runs: Runs) => string): Table => ({
+  title: `${title} (${cellName(cell)})`,
+  head: ['', ...clients],
+  rows: rows.map(({ name }) => [name, ...clients.map((client) => textOf(of(name, client)))]),
+});
+
+/** How many calls each client got answered in one cell. */
+export const answeredTable = (shown: Shown, measured: Measured): Table =>
+  clientTable(shown, measured, 'Calls answered, %, and in brackets requests per call', answeredText);
+
 /** All that is told of each client in one cell, a table each. */
-export function cellTables({ cell, rows, clients }: Shown, measured: Measured): Table[] {
-  const table = (title: string, textOf: (runs: Runs) => string): Table => ({
-    title: `${title} (${cellName(cell)})`,
-    head: ['', ...clients],
-    rows: rows.map(({ name }) => [name, ...clients.map((client) => textOf(measured(name, client)))]),
-  });
-  return [
-    table('Calls answered, %, and in brackets requests per call', answeredText),
-    table('Wait of the calls that fail: median, p90', waitText),
-    table('From the end of the fault until every call is answered', againText),
-    table('Retries per call', retriesText),
-  ];
-}
+export const cellTables = (shown: Shown, measured: Measured): Table[] => [
+  answeredTable(shown, measured),
+  clientTable(shown, measured, 'Wait of the calls that fail: median, p90', waitText),
+  clientTable(shown, measured, 'From the end of the fault until every call is answered', againText),
+  clientTable(shown, measured, 'Retries per call', retriesText),
+];
 
 const signed = (points: number): string => `${points < 0 ? '−' : '+'}${Math.abs(points).toFixed(1)}`;
 
