@@ -228,7 +228,7 @@ export class CircuitBreaker {
       openings: this.#circuit.openingsAt(now),
       inFlight: this.#inFlight,
       isolated: this.#circuit.isIsolated,
-      ...(this.#link && { shared: { generation: this.#link.generation, live: this.#link.live } }),
+      ...(this.#link && { shared: this.#link.shared }),
       counts: {
         success: this.#success,
         failure: this.#failure,

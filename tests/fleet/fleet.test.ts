@@ -84,7 +84,7 @@ describe('ready', () => {
     const ready = one.ready();
     await vi.advanceTimersByTimeAsync(10);
     expect(await ready).toBe(true);
-    expect(breaker.stats().shared).toEqual({ generation: 0, live: true });
+    expect(breaker.stats().shared).toMatchObject({ generation: 0, live: true });
     await one.close();
   });
 

@@ -345,7 +345,7 @@ describe('an attached instance', () => {
     for (let i = 0; i < 5; i++) await api.get('/').catch(() => undefined);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
     expect(breakers.get(KEY)?.state).toBe('half-open');
-    expect(breakers.get(KEY)?.stats().shared).toEqual({ generation: 1, live: true });
+    expect(breakers.get(KEY)?.stats().shared).toMatchObject({ generation: 1, live: true });
     access.calls.length = 0;
     adapter.attempts.length = 0;
     adapter.script(200);

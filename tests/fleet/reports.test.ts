@@ -4,6 +4,7 @@ import {
   failureRateInWindow,
   failuresInWindow,
   memoryStore,
+  type OutcomesOfAge,
   slowCallRate,
 } from '../../src/index.js';
 import { acquire, fail, ofType, succeed } from '../circuit/support.js';
@@ -20,8 +21,13 @@ afterEach(async () => {
 const MANY = { detector: failuresInWindow({ failures: 1_000, windowMs: 60_000 }) };
 
 /** What the reports of a process said: failures and successes. */
-const told = ({ access }: Process): [unknown, unknown][] =>
-  access.of('report').map(({ request }: Call) => [request?.['failures'], request?.['successes']]);
+const told = ({ access }: Process): [number, number][] => access.of('report').map(countsOf);
+
+const countsOf = ({ request }: Call): [number, number] => {
+  const outcomes = request?.['outcomes'] as OutcomesOfAge[];
+  const failures = outcomes.reduce((sum, [, failed]) => sum + failed, 0);
+  return [failures, outcomes.reduce((sum, [, , total]) => sum + total, 0) - failures];
+};
 
 const times = ({ access }: Process): number[] => access.of().map(({ at }) => at);
 
@@ -126,8 +132,12 @@ describe('failures', () => {
       expiresAt: Number.MAX_SAFE_INTEGER,
       reporter: 'ill',
       sequence: 1,
-      failures: 100_000,
-      successes: 0,
+      outcomes: [[0, 100_000, 100_000]],
+      run: { failures: 0, firstAgeMs: 0, lastAgeMs: 0, successAgeMs: undefined },
+      gatherMs: 250,
+      rules: '',
+      why: '',
+      by: '',
       threshold,
       tripped: false,
       quorum: 3,
@@ -195,7 +205,7 @@ describe('failures', () => {
     expect(late.breaker.stats().shared?.live).toBe(true);
     fail(breaker, 3);
     await vi.advanceTimersByTimeAsync(25);
-    expect(access.of('report').map(({ request }) => request?.['failures'])).toEqual([1, 2]);
+    expect(access.of('report').map((call) => countsOf(call)[0])).toEqual([1, 2]);
   });
 });
 
@@ -207,7 +217,7 @@ describe('a report that was not answered', () => {
     one!.access.behaviour = 'answer';
     await vi.advanceTimersByTimeAsync(60);
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
-    expect(one!.breaker.stats().shared).toEqual({ generation: 1, live: true });
+    expect(one!.breaker.stats().shared).toMatchObject({ generation: 1, live: true });
     expect(ofType(one!.events, 'storeDropped')).toEqual([]);
   });
 
@@ -221,7 +231,10 @@ describe('a report that was not answered', () => {
       [1, 0],
       [1, 0],
     ]);
-    expect(await store.read(KEY)).toMatchObject({ failures: 1 });
+    expect(countsOf(process.access.of('report')[1]!)).toEqual([1, 0]);
+    fail(process.breaker, 1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(replies.at(-1)).toMatchObject({ failures: 2 });
   });
 
   test('keeps those that come after it waiting, and is given up after the second time', async () => {

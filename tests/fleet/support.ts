@@ -6,6 +6,7 @@ import {
   type EventType,
   type Fleet,
   type FleetOptions,
+  failuresInWindow,
   fleet,
   memoryStore,
   type ResilienceEvent,
@@ -124,12 +125,15 @@ const TYPES: readonly EventType[] = [
   'storeDegraded',
   'storeRecovered',
   'storeDropped',
+  'storeUnsubscribed',
+  'storeSubscribed',
+  'storeMismatch',
   'resync',
 ];
 
 const running: Fleet[] = [];
 
-/** Starts a process that has read its circuit. */
+/** Starts a process that has read its circuit; the fifth failure anywhere opens it everywhere, unless `options` say. */
 export async function start(
   store: CircuitStore,
   options: CircuitBreakerOptions = {},
@@ -138,7 +142,7 @@ export async function start(
   const access = store instanceof Access ? store : new Access(store);
   const itsFleet = fleet(access, fleetOptions);
   running.push(itsFleet);
-  const breaker = new CircuitBreaker(KEY, { store: itsFleet, ...options });
+  const breaker = new CircuitBreaker(KEY, { store: itsFleet, detector: failuresInWindow({ failures: 5 }), ...options });
   const events: ResilienceEvent[] = [];
   for (const type of TYPES) breaker.on(type, (event) => events.push(event));
   await flush();
