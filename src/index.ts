@@ -12,8 +12,12 @@ export type {
   RegistrySnapshot,
   Rejection,
 } from './circuit/contract.js';
-export { type ExponentialCooldownOptions, exponentialCooldown } from './circuit/cooldown.js';
-export { consecutiveFailures, type DetectorFactory, type FailureDetector } from './circuit/detectors.js';
+export {
+  type ConsecutiveFailuresOptions,
+  consecutiveFailures,
+  type DetectorFactory,
+  type FailureDetector,
+} from './circuit/detectors.js';
 export type {
   CircuitVersion,
   Fleet,
@@ -26,7 +30,6 @@ export type {
   BreakerMode,
   BreakerRegistryOptions,
   CircuitBreakerOptions,
-  CooldownContext,
   FailureDetails,
   HalfOpenOptions,
 } from './circuit/options.js';
@@ -42,6 +45,15 @@ export {
   slowCallRate,
 } from './circuit/window-detectors.js';
 export type { Clock } from './clock.js';
+export {
+  type Delay,
+  type DelayContext,
+  decorrelatedJitter,
+  type ExponentialOptions,
+  equalJitter,
+  exponential,
+  fullJitter,
+} from './delay.js';
 export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
 export type {
   AttemptEvent,
@@ -104,18 +116,6 @@ export {
   type RetryOptions,
   type UpdateOptions,
 } from './options.js';
-export {
-  type Backoff,
-  type BackoffContext,
-  capped,
-  constant,
-  decorrelatedJitter,
-  type ExponentialOptions,
-  equalJitter,
-  exponential,
-  fullJitter,
-  linear,
-} from './retry/backoff.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
 export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
 export { type Logger, type LogLevel, type LogSinkOptions, logSink } from './sinks/log.js';

@@ -52,8 +52,6 @@ export interface CircuitSnapshot {
   /** A half-open circuit is saved as an open one whose cooldown is over. */
   readonly state: 'closed' | 'open';
   readonly remainingCooldownMs: number;
-  /** What growth goes on from: the length of the last cooldown, ms. Its quiet time begins anew with a restore. */
-  readonly lastCooldownMs: number;
   readonly openings: number;
   /** What the detector saved. */
   readonly detector?: unknown;

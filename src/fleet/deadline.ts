@@ -11,6 +11,10 @@ export function within<T>(
   underWay: Set<() => void> = new Set(),
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
+    const partMs = (left: number): number => {
+      const equalMs = Math.floor(timeoutMs / PARTS);
+      return left === 0 ? 0 : left === 1 ? timeoutMs - (PARTS - 1) * equalMs : equalMs;
+    };
     let parts = PARTS;
     let timer: ReturnType<typeof setTimeout>;
     const settled =
@@ -26,7 +30,7 @@ export function within<T>(
     const wait = () => {
       if (parts < 0) end(new Error(`The store did not answer within ${timeoutMs} ms`));
       // A busy event loop fires the last timer before it reads an answer that has arrived in time: so one more turn.
-      else timer = setTimeout(wait, parts-- === 0 ? 0 : timeoutMs / PARTS);
+      else timer = setTimeout(wait, partMs(parts--));
     };
     wait();
     underWay.add(cancel);

@@ -54,6 +54,7 @@ export interface FleetOptions {
 
 /** How long the other processes have to tell their successes; where messages do not arrive, that long after a resync. */
 const GATHER_MS = 250;
+const LONGEST_GATHER_MS = 60_000;
 /** How many new circuits are read at once, and a second, where others have been dropped: the registry is too small for its keys. */
 const FIRST_READS = { burst: 64, perSecond: 20 };
 /** Circuits that are read at a time, so that those at the end have an answer within their deadline, too. */
@@ -146,7 +147,7 @@ class StoreFleet implements Fleet {
       commandTimeoutMs,
       random: given.random ?? Math.random,
       get gatherMs() {
-        return isListening() ? GATHER_MS : resyncMs + GATHER_MS;
+        return isListening() ? GATHER_MS : Math.min(LONGEST_GATHER_MS, resyncMs + GATHER_MS);
       },
       get isSubscribed() {
         return isListening();

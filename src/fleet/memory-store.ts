@@ -37,6 +37,7 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     const circuit = structuredClone(find(key)) ?? makeCircuit();
     if (circuit.epoch === known.epoch && circuit.generation < known.generation) {
       Object.assign(circuit, { generation: known.generation, state: stateIfBehind, until: now() });
+      circuit.reporters.clear();
     }
     return circuit;
   };
@@ -80,7 +81,7 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
   /** Whether the circuit opens, when it is worth asking again, and whether a question was put or is answered. */
   const ask = (circuit: SharedCircuit, report: FailureReport, { isOver, since }: Verdict, isEnough: boolean) => {
     const { threshold, tripped, gatherMs } = report;
-    const askedAt = circuit.askedAt > now() ? 0 : circuit.askedAt;
+    const askedAt = circuit.askedAt > now() ? Number.NEGATIVE_INFINITY : circuit.askedAt;
     const { askedForMs, askedWindowMs } = circuit;
     const isMine = askedWindowMs === (threshold?.windowMs ?? 0);
     const mustAsk = threshold !== undefined && (threshold.windowMs === 0 || threshold.rate > 0);
@@ -88,15 +89,15 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     const answer = (opens: boolean, judgeInMs = 0, isAsking = false) => ({ opens, judgeInMs, isAsking });
     if (isOver && mustAsk && isEnough) {
       if (tripped) return answer(true);
-      if (askedAt > 0 && askedForMs > 0 && now() < endsAt) return answer(false, endsAt - now());
-      if (askedAt > 0 && askedForMs > 0 && isMine && now() < endsAt + ANSWERED_FOR_MS) return answer(true);
+      if (askedForMs > 0 && now() < endsAt) return answer(false, endsAt - now());
+      if (askedForMs > 0 && isMine && now() < endsAt + ANSWERED_FOR_MS) return answer(true);
       const againAt = askedAt + ASK_AGAIN_MS;
-      if (askedAt > 0 && askedForMs === 0 && now() < againAt) return answer(false, againAt - now());
+      if (askedForMs === 0 && now() < againAt) return answer(false, againAt - now());
       const question = { askedAt: now(), askedForMs: gatherMs, askedWindowMs: threshold.windowMs, askedSince: since };
       Object.assign(circuit, question);
       return answer(false, gatherMs, true);
     }
-    const isAnswered = askedForMs > 0 && askedAt > 0 && isMine && !isOver;
+    const isAnswered = askedForMs > 0 && Number.isFinite(askedAt) && isMine && !isOver;
     if (isAnswered) Object.assign(circuit, { askedAt: now(), askedForMs: 0 });
     return answer(isEnough && (tripped || (isOver && !mustAsk)), 0, isAnswered && now() < endsAt);
   };

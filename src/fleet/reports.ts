@@ -169,7 +169,8 @@ export class Reports {
 
   #sum({ windowMs }: SharedThreshold): { failures: number; total: number } {
     const { failures, successes } = this.#tally;
-    const isReset = windowMs === 0 && this.#tally.hasSucceededWithin(performance.now() - this.#lastReportAt, performance.now());
+    const isReset =
+      windowMs === 0 && this.#tally.hasSucceededWithin(performance.now() - this.#lastReportAt, performance.now());
     const known = isReset ? UNKNOWN : this.#known;
     return { failures: failures + known.failures, total: failures + successes + known.total };
   }
@@ -222,8 +223,15 @@ export class Reports {
     const view = await this.#commands.tell(report, send);
     this.#isReporting = false;
     if (view && reply) this.#take(reply);
-    else this.#lost += failures;
+    else this.#miss(failures);
     if (this.#reportAgain) this.#send();
+  }
+
+  /** What is lost is not told again, but whether all together opens the circuit is still to be judged. */
+  #miss(failures: number): void {
+    this.#lost += failures;
+    this.#isDue = true;
+    this.#sendWithin(QUIET_MS, performance.now());
   }
 
   #take(reply: ReportReply): void {

@@ -13,7 +13,7 @@ export interface SharedCircuit {
   byHand: boolean;
   by: string;
   why: string;
-  /** When a question was put, or answered. */
+  /** When a question was put, or answered; `-Infinity`: none was. */
   askedAt: number;
   /** How long it is out; 0: it is answered. */
   askedForMs: number;
@@ -34,6 +34,8 @@ export interface SharedCircuit {
   readonly votes: Map<string, number>;
 }
 
+const NEVER = Number.NEGATIVE_INFINITY;
+
 export const makeCircuit = (): SharedCircuit => ({
   epoch: Math.random().toString(36).slice(2),
   generation: 0,
@@ -44,7 +46,7 @@ export const makeCircuit = (): SharedCircuit => ({
   byHand: false,
   by: '',
   why: '',
-  askedAt: 0,
+  askedAt: NEVER,
   askedForMs: 0,
   askedWindowMs: 0,
   askedSince: 0,
@@ -114,7 +116,7 @@ export function transition(circuit: SharedCircuit, state: CircuitState, by: stri
     generation: circuit.generation + 1,
     successes: 0,
     failures: 0,
-    askedAt: 0,
+    askedAt: NEVER,
     askedForMs: 0,
     leaseMs: 0,
     rules: undefined,

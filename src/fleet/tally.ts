@@ -46,7 +46,9 @@ export class Tally {
   take(now: number): { outcomes: OutcomesOfAge[]; run: Run } {
     this.#expire(now);
     const latest = this.#indexAt(now);
-    const outcomes = this.#buckets.map(({ index, failures, total }): OutcomesOfAge => [latest - index, failures, total]);
+    const outcomes = this.#buckets.map(
+      ({ index, failures, total }): OutcomesOfAge => [latest - index, failures, total],
+    );
     const run: Run = {
       failures: this.failures,
       firstAgeMs: this.failures > 0 ? now - this.#firstFailureAt : 0,

@@ -83,7 +83,7 @@ function admitted(
   const { budget, attemptHeader } = captured.policy.retry;
   discard(call.superseded);
   const number = ++state.attempts;
-  if (number === 1 && budget) attachment.budgets.add(budget.ratio, key, budget, startedAt);
+  if (number === 1 && budget) attachment.budgets.deposit(key, budget, startedAt);
   const { timeout } = config;
   if (answer?.timeoutMs) config.timeout = Math.min(timeout || answer.timeoutMs, answer.timeoutMs);
   if (attemptHeader) writeHeader(config.headers, attemptHeader, String(number));
@@ -166,7 +166,7 @@ function settleAttempt(
   state.history = [...state.history, { status, code, durationMs }];
   const details =
     outcome === 'failure'
-      ? { status, retryAfterMs: serverDelay(result), failure: error ?? response, isLocal: isOfOwnHost(diagnosis) }
+      ? { status, retryAfterMs: serverDelay(result), error, response, isLocal: isOfOwnHost(diagnosis) }
       : undefined;
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   const guarded = permit !== undefined;

@@ -94,7 +94,8 @@ export const INSTRUMENTS = {
     kind: 'counter',
     unit: '{event}',
     labels: ['event'],
-    description: 'What happened to the store of shared circuits: degraded, recovered, dropped, unsubscribed, subscribed, mismatch, resync',
+    description:
+      'What happened to the store of shared circuits: degraded, recovered, dropped, unsubscribed, subscribed, mismatch, resync',
   },
   storeLive: {
     name: 'axios.resilience.store.live',

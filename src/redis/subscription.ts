@@ -111,7 +111,8 @@ export class Subscription {
 function duplicateOf(client: Subscriber, kind: ClientKind): Subscriber {
   const forIoredis = { maxRetriesPerRequest: null, disconnectTimeout: 1 };
   if (kind === 'ioredis') return client.duplicate(forIoredis);
-  if (kind === 'ioredis-cluster') return client.duplicate([], { redisOptions: { ...client.options?.redisOptions, ...forIoredis } });
+  if (kind === 'ioredis-cluster')
+    return client.duplicate([], { redisOptions: { ...client.options?.redisOptions, ...forIoredis } });
   if (kind === 'node-redis-cluster') return client.duplicate();
   const reconnectStrategy = (retries: number) => Math.min(LONGEST_RECONNECT_MS, 50 * 2 ** retries);
   return client.duplicate({ socket: { ...client.options?.socket, reconnectStrategy } });

@@ -4,14 +4,15 @@ import {
   CircuitBreaker,
   type CircuitBreakerOptions,
   CircuitOpenError,
-  type CooldownContext,
   consecutiveFailures,
+  type DelayContext,
   type FailureDetector,
   failureRate,
   failureRateInWindow,
   failuresInWindow,
   slowCallRate,
 } from '../../src/index.js';
+import { CLASSIC } from '../support/classic.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
 const KEY = 'GET https://api.example.com';
@@ -24,7 +25,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const create = (options: CircuitBreakerOptions = {}) => new CircuitBreaker(KEY, { clock, ...options });
+const create = (options: CircuitBreakerOptions = {}) => new CircuitBreaker(KEY, { ...CLASSIC, clock, ...options });
 
 /** A circuit that tripped and whose cooldown is over. */
 function createHalfOpen(options: CircuitBreakerOptions = {}): CircuitBreaker {
@@ -209,7 +210,7 @@ describe('open', () => {
 
   test('has no timer while open, half-open or leased', () => {
     vi.useFakeTimers();
-    const breaker = new CircuitBreaker(KEY);
+    const breaker = new CircuitBreaker(KEY, CLASSIC);
     fail(breaker, 5);
     expect(vi.getTimerCount()).toBe(0);
     vi.advanceTimersByTime(10_000);
@@ -218,7 +219,7 @@ describe('open', () => {
   });
 
   test('goes by performance.now of the moment, so fake timers installed later move it', () => {
-    const breaker = new CircuitBreaker(KEY);
+    const breaker = new CircuitBreaker(KEY, CLASSIC);
     vi.useFakeTimers();
     breaker.trip({ forMs: 10_000 });
     vi.advanceTimersByTime(9_999);
@@ -233,7 +234,7 @@ describe('open', () => {
   ])('is not moved by a wall clock that is set %s an hour', (_direction, jumpMs) => {
     const wallClock = vi.spyOn(Date, 'now');
     try {
-      const breaker = new CircuitBreaker(KEY);
+      const breaker = new CircuitBreaker(KEY, CLASSIC);
       breaker.trip({ forMs: 60_000 });
       wallClock.mockReturnValue(Date.now() + jumpMs);
       expect(breaker.state).toBe('open');
@@ -570,7 +571,7 @@ describe('rejections', () => {
 
 describe('cooldown', () => {
   test('a function is told the key and how often in succession the circuit opened, also when it closed for less than a cooldown', () => {
-    const cooldownMs = vi.fn(({ openings }: CooldownContext) => 1_000 * openings);
+    const cooldownMs = vi.fn(({ attempt }: DelayContext) => 1_000 * attempt);
     const breaker = create({ cooldownMs });
     fail(breaker, 5);
     expect(ask(breaker)).toBe(1_000);
@@ -583,9 +584,9 @@ describe('cooldown', () => {
     fail(breaker, 5);
     expect(ask(breaker)).toBe(3_000);
     expect(cooldownMs.mock.calls).toMatchObject([
-      [{ key: KEY, openings: 1 }],
-      [{ key: KEY, openings: 2 }],
-      [{ key: KEY, openings: 3 }],
+      [{ key: KEY, attempt: 1 }],
+      [{ key: KEY, attempt: 2 }],
+      [{ key: KEY, attempt: 3 }],
     ]);
   });
 
@@ -601,15 +602,17 @@ describe('cooldown', () => {
         throw new Error('no cooldown today');
       },
     ],
-  ])('falls back to 10 s, with one listenerError, when the function yields %s', (_what, cooldownMs) => {
+  ])('falls back to the default, with one listenerError, when the function yields %s', (_what, cooldownMs) => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
     const breaker = create({ cooldownMs });
     const events = listen(breaker);
     fail(breaker, 5);
-    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 10_000 });
+    vi.restoreAllMocks();
+    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 400 });
     expect(ofType(events, 'listenerError')).toEqual([
       expect.objectContaining({ key: KEY, source: expect.stringContaining('cooldownMs'), error: expect.any(Error) }),
     ]);
-    expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', cooldownMs: 10_000 }]);
+    expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', cooldownMs: 400 }]);
   });
 
   test('of 0 ms probes at the next attempt', () => {
@@ -1100,9 +1103,17 @@ describe('arguments that make no sense', () => {
 
 describe('options', () => {
   test.each<[unknown, ErrorConstructor, string]>([
-    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got -1'],
-    [{ cooldownMs: Number.NaN }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got NaN'],
-    [{ cooldownMs: '10s' }, TypeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got "10s"'],
+    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got -1'],
+    [
+      { cooldownMs: Number.NaN },
+      RangeError,
+      'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got NaN',
+    ],
+    [
+      { cooldownMs: '10s' },
+      TypeError,
+      'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got "10s"',
+    ],
     [{ detector: 5 }, TypeError, 'Expected `detector` to be a function, got 5'],
     [{ halfOpen: { permits: 0 } }, RangeError, 'Expected `halfOpen.permits` to be an integer >= 1, got 0'],
     [{ halfOpen: { successThreshold: 1.5 } }, RangeError, '`halfOpen.successThreshold` to be an integer >= 1, got 1.5'],
@@ -1128,10 +1139,14 @@ describe('options', () => {
   });
 
   test('those that are undefined count as not given', () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
     const breaker = create({ cooldownMs: undefined, detector: undefined, halfOpen: { permits: undefined } });
-    fail(breaker, 5);
-    expect(ask(breaker)).toBe(10_000);
-    clock.advance(10_000);
+    fail(breaker, 4);
+    clock.advance(600);
+    fail(breaker);
+    vi.restoreAllMocks();
+    expect(ask(breaker)).toBe(400);
+    clock.advance(400);
     expect([breaker.tryAcquire().admitted, breaker.tryAcquire().admitted]).toEqual([true, false]);
   });
 

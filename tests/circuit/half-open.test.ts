@@ -10,6 +10,7 @@ import {
   type Permit,
   type ResilienceOptions,
 } from '../../src/index.js';
+import { CLASSIC } from '../support/classic.js';
 import { hang, startServer, type TestServer } from '../support/server.js';
 import { acquire, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -22,7 +23,7 @@ beforeEach(() => {
 
 /** A circuit that tripped and whose cooldown is over. */
 function createHalfOpen(halfOpen: HalfOpenOptions, options: CircuitBreakerOptions = {}): CircuitBreaker {
-  const breaker = new CircuitBreaker(KEY, { clock, halfOpen, ...options });
+  const breaker = new CircuitBreaker(KEY, { ...CLASSIC, clock, halfOpen, ...options });
   breaker.trip({ forMs: 0 });
   return breaker;
 }
@@ -173,7 +174,7 @@ describe('options that are wrong', () => {
     [{ permits: 1.5 }, RangeError, 'Expected `halfOpen.permits` to be an integer >= 1, got 1.5'],
     [{ successThreshold: 0 }, RangeError, 'Expected `halfOpen.successThreshold` to be an integer >= 1, got 0'],
   ])('%j is refused', (halfOpen, kind, message) => {
-    const make = () => new CircuitBreaker(KEY, { halfOpen: halfOpen as HalfOpenOptions });
+    const make = () => new CircuitBreaker(KEY, { ...CLASSIC, halfOpen: halfOpen as HalfOpenOptions });
     expect(make).toThrow(kind);
     expect(make).toThrow(message);
   });
@@ -294,7 +295,7 @@ describe('probeTimeoutMs', () => {
   });
 
   test('a permit says how long its attempt may take, and only that of a probe', () => {
-    const breaker = new CircuitBreaker(KEY, { clock, halfOpen: { probeTimeoutMs: 300 } });
+    const breaker = new CircuitBreaker(KEY, { ...CLASSIC, clock, halfOpen: { probeTimeoutMs: 300 } });
     expect(acquire(breaker).timeoutMs).toBeUndefined();
     breaker.trip({ forMs: 0 });
     expect(acquire(breaker).timeoutMs).toBe(300);

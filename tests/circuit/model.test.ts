@@ -9,7 +9,7 @@ import {
   type CircuitSnapshot,
   consecutiveFailures,
   type DetectorFactory,
-  exponentialCooldown,
+  exponential,
   failureRate,
   failureRateInWindow,
   failuresInWindow,
@@ -60,7 +60,7 @@ const LOOK: Step = { do: 'wait', ms: 0, look: true };
 function detectorOf(plan: DetectorPlan): DetectorFactory {
   switch (plan.kind) {
     case 'consecutiveFailures':
-      return consecutiveFailures(plan.threshold);
+      return consecutiveFailures(plan.threshold, { minSpanMs: plan.minSpanMs, maxAgeMs: plan.maxAgeMs });
     case 'failuresInWindow':
       return failuresInWindow({ failures: plan.failures, windowMs: plan.windowMs });
     case 'failureRate':
@@ -94,7 +94,7 @@ function breakerOf(plan: CircuitPlan, clock: ManualClock): CircuitBreaker {
   const { cooldown, permits, successThreshold, failurePercent, leaseMs } = plan;
   return new CircuitBreaker(KEY, {
     detector: detectorOf(plan.detector),
-    cooldownMs: typeof cooldown === 'number' ? cooldown : exponentialCooldown(cooldown),
+    cooldownMs: typeof cooldown === 'number' ? cooldown : exponential(cooldown),
     maxRetryAfterMs: plan.maxRetryAfterMs,
     openOnRetryAfter: plan.openOnRetryAfter,
     halfOpen: {
@@ -335,6 +335,14 @@ const record = <Plan extends DetectorPlan>(fields: { [Field in keyof Plan]: fc.A
 
 const SIMPLE = {
   consecutiveFailures: record({ kind: fc.constant('consecutiveFailures'), threshold: upTo(6) }),
+  'consecutiveFailures over a time': fc.tuple(upTo(6), oneOf(1, 10, 600), oneOf(1, 2, 100)).map(
+    ([threshold, minSpanMs, times]): DetectorPlan => ({
+      kind: 'consecutiveFailures',
+      threshold,
+      minSpanMs,
+      maxAgeMs: minSpanMs * times,
+    }),
+  ),
   failuresInWindow: record({ kind: fc.constant('failuresInWindow'), failures: upTo(6), windowMs }),
   failureRate: fc.tuple(sized, percent).map(
     ([size, share]): DetectorPlan => ({

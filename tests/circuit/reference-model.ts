@@ -10,7 +10,12 @@ import type {
 
 /** A detector as plain data; rates in whole percent. */
 export type DetectorPlan =
-  | { readonly kind: 'consecutiveFailures'; readonly threshold: number }
+  | {
+      readonly kind: 'consecutiveFailures';
+      readonly threshold: number;
+      readonly minSpanMs?: number | undefined;
+      readonly maxAgeMs?: number | undefined;
+    }
   | { readonly kind: 'failuresInWindow'; readonly failures: number; readonly windowMs: number }
   | {
       readonly kind: 'failureRate';
@@ -77,7 +82,6 @@ export interface ModelSave {
   readonly state: 'closed' | 'open';
   readonly remainingCooldownMs: number;
   readonly openings: number;
-  readonly lastCooldownMs: number;
   readonly completed: readonly Completed[][];
 }
 
@@ -113,8 +117,13 @@ function judgeOne(plan: DetectorPlan, completed: readonly Completed[], now: numb
   });
   switch (plan.kind) {
     case 'consecutiveFailures': {
-      const inARow = seen.length - 1 - seen.findLastIndex(({ outcome }) => outcome === 'success');
-      return { trips: inARow >= plan.threshold, failures: inARow, rate: undefined, reason: 'threshold' };
+      const { threshold, minSpanMs = 0, maxAgeMs = Number.POSITIVE_INFINITY } = plan;
+      const inARow = seen
+        .slice(seen.findLastIndex(({ outcome }) => outcome === 'success') + 1)
+        .filter(({ at }) => now - at <= maxAgeMs);
+      const spanMs = now - (inARow[0]?.at ?? now);
+      const trips = inARow.length >= threshold && spanMs >= minSpanMs;
+      return { trips, failures: inARow.length, rate: undefined, reason: 'threshold' };
     }
     case 'failuresInWindow':
       return { trips: failures >= plan.failures, failures, rate: undefined, reason: 'threshold' };
@@ -160,13 +169,12 @@ export class ReferenceModel {
   now: number;
   isolations = 0;
   #state: CircuitState = 'closed';
-  #since: number;
   #shownSince: number;
   /** Everything that was begun in an earlier era comes too late. */
   #era = 0;
   #until = 0;
   #openings = 0;
-  #lastCooldownMs = 1;
+  #served = 0;
   #completed: Completed[][] = [];
   #permits: ModelPermit[] = [];
 
@@ -174,7 +182,6 @@ export class ReferenceModel {
     this.plan = plan;
     this.mode = plan.mode;
     this.now = now;
-    this.#since = now;
     this.#shownSince = now;
     this.#forget();
   }
@@ -189,7 +196,7 @@ export class ReferenceModel {
       remainingCooldownMs: this.#state === 'open' ? this.#until - this.now : 0,
       failures: verdict.failures,
       rate: verdict.rate,
-      openings: this.#currentOpenings(),
+      openings: this.#openings,
       inFlight: this.#permits.filter(({ outcome }) => outcome === undefined).length,
       isolated: this.isolations > 0,
       counts: { ...this.counts },
@@ -250,7 +257,6 @@ export class ReferenceModel {
       state: this.#state === 'closed' ? 'closed' : 'open',
       remainingCooldownMs,
       openings,
-      lastCooldownMs: this.#lastCooldownMs,
       completed: this.#completed.map((list) => [...list]),
     };
   }
@@ -258,7 +264,6 @@ export class ReferenceModel {
   /** Outcomes keep their age; in a window of buckets that is the age of their bucket. */
   restore(save: ModelSave): void {
     this.#openings = save.openings;
-    this.#lastCooldownMs = save.lastCooldownMs;
     this.#until = this.now + save.remainingCooldownMs;
     this.#change(save.state, 'restored', save.remainingCooldownMs);
     const leaves = leavesOf(this.plan.detector);
@@ -276,7 +281,6 @@ export class ReferenceModel {
   /** The times to come at which something ends or expires. */
   moments(): number[] {
     const moments = [this.#until, ...this.#permits.map(({ leaseEnd }) => leaseEnd)];
-    if (this.#openings > 0) moments.push(this.#since + this.#lastCooldownMs, this.#since + 2 * this.#lastCooldownMs);
     for (const [index, leaf] of leavesOf(this.plan.detector).entries()) {
       for (const { at } of this.#completed[index] ?? []) {
         if ('windowMs' in leaf) {
@@ -284,7 +288,8 @@ export class ReferenceModel {
           const bucket = bucketOf(at, leaf.windowMs);
           moments.push((bucket + 1) * bucketMs, (bucket + BUCKETS) * bucketMs);
         }
-        if ('maxAgeMs' in leaf && leaf.maxAgeMs !== undefined) moments.push(at + leaf.maxAgeMs);
+        if ('maxAgeMs' in leaf && leaf.maxAgeMs !== undefined) moments.push(at + leaf.maxAgeMs, at + leaf.maxAgeMs + 1);
+        if ('minSpanMs' in leaf && leaf.minSpanMs !== undefined) moments.push(at + leaf.minSpanMs);
       }
     }
     const toCome = moments.filter((moment) => moment > this.now && Number.isFinite(moment));
@@ -327,7 +332,7 @@ export class ReferenceModel {
     if (trips) this.#open(reason, retryAfterMs);
     else if (outcome === 'failure' && this.plan.openOnRetryAfter && retryAfterMs !== undefined) {
       this.#open('retry-after', retryAfterMs);
-    }
+    } else if (outcome === 'success' && ++this.#served === 10) this.#openings = 0;
   }
 
   #judgeProbes(retryAfterMs: number | undefined): void {
@@ -342,17 +347,9 @@ export class ReferenceModel {
     else if (successes >= mustSucceed) this.#change('closed', 'probe-succeeded');
   }
 
-  /** Each cooldown that passed quietly since it closed takes one opening back. */
-  #currentOpenings(): number {
-    if (this.#state !== 'closed') return this.#openings;
-    const quietCooldowns = Math.floor((this.now - this.#since) / Math.max(1, this.#lastCooldownMs));
-    return Math.max(0, this.#openings - quietCooldowns);
-  }
-
   #open(reason: TransitionReason, retryAfterMs = 0, forMs?: number): void {
-    if (this.#state !== 'open') this.#openings = this.#currentOpenings() + 1;
+    if (this.#state !== 'open') this.#openings++;
     const cooldownMs = forMs ?? Math.max(this.#cooldownMs(), Math.min(retryAfterMs, this.plan.maxRetryAfterMs));
-    this.#lastCooldownMs = cooldownMs;
     this.#until = this.now + cooldownMs;
     this.#change('open', reason, cooldownMs);
   }
@@ -377,7 +374,7 @@ export class ReferenceModel {
     const from = this.#shown();
     const { failures } = this.#verdict();
     this.#state = to;
-    this.#since = this.now;
+    this.#served = 0;
     if (this.isolations === 0) this.#shownSince = this.now;
     this.#era++;
     this.#forget();

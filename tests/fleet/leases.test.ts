@@ -15,7 +15,7 @@ import {
 } from '../../src/index.js';
 import { fail } from '../circuit/support.js';
 import { after, type ScriptedAdapter, scripted } from '../support/scripted-adapter.js';
-import { Access, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
+import { Access, closeAll, flush, KEY, type Process, SUMMED, start, startAll } from './support.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -340,7 +340,7 @@ describe('an attached instance', () => {
     adapter = scripted(503);
     api = axios.create({ baseURL: 'https://api.example.com', adapter });
     const store = fleet(access);
-    const { breakers } = attach(api, { retry: false, breaker: { store } });
+    const { breakers } = attach(api, { retry: false, breaker: { ...SUMMED, store } });
     await flush();
     for (let i = 0; i < 5; i++) await api.get('/').catch(() => undefined);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);

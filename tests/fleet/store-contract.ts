@@ -111,7 +111,14 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
 
     const acquire = async (given: Partial<LeaseRequest> = {}): Promise<LeaseReply> =>
       remember(
-        await store.acquire(KEY, { ...request(), token: `t-${++tokens}`, leaseMs: LONG_MS, permits: 1, waitedMs: 0, ...given }),
+        await store.acquire(KEY, {
+          ...request(),
+          token: `t-${++tokens}`,
+          leaseMs: LONG_MS,
+          permits: 1,
+          waitedMs: 0,
+          ...given,
+        }),
       );
 
     const settle = async (given: Partial<Settlement> = {}): Promise<SharedView> =>
@@ -132,7 +139,8 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       state: ForceRequest['state'],
       opening = OPENING,
       given: Partial<ForceRequest> = {},
-    ): Promise<SharedView> => remember(await store.force(KEY, { ...request(), state, opening, why: 'manual', ...given }));
+    ): Promise<SharedView> =>
+      remember(await store.force(KEY, { ...request(), state, opening, why: 'manual', ...given }));
 
     /** Opens the circuit and lets its cooldown pass. */
     const elapse = async (): Promise<SharedView> => {
@@ -268,7 +276,13 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
 
       test('puts no outcome into a bucket that has not begun, and those of before into theirs', async () => {
         const threshold = inWindow(100, 5_000);
-        await report({ threshold, outcomes: [[9, 3, 3], [0, 2, 2]] });
+        await report({
+          threshold,
+          outcomes: [
+            [9, 3, 3],
+            [0, 2, 2],
+          ],
+        });
         await subject.pass(600);
         expect(await report({ threshold, failures: 0 })).toMatchObject({ failures: 2, total: 2 });
       });
