@@ -434,11 +434,6 @@ describe('the option tables', () => {
     expect(delaysOf(backoff)).toEqual(delaysOf(DEFAULTS.retry.backoff));
   });
 
-  test('the transient codes are those of DEFAULTS', () => {
-    const paragraph = /^The transient codes:[\s\S]*?\n\n/m.exec(readme)?.[0];
-    expect(codeIn(paragraph?.replaceAll('\n', ' '))).toEqual(DEFAULTS.retry.codes);
-  });
-
   test('an idempotency key is by default an unquoted random UUID in the header Idempotency-Key', async () => {
     const shown = table('retry', 'option').rows.filter(([cell]) => cell?.includes('idempotencyKey.'));
     expect(shown.map(([, value]) => value)).toEqual(["`'Idempotency-Key'`", 'a random UUID', '`false`']);

@@ -5,6 +5,8 @@ import type { FailureDetails } from './options.js';
 /** The right to make one attempt. */
 export interface Permit {
   readonly admitted: true;
+  /** Whether it is a probe of a half-open circuit. */
+  readonly isProbe?: boolean | undefined;
   /** The most that the attempt's own timeout may be, ms (`halfOpen.probeTimeoutMs`). */
   readonly timeoutMs?: number | undefined;
   /**
@@ -20,6 +22,8 @@ export interface Rejection {
   readonly admitted: false;
   /** When it is worth asking again, in ms, >= 0; `Infinity` while isolated. */
   readonly retryAfterMs: number;
+  /** The failure that opened the circuit, as `CircuitStats.lastFailure`; none where that was done by hand. Not enumerable. */
+  readonly cause?: unknown;
 }
 
 /** A circuit as it is at one moment. */
@@ -33,6 +37,11 @@ export interface CircuitStats {
   readonly failures: number;
   /** The share of bad outcomes that the detector goes by, in [0, 1]; `undefined` for one that goes by none. */
   readonly rate: number | undefined;
+  /**
+   * The last failure that counted since the circuit was closed: an error as `fn` threw it, and an axios error without config,
+   * request and response, which may hold secrets.
+   */
+  readonly lastFailure: unknown;
   /** How many times in succession the circuit has opened; see `CooldownContext`. */
   readonly openings: number;
   /** Permits that are not settled yet. */
@@ -41,7 +50,7 @@ export interface CircuitStats {
   readonly isolated: boolean;
   /** For a circuit with a store: what is known of it in the fleet. */
   readonly shared?: SharedStats | undefined;
-  /** Since the breaker was made: settled attempts by outcome, attempts rejected, and outcomes that came too late to count. */
+  /** Since the breaker was made: settled attempts by outcome, attempts rejected (none in mode `observe`), and outcomes that came too late to count. */
   readonly counts: Readonly<Record<Outcome | 'rejected' | 'late', number>>;
 }
 

@@ -108,8 +108,8 @@ export interface CircuitBreakerOptions {
 /** What a registry makes its breakers from. */
 export interface BreakerRegistryOptions extends CircuitBreakerOptions {
   /**
-   * How many breakers are kept; an integer >= 1. Past it the least recently used go first, those that are not closed or
-   * have permits out last.
+   * How many breakers are kept; an integer >= 1. Past it those go first that lose nothing, the least recently used before
+   * the others: closed without failures, or with their cooldown over. What was set by hand goes last.
    * @default 256
    */
   maxBreakers?: number | undefined;
@@ -186,8 +186,9 @@ const DEFAULT_POLICY: CircuitPolicy = {
 export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: CircuitPolicy): CircuitPolicy {
   checkCircuit(given, path);
   const policy = merged(base ?? DEFAULT_POLICY, given, 'halfOpen');
-  if (given.detector) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
-  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock, random } = policy;
+  if (Object.hasOwn(given, 'detector')) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
+  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, mode, store, clock, random } = policy;
+  const halfOpen = merged(policy.halfOpen);
   return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock, random };
 }
 

@@ -1,7 +1,17 @@
 import type { Fleet, LinkedCircuit } from '../circuit/link.js';
 import { MAX_TIMER_MS } from '../clock.js';
 import type { Emitter, NewEvent } from '../emitter.js';
-import { aFunction, anInteger, aString, milliseconds, oneOf, options, unexpected, withMethods } from '../validation.js';
+import {
+  aFunction,
+  anInteger,
+  aString,
+  milliseconds,
+  oneOf,
+  options,
+  own,
+  unexpected,
+  withMethods,
+} from '../validation.js';
 import { unref } from './deadline.js';
 import { Health } from './health.js';
 import { Lane } from './lane.js';
@@ -96,7 +106,7 @@ const checkOptions = options(FLEET_RULES);
 export function fleet(store: CircuitStore, given: FleetOptions = {}): Fleet {
   checkStore(store, 'fleet(store)');
   checkOptions(given, 'fleet(options)');
-  return new StoreFleet(store, given);
+  return new StoreFleet(store, own(given));
 }
 
 class StoreFleet implements Fleet {

@@ -121,7 +121,10 @@ export class Health {
   #miss(key: string, kind: Kind, error: unknown): void {
     const scope = (error as { scope?: unknown } | undefined)?.scope;
     if (scope === 'passing') return;
-    if (scope === 'circuit') return this.#blame(key, error);
+    if (scope === 'circuit') {
+      this.#blame(key, error);
+      return;
+    }
     const misses = this.#misses[kind];
     misses.key = misses.count === 0 || misses.key === key ? key : undefined;
     if (++misses.count < MISSES_THAT_DEGRADE || this.isDegraded || this.#isBlaming) return;

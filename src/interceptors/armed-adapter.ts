@@ -1,15 +1,17 @@
 import axios, { type AxiosAdapter, AxiosHeaders, getAdapter, type InternalAxiosRequestConfig } from 'axios';
 import type { CircuitBreaker } from '../circuit/breaker.js';
 import type { Permit, Rejection } from '../circuit/contract.js';
-import { CircuitOpenError } from '../errors.js';
+import { CircuitOpenError, markRejection, type RejectionContext } from '../errors.js';
 import { oneOf } from '../validation.js';
 import { discard } from './bodies.js';
 import { type Call, type Captured, circuitKeyOf } from './call.js';
+import { conceal, writeOwnHeader } from './concealment.js';
 import { deadlineError, dispatchWithin, isDeadlineError } from './deadline.js';
 import { accepted, diagnose, failed, isOfOwnHost, type Result } from './diagnosis.js';
-import { plainHeaders, serverDelay, writeHeader } from './headers.js';
+import { plainHeaders, serverDelay } from './headers.js';
 import { interruptible } from './interruptible.js';
 import { byMethodAndBaseUrl } from './key.js';
+import { outcomeInTime } from './time-up.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -45,6 +47,7 @@ function attempt(call: Call, captured: Captured, config: Config): ReturnType<Axi
     throw deadlineError(config);
   }
   const now = call.attemptStart();
+  attachment.times.see(now);
   const answer = circuitKey === null ? undefined : acquire(call, circuitKey, now, config);
   if (answer instanceof Promise) {
     return whileWanted(call, config, answer).then((later) =>
@@ -79,26 +82,29 @@ function admitted(
 ): ReturnType<AxiosAdapter> {
   const { attachment, state } = call;
   const { key } = state;
-  if (answer && !answer.admitted) throw rejection(call, captured, key, answer.retryAfterMs, config);
+  if (answer && !answer.admitted) return rejected(call, captured, key, answer, config);
   const { budget, attemptHeader } = captured.policy.retry;
   discard(call.superseded);
+  call.superseded = undefined;
   const number = ++state.attempts;
   if (number === 1 && budget) attachment.budgets.deposit(key, budget, startedAt);
   const { timeout } = config;
+  const remainingMs = call.remainingMs();
   if (answer?.timeoutMs) config.timeout = Math.min(timeout || answer.timeoutMs, answer.timeoutMs);
-  if (attemptHeader) writeHeader(config.headers, attemptHeader, String(number));
+  if (attemptHeader) writeOwnHeader(state, config.headers, attemptHeader, String(number));
 
   const settle = <Ended>(resultOf: (ended: Ended) => Result, ended: Ended) => {
+    const timeoutMs = config.timeout;
     if (answer?.timeoutMs) config.timeout = timeout as number;
     try {
-      settleAttempt(call, captured, config, answer, number, startedAt, resultOf(ended));
+      settleAttempt(call, captured, config, answer, { number, startedAt, remainingMs, timeoutMs }, resultOf(ended));
     } catch (thrown) {
       // What cannot be read says nothing of the service, and must not cost a seat.
       answer?.settle('neutral');
       throw thrown;
     }
   };
-  return dispatch(adapter, config, call.remainingMs()).then(
+  return dispatch(adapter, config, remainingMs).then(
     (response) => {
       settle(accepted, response);
       return response;
@@ -113,14 +119,24 @@ function admitted(
 function acquire(call: Call, key: string, now: number, config: Config): ReturnType<CircuitBreaker['acquire']> {
   const { timeout }: { timeout?: unknown } = config;
   const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
-  const { clock, registry } = call.attachment;
-  return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs);
+  const { clock, registry, times } = call.attachment;
+  const remainingMs = call.remainingMs();
+  const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(key) ?? 0);
+  return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs, call, mayProbe);
 }
 
-function rejection(call: Call, { policy }: Captured, key: string, retryAfterMs: number, config: Config): unknown {
+async function rejected(
+  call: Call,
+  { policy }: Captured,
+  key: string,
+  { retryAfterMs, cause }: Rejection,
+  config: Config,
+): Promise<never> {
   call.refusal = 'circuit-open';
-  const context = { key, retryAfterMs, config };
-  return policy.breaker.createError?.(context) ?? new CircuitOpenError(context);
+  const context: RejectionContext = { key, retryAfterMs, config, cause };
+  const error = (await policy.breaker.createError?.(context)) ?? new CircuitOpenError(context);
+  markRejection(error, key);
+  throw error;
 }
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): ReturnType<AxiosAdapter> {
@@ -133,25 +149,42 @@ function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): R
   }
 }
 
+/** An attempt that was made. */
+interface Begun {
+  readonly number: number;
+  readonly startedAt: number;
+  readonly remainingMs: number;
+  readonly timeoutMs: number | undefined;
+}
+
 function settleAttempt(
   call: Call,
   { policy }: Captured,
   config: Config,
   permit: Permit | undefined,
-  attempt: number,
-  startedAt: number,
+  { number, startedAt, remainingMs, timeoutMs }: Begun,
   result: Result,
 ): void {
-  const { clock, events } = call.attachment;
+  const { clock, events, times } = call.attachment;
   const { state } = call;
   const { key } = state;
   const { error, response } = result;
   const now = clock.now();
   const durationMs = now - startedAt;
+  times.see(now);
   const diagnosis = diagnose(result, config);
   call.settled = { diagnosis, response, at: now };
+  conceal(state, config);
   const { status, code } = diagnosis;
-  let outcome = isDeadlineError(error) ? 'neutral' : diagnosis.outcome;
+  const { deadlineMs } = policy.retry;
+  let { outcome } = diagnosis;
+  if (result.rejected) {
+    const isProbe = permit?.isProbe === true;
+    const elapsedMs = call.elapsedMs(now);
+    const timing = { key, now, durationMs, elapsedMs, deadlineMs, remainingMs, timeoutMs, isProbe };
+    outcome = outcomeInTime(diagnosis, error, config, timing, times);
+  }
+  if (outcome === 'success' && (deadlineMs !== undefined || config.signal)) times.succeeded(key, durationMs, now);
   try {
     const headers = response?.headers;
     const data: unknown = response?.data;
@@ -167,10 +200,10 @@ function settleAttempt(
   const details =
     outcome === 'failure'
       ? { status, retryAfterMs: serverDelay(result), error, response, isLocal: isOfOwnHost(diagnosis) }
-      : undefined;
+      : { error };
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   const guarded = permit !== undefined;
-  if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs, guarded });
+  if (events.active) events.emit({ type: 'attempt', key, attempt: number, outcome, status, code, durationMs, guarded });
 }
 
 /**

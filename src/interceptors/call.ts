@@ -5,6 +5,7 @@ import type { Emitter } from '../emitter.js';
 import type { Outcome, Stopped } from '../events.js';
 import type { RetryBudgets } from '../retry/budget.js';
 import { unexpected } from '../validation.js';
+import type { AttemptTimes } from './attempt-times.js';
 import type { Diagnosis } from './diagnosis.js';
 import { byMethodAndBaseUrl } from './key.js';
 import type { CallHandlers, Handler } from './placement.js';
@@ -20,6 +21,7 @@ export interface Attachment {
   readonly events: Emitter;
   readonly clock: Clock;
   readonly random: () => number;
+  readonly times: AttemptTimes;
   /** Sends a config without the user's interceptors and defaults. */
   readonly bare: AxiosInstance;
   policy: Policy;
@@ -115,8 +117,8 @@ export function circuitKeyOf(config: Config, { breaker }: Policy): string | null
 
 /** Puts an adapter on a config; the absence of one too. */
 export function setAdapter(config: Config, adapter: Config['adapter']): void {
-  if (adapter) config.adapter = adapter;
-  else delete config.adapter;
+  if (adapter) Reflect.set(config, 'adapter', adapter);
+  else Reflect.deleteProperty(config, 'adapter');
 }
 
 const armedCalls = new WeakMap<object, Call>();

@@ -12,6 +12,7 @@ import {
   type UpdateOptions,
 } from '../options.js';
 import { BUDGET_RULES, type Budget } from '../retry/budget.js';
+import { type Statuses, theStatuses } from '../retry/statuses.js';
 import {
   aBoolean,
   aFunction,
@@ -25,6 +26,7 @@ import {
   oneOf,
   options,
   orFalse,
+  own,
   type Rule,
   withMethods,
 } from '../validation.js';
@@ -35,8 +37,8 @@ export interface RetryPolicy extends Pick<RetryOptions, 'shouldRetry' | 'shouldR
   readonly enabled: boolean;
   readonly retries: number;
   readonly methods: readonly string[];
-  readonly statuses: readonly number[];
-  readonly codes: readonly string[];
+  readonly statuses: Statuses;
+  readonly codes: readonly string[] | undefined;
   readonly backoff: number | Delay;
   readonly retryAfter: { readonly respect: boolean; readonly maxMs: number };
   readonly deadlineMs: number | undefined;
@@ -60,13 +62,14 @@ export interface Policy extends Pick<UpdateOptions, 'fallback' | 'fallbackOn'> {
 export const DEFAULT_POLICY: Policy = {
   retry: { ...DEFAULTS.retry, enabled: true },
   breaker: { enabled: true, key: byMethodAndBaseUrl },
+  fallback: undefined,
   fallbackOn: DEFAULTS.fallbackOn,
 };
 
 const RETRY_RULES = {
   retries: anInteger(0),
   methods: listOf(aName),
-  statuses: listOf(anInteger(100, 599)),
+  statuses: theStatuses,
   codes: listOf(aName),
   backoff: aDelay,
   retryAfter: options({ respect: aBoolean, maxMs: milliseconds(0, Number.POSITIVE_INFINITY) }),
@@ -119,10 +122,10 @@ export const checkRequestOptions: (given: RequestResilience, path: string) => vo
 
 /** Lays checked options over a policy. */
 export function extendPolicy(base: Policy, given: UpdateOptions | RequestResilience): Policy {
-  const { fallback = base.fallback, fallbackOn = base.fallbackOn } = given;
+  const { retry, breaker, fallback = base.fallback, fallbackOn = base.fallbackOn } = own(given);
   return {
-    retry: merged(base.retry, retryFields(base.retry, given.retry), 'retryAfter', 'idempotencyKey'),
-    breaker: merged(base.breaker, switchable(given.breaker)),
+    retry: merged(base.retry, retryFields(base.retry, retry), 'retryAfter', 'idempotencyKey'),
+    breaker: merged(base.breaker, switchable(breaker)),
     fallback,
     fallbackOn,
   };
@@ -134,7 +137,7 @@ const switchable = <T extends object>(given: T | false | undefined): Partial<T> 
 
 function retryFields(base: RetryPolicy, given: UpdateOptions['retry']): object {
   if (typeof given === 'number') return { retries: given, enabled: true };
-  const { budget, idempotencyKey, ...fields } = switchable(given);
+  const { budget, idempotencyKey, ...fields } = own(switchable(given));
   return {
     ...fields,
     budget: budget && merged(base.budget || DEFAULTS.retry.budget, budget),

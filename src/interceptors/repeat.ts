@@ -1,16 +1,17 @@
 import { AxiosHeaders, type InternalAxiosRequestConfig } from 'axios';
-import { giveCause } from '../errors.js';
+import { giveCause, isAbort } from '../errors.js';
 import type { Stopped } from '../events.js';
 import type { RetryContext } from '../options.js';
 import { decideRetry } from '../retry/decision.js';
 import { discard, isOneShot } from './bodies.js';
 import { type Call, type Captured, circuitKeyOf, rememberArmed } from './call.js';
 import { isDeadlineError } from './deadline.js';
-import { accepted, type Diagnosis, diagnose, failed, type Result } from './diagnosis.js';
-import { IDEMPOTENCY_KEY, plainHeaders, readHeader, serverDelay } from './headers.js';
+import { accepted, diagnose, failed, type Result } from './diagnosis.js';
+import { plainHeaders, serverDelay } from './headers.js';
 import { interruptible, wait } from './interruptible.js';
 import { methodOf, urlWithoutSecrets } from './key.js';
-import type { RetryPolicy } from './policy.js';
+import { objectionTo } from './objection.js';
+import { asCause } from './report.js';
 
 /** The end of a call: what it came to, and why it was not tried again. */
 interface Ending {
@@ -20,7 +21,7 @@ interface Ending {
 
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
-  captured.config.resilienceState = call.state;
+  Reflect.set(captured.config, 'resilienceState', call.state);
   rememberArmed(call);
   let result = first;
   for (;;) {
@@ -37,6 +38,8 @@ async function repeatOnce(call: Call, captured: Captured, result: Result): Promi
   const { config, policy, fields, headers } = captured;
   const delayMs = await decide(call, captured, result);
   if (typeof delayMs === 'string') return { stopped: delayMs, result };
+  // Nobody is given this body any more; an accepted one is, if no further attempt can be made after all.
+  if (result.rejected) discard(result.response);
   await wait(config, delayMs);
   const next: InternalAxiosRequestConfig = {
     ...config,
@@ -72,7 +75,7 @@ function interrupted(call: Call, { config }: Captured, result: Result, error: un
   }
   discard(result.response);
   call.outcome = undefined;
-  giveCause(error, result.error ?? result.response);
+  giveCause(error, asCause(result.error, result.response, call.state));
   return { stopped: 'vetoed', result: failed(error) };
 }
 
@@ -83,15 +86,14 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
   const { retry } = policy;
   if (refusal && result.rejected) return refusal;
   const { settled } = call;
-  const final = diagnose(result, config);
-  if (final.cancelled) return 'aborted';
-  // A `transformResponse` that throws hides what the adapter was answered.
-  const diagnosis = final.status === undefined && settled?.diagnosis.status ? settled.diagnosis : final;
+  if (config.signal?.aborted || isAbort(result.error)) return 'aborted';
   if (isDeadlineError(result.error)) return 'deadline';
   if (!dispatched) return fields.adapter === call.armed && result.rejected ? 'not-retryable' : 'adapter-replaced';
   const { key, delaysMs } = state;
   const attempt = delaysMs.length + 1;
-  const objection = objectionTo(call, diagnosis, result, retry, dispatched);
+  // What the adapter came to: a `transformResponse` that throws would hide it.
+  const diagnosis = settled?.diagnosis ?? diagnose(result, config);
+  const objection = objectionTo(call.outcome, diagnosis, result, retry, dispatched);
   if (!retry.enabled) return objection === 'success' ? objection : 'disabled';
   const hook = objection && !result.rejected ? 'shouldRetryResponse' : 'shouldRetry';
   const question = attempt > retry.retries && hook === 'shouldRetry' ? undefined : retry[hook];
@@ -128,28 +130,6 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
     attachment.events.emit({ type: 'retry', key, attempt, delayMs, reason, method, url });
   }
   return delayMs;
-}
-
-/** Why the failure itself forbids a retry; `success` where there is no failure. */
-function objectionTo(
-  { outcome }: Call,
-  { status, codes, bodyCut, unsent }: Diagnosis,
-  { rejected }: Result,
-  retry: RetryPolicy,
-  config: InternalAxiosRequestConfig,
-): Stopped | undefined {
-  const method = methodOf(config);
-  if (!retry.statuses.includes(status ?? 0)) {
-    if (!rejected) return outcome === 'failure' ? 'not-retryable' : 'success';
-    if (bodyCut) return method === 'GET' ? undefined : 'method';
-    if (!codes.some((code) => retry.codes.includes(code))) return 'not-retryable';
-  }
-  const { header = IDEMPOTENCY_KEY } = retry.idempotencyKey || {};
-  const isRepeatable =
-    retry.methods.some((name) => name.toUpperCase() === method) ||
-    unsent ||
-    readHeader(config.headers, header) !== undefined;
-  return isRepeatable ? undefined : 'method';
 }
 
 /** Why the next attempt cannot be made, whoever wants it. */

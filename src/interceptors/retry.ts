@@ -1,4 +1,5 @@
 import type { AxiosResponse } from 'axios';
+import { hasStatus } from '../retry/statuses.js';
 import type { Call } from './call.js';
 import { conclude } from './conclusion.js';
 import { accepted, failed, type Result } from './diagnosis.js';
@@ -13,7 +14,7 @@ export const retryInterceptor = (call: Call): Handler =>
       if (!captured || call.over) return response;
       const { enabled, statuses, shouldRetryResponse } = captured.policy.retry;
       const isDoubtful =
-        outcome === 'failure' || statuses.includes(response.status) || (enabled && shouldRetryResponse);
+        outcome === 'failure' || hasStatus(statuses, response.status) || (enabled && shouldRetryResponse);
       if (dispatched && isDoubtful) return retried(call, accepted(response));
       return conclude(call, captured, dispatched ? 'success' : 'adapter-replaced', accepted(response)) ?? response;
     },

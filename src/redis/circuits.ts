@@ -46,13 +46,13 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
     { known, rememberMs, expiresAt, by }: StoreRequest,
     ...rest: (string | number | boolean)[]
   ): Promise<Reply> => {
-    const { state, leases, votes, report } = keysOf(prefix, key);
+    const keys = keysOf(prefix, key);
     const epoch = Math.random().toString(36).slice(2);
     const about = [known.epoch, known.generation, wholeMs(rememberMs), Math.floor(expiresAt), by];
     const args = [operation, JSON.stringify(key), channel, epoch, ...about, ...rest];
     const timeoutMs = operation === 'read' ? Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS) : commandTimeoutMs;
-    const reporters = operation === 'report' ? [report(String(rest[0]))] : [];
-    return call([state, leases, votes, ...reporters], args.map(argument), timeoutMs);
+    const reporters = operation === 'report' ? [keys.report(String(rest[0]))] : [];
+    return call([keys.state, keys.leases, keys.votes, ...reporters], args.map(argument), timeoutMs);
   };
 
   const onText = (listener: StoreListener) => (text: string) => {

@@ -121,7 +121,7 @@ describe('failures', () => {
     }
     await vi.advanceTimersByTimeAsync(25);
     expect(process.access.of().length).toBeLessThanOrEqual(41);
-    expect(told(process).reduce((total, [failures]) => total + Number(failures), 0)).toBe(1_000);
+    expect(told(process).reduce((total, [failures]) => total + failures, 0)).toBe(1_000);
   });
 
   test('are not reported in a hurry while the fleet is over the threshold and below its quorum', async () => {

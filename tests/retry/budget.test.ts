@@ -184,3 +184,9 @@ test('two attached instances have budgets of their own', async () => {
   expect(await fail(one.api)).toEqual([3, 'budget']);
   expect(await fail(other.api)).toEqual([3, 'budget']);
 });
+
+test.each([408, 425])('a retry of a %i is charged, though the service may be well', async (status) => {
+  const { api, adapter } = start();
+  adapter.script(status);
+  expect(await fail(api)).toEqual([3, 'budget']);
+});
