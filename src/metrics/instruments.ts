@@ -97,20 +97,6 @@ export const INSTRUMENTS = {
     description:
       'What happened to the store of shared circuits: degraded, recovered, dropped, unsubscribed, subscribed, mismatch, resync',
   },
-  storeLive: {
-    name: 'axios.resilience.store.live',
-    kind: 'gauge',
-    unit: '1',
-    labels: [],
-    description: '0 while the store of shared circuits does not answer; there from the first time on',
-  },
-  storeSubscribed: {
-    name: 'axios.resilience.store.subscribed',
-    kind: 'gauge',
-    unit: '1',
-    labels: [],
-    description: '0 while changes of shared circuits do not arrive as messages; there from the first time on',
-  },
 } as const satisfies Record<string, Instrument>;
 
 /** Seconds; those that OpenTelemetry recommends for the duration of requests. */

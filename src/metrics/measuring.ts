@@ -147,20 +147,9 @@ export class Measuring implements Sink {
       case 'storeSubscribed':
       case 'storeMismatch':
       case 'resync':
-        this.#measureStore(event);
         for (const [type, name] of Object.entries(STORE_EVENTS)) {
           this.#process.measure(INSTRUMENTS.storeEvents, type === event.type ? 1 : 0, name);
         }
-    }
-  }
-
-  /** What one circuit alone suffers says nothing of the store. */
-  #measureStore({ type, key }: ResilienceEvent): void {
-    if (key === '' && (type === 'storeDegraded' || type === 'storeRecovered')) {
-      this.#process.measure(INSTRUMENTS.storeLive, type === 'storeRecovered' ? 1 : 0);
-    }
-    if (type === 'storeUnsubscribed' || type === 'storeSubscribed') {
-      this.#process.measure(INSTRUMENTS.storeSubscribed, type === 'storeSubscribed' ? 1 : 0);
     }
   }
 

@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { pid } from 'node:process';
 import type { Fleet } from '../circuit/link.js';
 import { FLEET_RULES, type FleetOptions, fleet } from '../fleet/fleet.js';
 import { aBoolean, eitherOf, options, own, unexpected } from '../validation.js';
@@ -56,5 +55,5 @@ export function redisStore(client: RedisClient, given: RedisStoreOptions = {}): 
     commandTimeoutMs: own(shared).commandTimeoutMs ?? 50,
     subscriber: subscribe === false ? undefined : subscriber,
   });
-  return fleet(circuits, { name: `${hostname()}/${pid}`.slice(-LONGEST_NAME), ...shared });
+  return fleet(circuits, { name: `${hostname()}/${process.pid}`.slice(-LONGEST_NAME), ...shared });
 }
