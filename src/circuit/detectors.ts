@@ -98,8 +98,16 @@ class ConsecutiveFailures implements FailureDetector {
     return true;
   }
 
-  get threshold(): SharedThreshold | undefined {
-    return this.#minSpanMs > 0 ? undefined : { windowMs: 0, failures: this.#needed, rate: 0, minimumCalls: 1 };
+  get threshold(): SharedThreshold {
+    const maxAgeMs = Number.isFinite(this.#maxAgeMs) ? this.#maxAgeMs : undefined;
+    return {
+      windowMs: 0,
+      failures: this.#needed,
+      rate: 0,
+      minimumCalls: 1,
+      minSpanMs: this.#minSpanMs,
+      ...(maxAgeMs !== undefined && { maxAgeMs }),
+    };
   }
 
   record(outcome: 'success' | 'failure', now: number, _durationMs?: number, call?: object): boolean {
