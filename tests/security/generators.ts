@@ -30,13 +30,7 @@ const password = fc.oneof(joined(SPECIAL), joined([...SPECIAL, ...SPACES_AND_QUO
 const wordPassword = fc.oneof(joined(SPECIAL), joined(['@', '!', ':']));
 const plainSecret = fragment.map((text): Secret => ({ text, fragments: [text] }));
 
-const host = fc.constantFrom(
-  'api.example.com',
-  'API.Example.com:8443',
-  '127.0.0.1:80',
-  '[::1]:9000',
-  'localhost',
-);
+const host = fc.constantFrom('api.example.com', 'API.Example.com:8443', '127.0.0.1:80', '[::1]:9000', 'localhost');
 const path = fc.constantFrom('', '/', '/v1', '/v1/', '/@scope/pkg', '/a//b', '/%7Bid%7D');
 const query = plainSecret.chain(({ text, fragments }) =>
   fc.constantFrom(
