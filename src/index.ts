@@ -79,7 +79,10 @@ export type {
   Stopped,
   StoreDegradedEvent,
   StoreDroppedEvent,
+  StoreMismatchEvent,
   StoreRecoveredEvent,
+  StoreSubscribedEvent,
+  StoreUnsubscribedEvent,
   TransitionReason,
 } from './events.js';
 export { type FleetOptions, fleet } from './fleet/fleet.js';
@@ -90,6 +93,9 @@ export type {
   ForceRequest,
   LeaseReply,
   LeaseRequest,
+  OutcomesOfAge,
+  ReportReply,
+  Run,
   Settlement,
   StoreListener,
   StoreRequest,

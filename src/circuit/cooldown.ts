@@ -8,6 +8,9 @@ interface Cooldown {
   readonly maxRetryAfterMs: number;
 }
 
+/** How many successes in the closed circuit end the growth of its cooldown. */
+export const SERVED_AGAIN = 10;
+
 /**
  * The cooldown of an opening, which a `Retry-After` lengthens. What a function of the user's throws is reported, and the
  * default goes.

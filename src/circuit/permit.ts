@@ -21,7 +21,7 @@ export class IssuedPermit implements Permit {
   readonly timeoutMs: number | undefined;
   /** For a probe of the whole fleet. */
   readonly lease: Lease | undefined;
-  /** The call that a probe is of. */
+  /** The call that the attempt is of. */
   readonly caller: object | undefined;
   #issuer: PermitIssuer | undefined;
 

@@ -2,11 +2,12 @@ import { AxiosHeaders, type InternalAxiosRequestConfig } from 'axios';
 import { giveCause, isAbort } from '../errors.js';
 import type { Stopped } from '../events.js';
 import type { RetryContext } from '../options.js';
+import { TIMEOUT_RETRY_COST } from '../retry/budget.js';
 import { decideRetry } from '../retry/decision.js';
 import { discard, isOneShot } from './bodies.js';
 import { type Call, type Captured, circuitKeyOf, rememberArmed } from './call.js';
 import { isDeadlineError } from './deadline.js';
-import { accepted, diagnose, failed, type Result } from './diagnosis.js';
+import { accepted, type Diagnosis, diagnose, failed, type Result } from './diagnosis.js';
 import { plainHeaders, serverDelay } from './headers.js';
 import { interruptible, wait } from './interruptible.js';
 import { methodOf, urlWithoutSecrets } from './key.js';
@@ -121,7 +122,7 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
     () =>
       !retry.budget ||
       call.outcome === 'success' ||
-      attachment.budgets.withdraw(key, retry.budget, attachment.clock.now()),
+      attachment.budgets.withdraw(key, retry.budget, attachment.clock.now(), retryCost(diagnosis)),
   );
   if (typeof delayMs === 'number') {
     state.delaysMs = [...delaysMs, delayMs];
@@ -131,6 +132,12 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
   }
   return delayMs;
 }
+
+const TIMEOUT = /TIMEDOUT|TIMEOUT|^ECONNABORTED$/;
+
+/** What a retry takes out of the budget. */
+const retryCost = ({ codes }: Diagnosis): number | undefined =>
+  codes.some((code) => TIMEOUT.test(code)) ? TIMEOUT_RETRY_COST : undefined;
 
 /** Why the next attempt cannot be made, whoever wants it. */
 function obstacleTo(
