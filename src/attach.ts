@@ -1,6 +1,7 @@
 import type { AxiosInstance } from 'axios';
 import type { BreakerRegistryOptions } from './circuit/options.js';
 import { BreakerRegistry } from './circuit/registry.js';
+import { withReadState } from './circuit/state-reader.js';
 import { type Clock, monotonicClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import type { EventOf, EventType } from './events.js';
@@ -71,7 +72,10 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
 
   const remove = place(instance as AxiosInstance, () => new Call(attachment, CARETAKERS));
   Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });
-  for (const { key, state } of registry) events.emit({ type: 'registered', key, state });
+  for (const breaker of registry) {
+    const { key, state } = breaker;
+    events.emit(withReadState({ type: 'registered', key, state }, breaker));
+  }
   const unpipe = registry.pipe({ record: (event) => events.forward(event) });
 
   let attached = true;

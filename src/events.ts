@@ -52,6 +52,12 @@ export type TransitionReason =
   /** Another process that shares the circuit changed it. */
   | 'shared';
 
+/**
+ * Reads the state that the circuit is in when this is called, as metrics are when they are collected: an open circuit becomes
+ * half-open only when somebody looks. `undefined` once the circuit is gone, which this does not keep in memory. Not enumerable.
+ */
+export type ReadState = () => CircuitState | undefined;
+
 interface Base<Type extends string> {
   readonly type: Type;
   /** The circuit's key, e.g. `GET https://api.example.com/v1`; never the URL of a request. */
@@ -113,6 +119,7 @@ export interface StateChangeEvent extends Base<'stateChange'> {
    * and response. Not enumerable.
    */
   readonly cause?: unknown;
+  readonly readState?: ReadState | undefined;
 }
 
 /** The circuit had no permit to give. */
@@ -135,6 +142,8 @@ export interface LateEvent extends Base<'late'> {
 /** A circuit breaker was made, or was in the registry when the instance was attached. */
 export interface RegisteredEvent extends Base<'registered'> {
   readonly state: CircuitState;
+  /** Where the circuit was there already; one that was made is closed, and tells of each change. */
+  readonly readState?: ReadState | undefined;
 }
 
 /** A circuit breaker was dropped: because the registry is at its cap, or by `delete`. */

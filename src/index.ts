@@ -68,6 +68,7 @@ export type {
   LateEvent,
   ListenerErrorEvent,
   Outcome,
+  ReadState,
   RegisteredEvent,
   RejectedEvent,
   ResilienceEvent,

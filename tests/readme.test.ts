@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createReadStream, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -136,10 +136,18 @@ const pathOf = ({ line }: Block): string => join(root, 'tests', `readme-line-${l
 const preludePath = join(root, 'tests/readme-prelude.d.ts');
 const typed = blocks.filter(({ language }) => language === 'ts');
 
+/** The pages under docs, with their blocks of code. */
+const pages = readdirSync(join(root, 'docs'))
+  .filter((name) => name.endsWith('.md'))
+  .flatMap((name) => parse(readFileSync(join(root, 'docs', name), 'utf8')).blocks.map((block) => ({ name, block })))
+  .filter(({ block: { language } }) => language === 'ts')
+  .map(({ name, block }) => ({ name, block, path: join(root, 'tests', `${name}-line-${block.line}.ts`) }));
+
 let program: ts.Program;
 
 beforeAll(() => {
   const virtual = new Map(typed.map((item) => [pathOf(item), `${item.code}\nexport {};\n`]));
+  for (const { path, block } of pages) virtual.set(path, `${block.code}\nexport {};\n`);
   virtual.set(preludePath, PRELUDE);
   const host = ts.createCompilerHost(COMPILER_OPTIONS);
   const { fileExists, readFile, getSourceFile } = host;
@@ -254,6 +262,13 @@ describe('the types of the readme', () => {
     '"%s", line %i, compiles',
     (_heading, _line, item) => {
       expect(complaintsAbout(pathOf(item))).toEqual([]);
+    },
+  );
+
+  test.each(pages.map(({ name, block, path }) => [name, block.line, path] as const))(
+    'docs/%s, line %i, compiles',
+    (_name, _line, path) => {
+      expect(complaintsAbout(path)).toEqual([]);
     },
   );
 

@@ -1,32 +1,14 @@
 import { tellAfterwards } from '../emitter.js';
 import { rejectedKeyOf, withoutExchange } from '../errors.js';
 import type { Outcome, TransitionReason } from '../events.js';
-import { cooldownOf, isToldToWait } from './cooldown.js';
+import { cooldownOf, isToldToWait, SERVED_AGAIN } from './cooldown.js';
 import { GuardedDetector } from './guarded-detector.js';
 import type { CircuitLink, Lease, Opening, SharedView } from './link.js';
-import { CIRCUIT_DEFAULTS, type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
+import { type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
 import { IssuedPermit } from './permit.js';
 import { Probes } from './probes.js';
+import { CLOSED, type State } from './state.js';
 import type { CircuitOwner, GivenState } from './transition.js';
-
-/**
- * | state     | leaves it                                                        | to        |
- * |-----------|------------------------------------------------------------------|-----------|
- * | closed    | the detector trips                                               | open      |
- * | open      | the cooldown has elapsed, seen at the next read                  | half-open |
- * | open      | enough probes succeed after all, whose leases had run out        | closed    |
- * | half-open | a probe fails, or its lease runs out (seen at the next read)     | open      |
- * | half-open | enough probes succeed                                            | closed    |
- */
-export type State =
-  | { readonly name: 'closed'; readonly probes?: undefined }
-  | { readonly name: 'open'; readonly until: number; readonly byHand: boolean; readonly probes: Probes }
-  | { readonly name: 'half-open'; readonly probes: Probes };
-
-const CLOSED: State = { name: 'closed' };
-
-/** How many successes in the closed circuit end the growth of its cooldown. */
-const SERVED_AGAIN = 10;
 
 /**
  * The automatic state machine of one circuit, with its probes: it gives permits, takes in what they came to, and is the
@@ -104,12 +86,10 @@ export class Circuit {
         return state.until - now;
       case 'half-open': {
         const { permits, probeTimeoutMs } = this.#policy.halfOpen;
-        const { probes } = state;
-        if (!lease && !probes.hasSeat(permits, caller)) return probes.waitMs(now);
+        if (!lease && !state.probes.hasSeat(permits, caller)) return state.probes.waitMs(now);
         const until = now + this.heldMs(leaseMs);
         const permit = new IssuedPermit(this.#owner, this.#generation, now, until, probeTimeoutMs, lease, caller);
-        probes.seat(permit);
-        return permit;
+        return state.probes.seat(permit);
       }
     }
   }
@@ -153,9 +133,9 @@ export class Circuit {
   /** Goes by other options from now on. What the detector counted is kept where the new one can take it over. */
   update(policy: CircuitPolicy, now: number): void {
     const before = this.#detector;
-    const isSame = policy.detector === this.#policy.detector;
+    const { detector } = this.#policy;
     this.#policy = policy;
-    if (isSame) return;
+    if (policy.detector === detector) return;
     this.#detector = new GuardedDetector(policy.detector, this.#owner);
     if (before.kind !== undefined && before.kind === this.#detector.kind) this.#detector.load(before.save(now), now);
   }
@@ -180,17 +160,11 @@ export class Circuit {
   /** What an opening now would be like. */
   nextOpening(details: FailureDetails = {}, forMs?: number): Opening {
     const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
-    const { key } = this.#owner;
     const { error, response, retryAfterMs } = details;
     const previousMs = openings > 1 ? this.#lastCooldownMs : undefined;
-    const { random } = this.#policy;
-    const context = { key, attempt: openings, previousMs, error, response, retryAfterMs, random };
-    try {
-      return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context) };
-    } catch (thrown) {
-      this.#owner.emit({ type: 'listenerError', key, source: 'breaker.cooldownMs', error: thrown });
-      return { openings, cooldownMs: CIRCUIT_DEFAULTS.cooldownMs(context) };
-    }
+    const told = { key: this.#owner.key, error, response, retryAfterMs };
+    const context = { ...told, attempt: openings, previousMs, random: this.#policy.random };
+    return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context, this.#owner) };
   }
 
   #settleClosed(

@@ -8,6 +8,7 @@ import type { Opening } from './link.js';
 import { aMode, type BreakerMode, type CircuitPolicy, type FailureDetails } from './options.js';
 import { OwnEvents } from './own-events.js';
 import type { IssuedPermit } from './permit.js';
+import { withReadState } from './state-reader.js';
 import type { Transition } from './transition.js';
 
 const checkTrip = optionsOf({ forMs: milliseconds() });
@@ -107,7 +108,7 @@ export abstract class ControlledCircuit {
     if (this.isIsolated) return;
     this.#shownSince = now;
     if (transition.from === transition.to) return;
-    const event = { type: 'stateChange' as const, key: this.key, ...transition };
+    const event = withReadState({ type: 'stateChange' as const, key: this.key, ...transition }, this);
     const cause = transition.to === 'open' ? this.cause : undefined;
     if (cause !== undefined) Object.defineProperty(event, 'cause', { value: cause });
     this.emit(event);
@@ -167,15 +168,16 @@ export abstract class ControlledCircuit {
     return this.isIsolated ? 'open' : name;
   }
 
-  #hold(change: 1 | -1): void {
+  #hold(count: 1 | -1): void {
     const now = this.now;
     const from = this.shownAt(now);
-    this.#isolations += change;
+    this.#isolations += count;
     const to = this.shownAt(now);
     if (from === to) return;
     this.#shownSince = now;
     const failures = this.circuit.detector.failures(now);
-    this.emit({ type: 'stateChange', key: this.key, from, to, reason: 'manual', failures, cooldownMs: 0 });
+    const change = { from, to, reason: 'manual', failures, cooldownMs: 0 } as const;
+    this.emit(withReadState({ type: 'stateChange', key: this.key, ...change }, this));
   }
 
   /** Makes a change by hand and tells the fleet, before any listener can make another. */

@@ -1,4 +1,6 @@
 import { type Delay, type DelayContext, delayOf } from '../delay.js';
+import { CIRCUIT_DEFAULTS } from './options.js';
+import type { CircuitOwner } from './transition.js';
 
 /** The part of a circuit's policy that says how long it stays open. */
 interface Cooldown {
@@ -6,10 +8,25 @@ interface Cooldown {
   readonly maxRetryAfterMs: number;
 }
 
-/** The cooldown of an opening, which a `Retry-After` lengthens. Throws what a function of the user's throws. */
-export function cooldownOf({ cooldownMs, maxRetryAfterMs }: Cooldown, context: DelayContext): number {
-  const computed = delayOf(cooldownMs, context, 'cooldownMs(context)');
-  return Math.max(computed, Math.min(context.retryAfterMs || 0, maxRetryAfterMs) || 0);
+/** How many successes in the closed circuit end the growth of its cooldown. */
+export const SERVED_AGAIN = 10;
+
+/**
+ * The cooldown of an opening, which a `Retry-After` lengthens. What a function of the user's throws is reported, and the
+ * default goes.
+ */
+export function cooldownOf(
+  { cooldownMs, maxRetryAfterMs }: Cooldown,
+  context: DelayContext,
+  events: Pick<CircuitOwner, 'emit'>,
+): number {
+  try {
+    const computed = delayOf(cooldownMs, context, 'cooldownMs(context)');
+    return Math.max(computed, Math.min(context.retryAfterMs || 0, maxRetryAfterMs) || 0);
+  } catch (error) {
+    events.emit({ type: 'listenerError', key: context.key, source: 'breaker.cooldownMs', error });
+    return CIRCUIT_DEFAULTS.cooldownMs(context);
+  }
 }
 
 interface Told {

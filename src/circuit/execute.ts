@@ -63,11 +63,31 @@ export async function execute<T>(
   if (!permit.admitted) {
     throw new CircuitOpenError({ key: breaker.key, retryAfterMs: permit.retryAfterMs, cause: permit.cause });
   }
+  if (given || permit.timeoutMs !== undefined) return run(breaker, clock, fn, permit, given ?? {});
+  try {
+    const result = await fn({ signal: undefined });
+    permit.settle('success');
+    return result;
+  } catch (error) {
+    permit.settle(breaker.judge({ hasThrown: true, error }), undefined, { error });
+    throw error;
+  }
+}
+
+/** What has options or limits costs more, apart from what has none. */
+async function run<T>(
+  breaker: Guard,
+  clock: Clock,
+  fn: (context: ExecuteContext) => T | PromiseLike<T>,
+  permit: Permit,
+  given: ExecuteOptions<T>,
+): Promise<T> {
+  const { classify, signal } = given;
   const limit = permit.timeoutMs === undefined ? undefined : openLimit(signal, permit.timeoutMs);
   const startedAt = signal ? clock.now() : 0;
   try {
     const result = await fn({ signal: limit?.signal ?? signal });
-    permit.settle(given?.classify ? breaker.judge({ hasThrown: false, result }, given) : 'success');
+    permit.settle(classify ? breaker.judge({ hasThrown: false, result }, given) : 'success');
     if (signal) succeeded(breaker, startedAt, clock.now());
     return result;
   } catch (error) {

@@ -46,10 +46,11 @@ export class Probes {
     return caller !== undefined && this.#callers.has(caller);
   }
 
-  seat(permit: IssuedPermit): void {
+  seat(permit: IssuedPermit): IssuedPermit {
     this.#underWay.add(permit);
     this.#known.add(permit);
     if (permit.caller) this.#callers.add(permit.caller);
+    return permit;
   }
 
   knows(permit: IssuedPermit): boolean {

@@ -1,4 +1,4 @@
-import type { CircuitState, Outcome, ResilienceEvent, Sink } from '../events.js';
+import type { CircuitState, Outcome, ReadState, ResilienceEvent, Sink } from '../events.js';
 import { INSTRUMENTS, type Instrument } from './instruments.js';
 
 /** One series of an instrument: its labels have their values. */
@@ -97,12 +97,23 @@ export class Measuring implements Sink {
   /** Of keys that have no circuit; `undefined` for one whose circuit was evicted. The oldest first. */
   readonly #others = new Map<string, SeriesOfKey | undefined>();
   readonly #reasons = new Set<string>();
+  /** Of circuits that are not closed: time alone changes their state, and nobody tells of it until they are read. */
+  readonly #readers = new Map<string, ReadState>();
   /** Of the key that was asked for last. */
   #latest: { readonly key: string; readonly series: SeriesOfKey | undefined } | undefined;
 
   constructor(open: OpenSeries) {
     this.#open = open;
     this.#process = new SeriesOfKey(open);
+  }
+
+  /** Reads the states that may have changed; to be called before they are collected. */
+  look(): void {
+    for (const [key, readState] of this.#readers) {
+      const state = readState();
+      if (state === undefined || state === 'closed') this.#readers.delete(key);
+      showState(this.#circuits.get(key), state);
+    }
   }
 
   record(event: ResilienceEvent): void {
@@ -132,10 +143,12 @@ export class Measuring implements Sink {
         break;
       case 'registered':
         showState(this.#register(key), event.state);
+        this.#watch(key, event.state, event.readState);
         break;
       case 'stateChange':
         this.#circuit(key)?.measure(INSTRUMENTS.circuitTransitions, 1, [event.from, event.to, event.reason]);
         showState(this.#circuit(key), event.to);
+        this.#watch(key, event.to, event.readState);
         break;
       case 'evicted':
         this.#evict(key);
@@ -198,7 +211,13 @@ export class Measuring implements Sink {
     return series;
   }
 
+  #watch(key: string, state: CircuitState, readState: ReadState | undefined): void {
+    if (readState && state !== 'closed' && this.#circuits.has(key)) this.#readers.set(key, readState);
+    else this.#readers.delete(key);
+  }
+
   #evict(key: string): void {
+    this.#readers.delete(key);
     this.#circuits.get(key)?.drop();
     this.#circuits.delete(key);
     this.#remember(key, undefined);
@@ -212,6 +231,7 @@ export class Measuring implements Sink {
   }
 }
 
-function showState(circuit: SeriesOfKey | undefined, state: CircuitState): void {
+/** @param state `undefined` for a circuit that is gone. */
+function showState(circuit: SeriesOfKey | undefined, state: CircuitState | undefined): void {
   for (const other of STATES) circuit?.measure(INSTRUMENTS.circuitState, other === state ? 1 : 0, other);
 }

@@ -25,7 +25,7 @@ const aModule: Rule = (value, path) => {
 };
 
 const check = options({
-  meter: withMethods('a Meter of OpenTelemetry', 'createGauge', 'createHistogram', 'createObservableCounter'),
+  meter: withMethods('a Meter of OpenTelemetry', 'createHistogram', 'createObservableCounter', 'createObservableGauge'),
 });
 
 type Attributes = Readonly<Record<string, string>>;
@@ -43,7 +43,8 @@ export function openTelemetrySink(api: OpenTelemetryApi, given: OpenTelemetrySin
   const { meter } = own(given);
   const made = new Map<Instrument, Open>();
   const make = (instrument: Instrument): Open => {
-    const open = instrumentOf(meter ?? api.metrics.getMeter('axios-resilience'), instrument);
+    const look = () => measuring.look();
+    const open = instrumentOf(meter ?? api.metrics.getMeter('axios-resilience'), instrument, look);
     made.set(instrument, open);
     return open;
   };
@@ -60,30 +61,46 @@ export function openTelemetrySink(api: OpenTelemetryApi, given: OpenTelemetrySin
 
 type Open = (attributes: Attributes) => Series;
 
-function instrumentOf(meter: Meter, { name, kind, unit, description }: Instrument): Open {
+function instrumentOf(meter: Meter, { name, kind, unit, description }: Instrument, look: () => void): Open {
   const config = { unit, description };
   if (kind === 'counter') {
     const rows = new Set<Row>();
     meter.createObservableCounter(name, config).addCallback((result) => {
-      for (const { attributes, total } of rows) result.observe(total, attributes);
+      for (const { attributes, value } of rows) result.observe(value, attributes);
     });
     return (attributes) => {
-      const row: Row = { attributes, total: 0 };
+      const row: Row = { attributes, value: 0 };
       rows.add(row);
       return {
         measure(value) {
-          row.total += value;
+          row.value += value;
         },
         drop: () => rows.delete(row),
       };
     };
   }
   if (kind === 'gauge') {
-    const gauge = meter.createGauge(name, config);
-    return (attributes) => ({
-      measure: (value) => gauge.record(value, attributes),
-      drop: () => gauge.record(0, attributes),
+    const rows = new Set<Row>();
+    const dropped = new Set<Row>();
+    meter.createObservableGauge(name, config).addCallback((result) => {
+      look();
+      for (const { attributes } of dropped) result.observe(0, attributes);
+      for (const { attributes, value } of rows) result.observe(value, attributes);
+      dropped.clear();
     });
+    return (attributes) => {
+      const row: Row = { attributes, value: 0 };
+      rows.add(row);
+      return {
+        measure(value) {
+          row.value = value;
+        },
+        drop() {
+          rows.delete(row);
+          dropped.add(row);
+        },
+      };
+    };
   }
   const explicitBucketBoundaries = [...(unit === 's' ? DURATION_BUCKETS : ATTEMPT_BUCKETS)];
   const histogram = meter.createHistogram(name, { ...config, advice: { explicitBucketBoundaries } });
@@ -93,8 +110,8 @@ function instrumentOf(meter: Meter, { name, kind, unit, description }: Instrumen
   });
 }
 
-/** A series of a counter: it is told when it is collected, which costs a call nothing. */
+/** A series of a counter or gauge: it is told when it is collected, which costs a call nothing. */
 interface Row {
   readonly attributes: Attributes;
-  total: number;
+  value: number;
 }

@@ -78,13 +78,13 @@ export function prometheusSink(promClient: PromClient, given: PrometheusSinkOpti
     if (!register.getSingleMetric(name)) continue;
     throw new Error(`The registry has a metric ${name} already; share one sink, or give it a \`prefix\``);
   }
-  const opens = new Map(
-    Object.values(INSTRUMENTS).map((instrument: Instrument) => [
-      instrument,
-      exposed(promClient, register, nameOf(instrument), instrument, buckets),
-    ]),
-  );
-  return new Measuring((instrument, labels) => (opens.get(instrument) as Open)(labels));
+  const opens = new Map<Instrument, Open>();
+  const measuring = new Measuring((instrument, labels) => (opens.get(instrument) as Open)(labels));
+  const look = () => measuring.look();
+  for (const instrument of Object.values(INSTRUMENTS)) {
+    opens.set(instrument, exposed(promClient, register, nameOf(instrument), instrument, buckets, look));
+  }
+  return measuring;
 }
 
 type Labels = Parameters<OpenSeries>[1];
@@ -96,6 +96,7 @@ function exposed(
   name: string,
   { kind, unit, labels: labelNames, description: help }: Instrument,
   buckets: readonly number[],
+  look: () => void,
 ): Open {
   if (kind === 'histogram') {
     const histogram = new AggregatedHistogram(name, help, unit === 's' ? buckets : ATTEMPT_BUCKETS, register);
@@ -107,6 +108,7 @@ function exposed(
     const gauge = new Gauge({
       ...config,
       collect() {
+        look();
         for (const { labels, value } of rows) this.set(labels, value);
       },
     });

@@ -7,9 +7,10 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import axios from 'axios';
 import { afterEach, describe, expect, test } from 'vitest';
-import { attach, type ResilienceEvent } from '../../src/index.js';
+import { attach, BreakerRegistry, type ResilienceEvent } from '../../src/index.js';
 import { INSTRUMENTS } from '../../src/metrics/instruments.js';
 import { openTelemetrySink } from '../../src/opentelemetry/opentelemetry.js';
+import { manualClock } from '../circuit/support.js';
 import { scripted } from '../support/scripted-adapter.js';
 import { byAttribute, exportToMemory, pointsOf } from './support.js';
 
@@ -89,6 +90,39 @@ test('without any provider it does nothing', () => {
   expect(() => {
     for (const event of EVENTS) sink.record(event);
   }).not.toThrow();
+});
+
+describe('a circuit that nobody reads', () => {
+  const startOpen = (temporality?: AggregationTemporality) => {
+    const { provider, collect } = exportToMemory(temporality);
+    const clock = manualClock();
+    const registry = new BreakerRegistry({ clock, cooldownMs: 1_000 });
+    attach(axios.create(), { registry, sinks: [openTelemetrySink(api, { meter: provider.getMeter('shop') })] });
+    registry.ensure(KEY).trip();
+    return { clock, registry, collect };
+  };
+
+  test.each([
+    ['sums', AggregationTemporality.CUMULATIVE],
+    ['deltas', AggregationTemporality.DELTA],
+  ])('is exported as half-open once its cooldown is over, where the exporter takes %s', async (_name, temporality) => {
+    const { clock, collect } = startOpen(temporality);
+    expect(byAttribute(await collect(), 'circuit.state', 'state')).toEqual({ closed: 0, open: 1, 'half-open': 0 });
+    clock.advance(86_400_000);
+    const metrics = await collect();
+    expect(byAttribute(metrics, 'circuit.state', 'state')).toEqual({ closed: 0, open: 0, 'half-open': 1 });
+    expect(byAttribute(metrics, 'circuit.transitions', 'to')).toMatchObject({ 'half-open': 1 });
+  });
+
+  test('is exported as open again where its probe was lost, and as closed once it was reset', async () => {
+    const { clock, registry, collect } = startOpen();
+    clock.advance(1_000);
+    expect(registry.ensure(KEY).tryAcquire(undefined, 5_000)).toMatchObject({ admitted: true });
+    clock.advance(5_500);
+    expect(byAttribute(await collect(), 'circuit.state', 'state')).toEqual({ closed: 0, open: 1, 'half-open': 0 });
+    registry.ensure(KEY).reset();
+    expect(byAttribute(await collect(), 'circuit.state', 'state')).toEqual({ closed: 1, open: 0, 'half-open': 0 });
+  });
 });
 
 describe('a circuit that is evicted', () => {

@@ -1,13 +1,19 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import axios from 'axios';
 import promClient, { Registry } from 'prom-client';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { attach, BreakerRegistry, type ResilienceEvent } from '../../src/index.js';
+import { attach, BreakerRegistry, type ResilienceEvent, type Sink } from '../../src/index.js';
 import { INSTRUMENTS } from '../../src/metrics/instruments.js';
 import { prometheusName, prometheusSink } from '../../src/prometheus/prometheus.js';
+import { manualClock } from '../circuit/support.js';
 import { samplesOf, sumOf } from '../support/exposed-metrics.js';
 import { scripted } from '../support/scripted-adapter.js';
 
 afterEach(() => promClient.register.clear());
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const KEY = 'GET https://api.example.com';
 const base = { key: KEY, at: 1 };
@@ -273,6 +279,117 @@ describe('what events move', () => {
     expect(sumOf(await samples(), 'axios_resilience_call_attempts_count')).toBe(2);
     expect(sumOf(await samples(), 'axios_resilience_circuit_transitions_total')).toBe(1);
   });
+});
+
+describe('a circuit that nobody reads', () => {
+  const STATE = 'axios_resilience_circuit_state';
+  const DAY_MS = 86_400_000;
+  const statesIn = async (register: Registry, key = KEY) =>
+    Object.fromEntries(
+      (await samplesOf(register))
+        .filter(({ name, labels }) => name === STATE && labels['key'] === key)
+        .map(({ labels, value }) => [labels['state'], value]),
+    );
+  const open = (sinks: Sink[], clock = manualClock()) => {
+    const registry = new BreakerRegistry({ clock, cooldownMs: 1_000 });
+    const { detach } = attach(axios.create(), { registry, sinks });
+    registry.ensure(KEY).trip();
+    return { clock, registry, detach };
+  };
+
+  test('is exposed as half-open once its cooldown is over, with the transition', async () => {
+    const { register, sink, samples } = start();
+    const { clock } = open([sink]);
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 1, 'half-open': 0 });
+    clock.advance(DAY_MS);
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 0, 'half-open': 1 });
+    const labels = { from: 'open', to: 'half-open', reason: 'cooldown-elapsed' };
+    expect(sumOf(await samples(), 'axios_resilience_circuit_transitions_total', labels)).toBe(1);
+  });
+
+  test('is exposed in the same reading with the transition that the reading brought about', async () => {
+    const { sink, samples } = start();
+    const { clock } = open([sink]);
+    clock.advance(DAY_MS);
+    const read = await samples();
+    expect(sumOf(read, STATE, { state: 'half-open' })).toBe(1);
+    expect(sumOf(read, 'axios_resilience_circuit_transitions_total', { to: 'half-open' })).toBe(1);
+  });
+
+  test('is exposed as half-open where it was open before the instance was attached', async () => {
+    const { register, sink } = start();
+    const { clock, registry } = open([]);
+    attach(axios.create(), { registry, sinks: [sink] });
+    clock.advance(DAY_MS);
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 0, 'half-open': 1 });
+  });
+
+  test('is exposed as open again where its probe was lost', async () => {
+    const { register, sink } = start();
+    const { clock, registry } = open([sink]);
+    clock.advance(1_000);
+    expect(registry.ensure(KEY).tryAcquire(undefined, 5_000)).toMatchObject({ admitted: true, isProbe: true });
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 0, 'half-open': 1 });
+    clock.advance(5_500);
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 1, 'half-open': 0 });
+  });
+
+  test('stays open in what is exposed while it is isolated', async () => {
+    const { register, sink } = start();
+    const { clock, registry } = open([sink]);
+    const isolation = registry.ensure(KEY).isolate();
+    clock.advance(DAY_MS);
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 1, 'half-open': 0 });
+    isolation.release();
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 0, 'half-open': 1 });
+  });
+
+  test('is exposed by the registry whose circuit of that key changed last', async () => {
+    const { register, sink } = start();
+    const first = open([sink]);
+    const second = open([sink]);
+    first.clock.advance(DAY_MS);
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 1, 'half-open': 0 });
+    second.clock.advance(DAY_MS);
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 0, 'half-open': 1 });
+  });
+
+  test('is read also after its instance was detached', async () => {
+    const { register, sink } = start();
+    const { clock, registry, detach } = open([sink]);
+    detach();
+    clock.advance(DAY_MS);
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 0, 'half-open': 1 });
+    registry.ensure(KEY).reset();
+    expect(await statesIn(register)).toEqual({ closed: 1, open: 0, 'half-open': 0 });
+  });
+
+  test('is not read once it was evicted', async () => {
+    const { register, sink } = start();
+    const { clock, registry } = open([sink]);
+    const evictedOne = registry.ensure(KEY);
+    registry.delete(KEY);
+    clock.advance(DAY_MS);
+    expect(await statesIn(register)).toEqual({});
+    expect(evictedOne.stats().stateAgeMs).toBe(0);
+  });
+
+  test('is not held in memory: it is in no state once it is gone with its registry', async () => {
+    const { register, sink } = start();
+    const gone = (() => {
+      const { registry, detach } = open([sink]);
+      detach();
+      return new WeakRef(registry.ensure(KEY));
+    })();
+    await vi.waitFor(
+      () => {
+        collectGarbage();
+        expect(gone.deref() === undefined).toBe(true);
+      },
+      { timeout: 10_000 },
+    );
+    expect(await statesIn(register)).toEqual({ closed: 0, open: 0, 'half-open': 0 });
+  }, 15_000);
 });
 
 describe('bounds', () => {

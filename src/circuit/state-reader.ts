@@ -1,0 +1,11 @@
+import type { CircuitState, ReadState } from '../events.js';
+
+/** Puts on an event how the state of its circuit is read later. It keeps no circuit in memory. */
+export function withReadState<Event extends object>(
+  event: Event,
+  circuit: { readonly state: CircuitState },
+): Event & { readonly readState?: ReadState } {
+  if (typeof WeakRef === 'undefined') return event;
+  const reference = new WeakRef(circuit);
+  return Object.defineProperty(event, 'readState', { value: () => reference.deref()?.state });
+}

@@ -1,0 +1,17 @@
+import type { Probes } from './probes.js';
+
+/**
+ * | state     | leaves it                                                        | to        |
+ * |-----------|------------------------------------------------------------------|-----------|
+ * | closed    | the detector trips                                               | open      |
+ * | open      | the cooldown has elapsed, seen at the next read                  | half-open |
+ * | open      | enough probes succeed after all, whose leases had run out        | closed    |
+ * | half-open | a probe fails, or its lease runs out (seen at the next read)     | open      |
+ * | half-open | enough probes succeed                                            | closed    |
+ */
+export type State =
+  | { readonly name: 'closed'; readonly probes?: undefined }
+  | { readonly name: 'open'; readonly until: number; readonly byHand: boolean; readonly probes: Probes }
+  | { readonly name: 'half-open'; readonly probes: Probes };
+
+export const CLOSED: State = { name: 'closed' };
