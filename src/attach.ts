@@ -5,8 +5,8 @@ import { type Clock, monotonicClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import type { EventOf, EventType } from './events.js';
 import { armedAdapter } from './interceptors/armed-adapter.js';
-import { bareInstance } from './interceptors/bare-instance.js';
 import { type Attachment, Call } from './interceptors/call.js';
+import { bareInstance, dispatchOf } from './interceptors/dispatch.js';
 import { checkPlacement, place } from './interceptors/placement.js';
 import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } from './interceptors/policy.js';
 import { requestInterceptor } from './interceptors/request.js';
@@ -54,16 +54,18 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   const registry = registryOf(options, clock);
   const events = new Emitter();
   for (const sink of sinks) events.pipe(sink);
+  const bare = bareInstance(instance as AxiosInstance);
+  const dispatch = dispatchOf(bare);
+  checkPlacement(bare, dispatch);
   const attachment: Attachment = {
     registry,
     budgets: new RetryBudgets(),
     events,
     clock,
     random: options.random ?? Math.random,
-    bare: bareInstance(instance as AxiosInstance),
+    dispatch,
     policy: extendPolicy(DEFAULT_POLICY, options),
   };
-  checkPlacement(attachment.bare);
 
   const remove = place(instance as AxiosInstance, () => new Call(attachment, CARETAKERS));
   Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });

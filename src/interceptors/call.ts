@@ -1,4 +1,4 @@
-import type { AxiosAdapter, AxiosInstance, AxiosResponse, InternalAxiosRequestConfig, RawAxiosHeaders } from 'axios';
+import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig, RawAxiosHeaders } from 'axios';
 import type { BreakerRegistry } from '../circuit/registry.js';
 import type { Clock } from '../clock.js';
 import type { Emitter } from '../emitter.js';
@@ -6,6 +6,7 @@ import type { Outcome, Stopped } from '../events.js';
 import type { RetryBudgets } from '../retry/budget.js';
 import { unexpected } from '../validation.js';
 import type { Diagnosis } from './diagnosis.js';
+import type { Dispatch, Fields } from './dispatch.js';
 import { byMethodAndBaseUrl } from './key.js';
 import type { CallHandlers, Handler } from './placement.js';
 import type { Policy } from './policy.js';
@@ -20,8 +21,8 @@ export interface Attachment {
   readonly events: Emitter;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Sends a config without the user's interceptors and defaults. */
-  readonly bare: AxiosInstance;
+  /** Sends a config again. */
+  readonly dispatch: Dispatch;
   policy: Policy;
 }
 
@@ -31,7 +32,7 @@ export interface Captured {
   readonly config: Config;
   readonly policy: Policy;
   /** The fields that dispatching may change, as they were. */
-  readonly fields: Pick<InternalAxiosRequestConfig<unknown>, 'adapter' | 'baseURL' | 'data' | 'params' | 'url'>;
+  readonly fields: Fields;
   readonly headers: RawAxiosHeaders;
 }
 

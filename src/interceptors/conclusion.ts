@@ -3,6 +3,7 @@ import type { Stopped } from '../events.js';
 import { type Call, type Captured, setAdapter } from './call.js';
 import { exchangeConfig } from './carried-config.js';
 import type { Result } from './diagnosis.js';
+import { overwrite } from './dispatch.js';
 import { fallbackFor } from './fallback.js';
 import { byMethodAndBaseUrl } from './key.js';
 import { remember } from './report.js';
@@ -37,7 +38,7 @@ export function conclude(
 function restore(call: Call, { config, fields }: Captured, result: Result): void {
   const { dispatched, state } = call;
   if (dispatched && dispatched !== config) {
-    Object.assign(config, dispatched);
+    overwrite(config, dispatched);
     exchangeConfig(result, dispatched, config);
   }
   setAdapter(config, fields.adapter === call.armed ? call.adapter : fields.adapter);

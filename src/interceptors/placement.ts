@@ -1,4 +1,5 @@
-import axios, { type AxiosInstance } from 'axios';
+import axios, { type AxiosHeaders, type AxiosInstance } from 'axios';
+import type { Dispatch } from './dispatch.js';
 
 /** A handler as axios's InterceptorManager keeps it. */
 export interface Handler {
@@ -90,9 +91,10 @@ function shadow(manager: Manager, wrap: (original: ForEach) => ForEach): () => v
  * Makes sure that this version of axios visits handlers as `place` needs it: request side, response side, adapter, in
  * one tick. A newer axios must not disarm us silently.
  *
- * @param bare An instance without interceptors; nothing is sent.
+ * @param bare An instance without interceptors of the user's.
+ * @param dispatch Sends a config through it; here nothing is sent.
  */
-export function checkPlacement(bare: AxiosInstance): void {
+export function checkPlacement(bare: AxiosInstance, dispatch: Dispatch): void {
   const seen: string[] = [];
   const remove = place(bare, () => {
     seen.push('request');
@@ -109,7 +111,7 @@ export function checkPlacement(bare: AxiosInstance): void {
     seen.push('adapter');
     return new Promise<never>(() => undefined);
   };
-  bare.request({ url: '', adapter }).catch(() => undefined);
+  dispatch({ url: '', adapter, headers: {} as AxiosHeaders }).catch(() => undefined);
   remove();
   if (seen.join() === 'request,response,adapter') return;
   throw new Error(

@@ -1,4 +1,4 @@
-import { AxiosHeaders, type InternalAxiosRequestConfig } from 'axios';
+import type { InternalAxiosRequestConfig } from 'axios';
 import { giveCause } from '../errors.js';
 import type { Stopped } from '../events.js';
 import type { RetryContext } from '../options.js';
@@ -7,6 +7,7 @@ import { discard, isOneShot } from './bodies.js';
 import { type Call, type Captured, circuitKeyOf, rememberArmed } from './call.js';
 import { isDeadlineError } from './deadline.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from './diagnosis.js';
+import { configLike } from './dispatch.js';
 import { IDEMPOTENCY_KEY, plainHeaders, readHeader, serverDelay } from './headers.js';
 import { interruptible, wait } from './interruptible.js';
 import { methodOf, urlWithoutSecrets } from './key.js';
@@ -38,12 +39,7 @@ async function repeatOnce(call: Call, captured: Captured, result: Result): Promi
   const delayMs = await decide(call, captured, result);
   if (typeof delayMs === 'string') return { stopped: delayMs, result };
   await wait(config, delayMs);
-  const next: InternalAxiosRequestConfig = {
-    ...config,
-    ...fields,
-    headers: new AxiosHeaders(headers),
-    resilienceState: state,
-  };
+  const next = configLike(config, fields, headers);
   const { beforeRetry } = policy.retry;
   if (beforeRetry) {
     const context = { ...contextOf(call, captured, result, state.delaysMs.length), config: next, delayMs };
@@ -54,9 +50,8 @@ async function repeatOnce(call: Call, captured: Captured, result: Result): Promi
   call.superseded = result.response;
   call.dispatched = undefined;
   call.settled = undefined;
-  const repeated = await attachment.bare
-    .request({ ...next, headers: plainHeaders(next.headers) })
-    .then(accepted, failed);
+  next.headers = plainHeaders(next.headers) as InternalAxiosRequestConfig['headers'];
+  const repeated = await attachment.dispatch(next).then(accepted, failed);
   if (!call.refusal || !repeated.rejected) return repeated;
   call.dispatched = dispatched;
   return { stopped: call.refusal, result };

@@ -1,7 +1,8 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import '../axios-augmentation.js';
 import { aName } from '../validation.js';
-import { adapterOf, type Call, type Captured, setAdapter } from './call.js';
+import { adapterOf, type Call, setAdapter } from './call.js';
+import { fieldsOf } from './dispatch.js';
 import { IDEMPOTENCY_KEY, plainHeaders, readHeader, writeHeader } from './headers.js';
 import { type Handler, handler } from './placement.js';
 import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
@@ -51,10 +52,6 @@ function capture(call: Call, given: Config): Config {
   call.captured = { config, policy, fields: fieldsOf(config), headers: plainHeaders(config.headers) };
   if (refuse) config.adapter = refuse;
   return config;
-}
-
-function fieldsOf({ adapter, baseURL, data, params, url }: InternalAxiosRequestConfig<unknown>): Captured['fields'] {
-  return { adapter, baseURL, data, params: params as unknown, url } as Captured['fields'];
 }
 
 function policyOf(policy: Policy, { resilience }: Config): Policy {

@@ -1,0 +1,77 @@
+import { Axios, AxiosHeaders, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+
+type Config = InternalAxiosRequestConfig;
+
+/** Sends a config as it is: transforms, adapter, transforms; no defaults, no interceptors, nothing merged or copied. */
+export type Dispatch = (config: Config) => Promise<AxiosResponse>;
+
+/** The name under which a config passes through axios's merge: functions are not cloned. */
+interface Envelope {
+  readonly resilienceConfig: () => Config;
+}
+
+/**
+ * Lets axios's own `dispatchRequest` send a config, of the version and copy of axios that the instance is of. It is reached
+ * through `request` of a private instance: what `request` merges there is an empty config, and the one request interceptor
+ * puts the real one in its place.
+ */
+export function dispatchOf(bare: AxiosInstance): Dispatch {
+  const open = (envelope: unknown) => (envelope as Envelope).resilienceConfig();
+  bare.interceptors.request.use(open, undefined, { synchronous: true });
+  return (config) => bare.request({ resilienceConfig: () => config } as object);
+}
+
+/** An instance like the given one, of the same copy of axios, with neither its interceptors nor any defaults. */
+export function bareInstance(instance: AxiosInstance): AxiosInstance {
+  const bare = created(instance);
+  for (const name of Object.keys(bare.defaults)) delete bare.defaults[name as keyof typeof bare.defaults];
+  bare.interceptors.request.clear();
+  bare.interceptors.response.clear();
+  return bare;
+}
+
+function created(instance: AxiosInstance): AxiosInstance {
+  const { create } = instance as { create?: () => Partial<AxiosInstance> | undefined };
+  const bare = typeof create === 'function' ? create() : new (classOf(instance))({});
+  // `create` may be stubbed to return the instance itself, as tests do.
+  const isOwn = bare?.interceptors && bare.defaults && bare.defaults !== instance.defaults;
+  return (isOwn ? bare : new Axios({})) as AxiosInstance;
+}
+
+/** The axios class below all subclasses, since those may attach in their constructor or override `request`. */
+function classOf(instance: AxiosInstance): new (config: object) => Partial<AxiosInstance> {
+  let found: unknown = Axios;
+  for (let proto: unknown = Object.getPrototypeOf(instance); proto; proto = Object.getPrototypeOf(proto)) {
+    if (Object.hasOwn(proto, 'request')) found = proto.constructor;
+  }
+  return found as never;
+}
+
+const FIELDS = ['adapter', 'baseURL', 'data', 'params', 'url'] as const;
+
+/** The fields of a config that dispatching may change. */
+export type Fields = Pick<InternalAxiosRequestConfig<unknown>, (typeof FIELDS)[number]>;
+
+export function fieldsOf({ adapter, baseURL, data, params, url }: InternalAxiosRequestConfig<unknown>): Fields {
+  return { adapter, baseURL, data, params: params as unknown, url } as Fields;
+}
+
+/** A config like the given one, of the same values by reference, getters too, but for its fields and headers. */
+export function configLike(config: Config, fields: Fields, headers: object): Config {
+  const like = Object.create(
+    Object.getPrototypeOf(config) as object | null,
+    Object.getOwnPropertyDescriptors(config),
+  ) as Config;
+  for (const name of FIELDS) {
+    if (fields[name] === undefined) delete like[name];
+    else like[name] = fields[name] as never;
+  }
+  like.headers = new AxiosHeaders({ ...headers });
+  return like;
+}
+
+/** Makes a config show the values that stand on another. */
+export function overwrite(config: Config, shown: Config): void {
+  const descriptors: Record<string, PropertyDescriptor> = Object.getOwnPropertyDescriptors(shown);
+  for (const [name, { get, value }] of Object.entries(descriptors)) if (!get) Reflect.set(config, name, value);
+}
