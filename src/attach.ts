@@ -4,13 +4,15 @@ import { BreakerRegistry } from './circuit/registry.js';
 import { type Clock, monotonicClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import type { EventOf, EventType } from './events.js';
-import { armedAdapter } from './interceptors/armed-adapter.js';
+import { answered, refused } from './interceptors/answer.js';
+import { armed } from './interceptors/armed-adapter.js';
 import { type Attachment, Call } from './interceptors/call.js';
+import { capture } from './interceptors/capture.js';
+import { circuitGuard } from './interceptors/circuit-guard.js';
+import { deadlineGuard } from './interceptors/deadline-guard.js';
 import { bareInstance, dispatchOf } from './interceptors/dispatch.js';
 import { checkPlacement, place } from './interceptors/placement.js';
 import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } from './interceptors/policy.js';
-import { requestInterceptor } from './interceptors/request.js';
-import { retryInterceptor } from './interceptors/retry.js';
 import { DEFAULTS, type ResilienceOptions, type UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
 
@@ -34,7 +36,7 @@ export interface Resilience {
   detach(): void;
 }
 
-const CARETAKERS = { adapter: armedAdapter, request: requestInterceptor, response: retryInterceptor };
+const CARETAKERS = { armed, capture, answered, refused };
 
 const MARK = Symbol.for('axios-resilience');
 
@@ -63,11 +65,12 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     events,
     clock,
     random: options.random ?? Math.random,
+    guards: [deadlineGuard, circuitGuard(registry, clock)],
     dispatch,
     policy: extendPolicy(DEFAULT_POLICY, options),
   };
 
-  const remove = place(instance as AxiosInstance, () => new Call(attachment, CARETAKERS));
+  const remove = place(instance as AxiosInstance, (config) => new Call(attachment, CARETAKERS, config));
   Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });
   for (const { key, state } of registry) events.emit({ type: 'registered', key, state });
   const unpipe = registry.pipe({ record: (event) => events.forward(event) });

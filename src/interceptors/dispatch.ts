@@ -3,11 +3,14 @@ import { Axios, AxiosHeaders, type AxiosInstance, type AxiosResponse, type Inter
 type Config = InternalAxiosRequestConfig;
 
 /** Sends a config as it is: transforms, adapter, transforms; no defaults, no interceptors, nothing merged or copied. */
-export type Dispatch = (config: Config) => Promise<AxiosResponse>;
+export type Dispatch = (config: Dispatched) => Promise<AxiosResponse>;
+
+/** Its headers may be of another copy of axios than the instance, or plain: they become those of the instance. */
+type Dispatched = Omit<Config, 'headers'> & { readonly headers: object };
 
 /** The name under which a config passes through axios's merge: functions are not cloned. */
 interface Envelope {
-  readonly resilienceConfig: () => Config;
+  readonly resilienceConfig: () => Dispatched;
 }
 
 /**
@@ -16,9 +19,12 @@ interface Envelope {
  * puts the real one in its place.
  */
 export function dispatchOf(bare: AxiosInstance): Dispatch {
-  const open = (envelope: unknown) => (envelope as Envelope).resilienceConfig();
+  const open = (envelope: unknown) => (envelope as Envelope).resilienceConfig() as Config;
   bare.interceptors.request.use(open, undefined, { synchronous: true });
-  return (config) => bare.request({ resilienceConfig: () => config } as object);
+  return (config) => {
+    Reflect.set(config, 'headers', { ...config.headers });
+    return bare.request({ resilienceConfig: () => config } as object);
+  };
 }
 
 /** An instance like the given one, of the same copy of axios, with neither its interceptors nor any defaults. */

@@ -30,8 +30,13 @@ const STATE = 'resilienceState';
 
 const NONE: readonly never[] = Object.freeze([]);
 
-/** The state of a call as it stands on its config. A class, since axios clones plain objects. */
-export class CallState implements ResilienceReport {
+/** What stands on the config of a call. A class, since axios clones plain objects. */
+interface Reported extends ResilienceReport {
+  toJSON(): ResilienceReport;
+}
+
+/** The report of a call that is more than a success at the first attempt. */
+export class CallState implements Reported {
   key = '';
   attempts = 0;
   delaysMs: readonly number[] = NONE;
@@ -39,14 +44,58 @@ export class CallState implements ResilienceReport {
   stopped: Stopped | undefined = undefined;
   fallback = false;
   history: readonly AttemptRecord[] = NONE;
+
+  toJSON(): ResilienceReport {
+    return { ...this, delaysMs: [...this.delaysMs], history: [...this.history] };
+  }
+}
+
+/** The report of a success at the first attempt: as little as it can be told from. */
+export class FirstSuccess implements Reported {
+  readonly key: string;
+  readonly elapsedMs: number;
+  readonly #status: number | undefined;
+  readonly #durationMs: number;
+
+  constructor(key: string, elapsedMs: number, status: number | undefined, durationMs: number) {
+    this.key = key;
+    this.elapsedMs = elapsedMs;
+    this.#status = status;
+    this.#durationMs = durationMs;
+  }
+
+  get attempts(): number {
+    return 1;
+  }
+
+  get delaysMs(): readonly number[] {
+    return [];
+  }
+
+  get stopped(): Stopped {
+    return 'success';
+  }
+
+  get fallback(): boolean {
+    return false;
+  }
+
+  get history(): readonly AttemptRecord[] {
+    return [{ status: this.#status, code: undefined, durationMs: this.#durationMs }];
+  }
+
+  toJSON(): ResilienceReport {
+    const { key, attempts, delaysMs, elapsedMs, stopped, fallback, history } = this;
+    return { key, attempts, delaysMs, elapsedMs, stopped, fallback, history };
+  }
 }
 
 const MAX_CAUSES = 8;
 const REPORTS = Symbol.for('axios-resilience.reports');
 
 /** Reports of errors that carry no config; one map for both of our module formats. */
-const shared = globalThis as { [REPORTS]?: WeakMap<object, CallState> };
-const reports = shared[REPORTS] ?? new WeakMap<object, CallState>();
+const shared = globalThis as { [REPORTS]?: WeakMap<object, Reported> };
+const reports = shared[REPORTS] ?? new WeakMap<object, Reported>();
 shared[REPORTS] = reports;
 
 export function remember(error: unknown, state: CallState): void {
@@ -58,10 +107,10 @@ export function remember(error: unknown, state: CallState): void {
  * (`resilience: false`). Follows `error.cause`, so errors of your own that keep it can be asked too.
  */
 export function reportOf(responseOrError: unknown): ResilienceReport | undefined {
-  let current = responseOrError as { config?: { [STATE]?: ResilienceReport }; cause?: unknown } | null | undefined;
+  let current = responseOrError as { config?: { [STATE]?: Reported }; cause?: unknown } | null | undefined;
   for (let depth = 0; depth < MAX_CAUSES && typeof current === 'object' && current !== null; depth++) {
-    const state: ResilienceReport | undefined = reports.get(current) ?? current.config?.[STATE];
-    if (state !== undefined) return { ...state, delaysMs: [...state.delaysMs], history: [...state.history] };
+    const state: Reported | undefined = reports.get(current) ?? current.config?.[STATE];
+    if (state !== undefined) return state.toJSON();
     current = current.cause as typeof current;
   }
   return undefined;

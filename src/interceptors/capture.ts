@@ -1,34 +1,18 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import '../axios-augmentation.js';
 import { aName } from '../validation.js';
-import { adapterOf, type Call, setAdapter } from './call.js';
+import { type Call, setAdapter } from './call.js';
 import { fieldsOf } from './dispatch.js';
 import { IDEMPOTENCY_KEY, plainHeaders, readHeader, writeHeader } from './headers.js';
-import { type Handler, handler } from './placement.js';
 import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
 
 type Config = InternalAxiosRequestConfig;
 
 /**
- * Its first run is the beginning of the call, before any request interceptor of the user's; its last the capture, after
- * all of them. It never throws: axios before 1.19 loses errors of synchronous request interceptors.
+ * Takes what the user's request interceptors left, after all of them. It never throws: axios before 1.19 loses errors of
+ * synchronous request interceptors.
  */
-export function requestInterceptor(call: Call): Handler {
-  let runs = 0;
-  return handler((config: Config) => {
-    runs++;
-    if (runs === 1) arm(call, config);
-    return runs === call.requestRuns ? capture(call, config) : config;
-  });
-}
-
-function arm(call: Call, config: Config): void {
-  call.adapter = adapterOf(config);
-  config.adapter = call.armed;
-  if (config.resilienceState) delete config.resilienceState;
-}
-
-function capture(call: Call, given: Config): Config {
+export function capture(call: Call, given: Config, readyAt?: number): Config {
   // An interceptor that returns nothing is for axios to complain about.
   if (!(given as Config | undefined)) return given;
   const config = Object.isFrozen(given) ? { ...given } : given;
@@ -37,19 +21,21 @@ function capture(call: Call, given: Config): Config {
     return config;
   }
   let { policy } = call.attachment;
+  let { adapter } = call;
   let refuse: Config['adapter'];
   try {
     policy = policyOf(policy, config);
     if (typeof config.adapter !== 'function') {
-      call.adapter = config.adapter ?? call.adapter;
+      adapter = config.adapter ?? adapter;
       config.adapter = call.armed;
     }
     giveIdempotencyKey(config, policy);
   } catch (error) {
-    call.refusal = 'not-retryable';
     refuse = () => Promise.reject(error);
   }
-  call.captured = { config, policy, fields: fieldsOf(config), headers: plainHeaders(config.headers) };
+  const refusal = refuse && 'not-retryable';
+  const headers = plainHeaders(config.headers);
+  call.captured = { config, policy, fields: fieldsOf(config), headers, adapter, readyAt, refusal };
   if (refuse) config.adapter = refuse;
   return config;
 }
