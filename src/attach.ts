@@ -15,6 +15,7 @@ import { checkPlacement, place } from './interceptors/placement.js';
 import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } from './interceptors/policy.js';
 import { DEFAULTS, type ResilienceOptions, type UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
+import { own } from './validation.js';
 
 /** What is needed of an axios instance; `axios`, `axios.create()` and `new Axios()` have it. */
 export type Attachable = Pick<AxiosInstance, 'interceptors' | 'request'>;
@@ -52,8 +53,9 @@ const MARK = Symbol.for('axios-resilience');
 export function attach(instance: Attachable, options: ResilienceOptions = {}): Resilience {
   checkInstance(instance);
   checkAttachOptions(options, '');
-  const { clock = monotonicClock, sinks = DEFAULTS.sinks } = options;
-  const registry = registryOf(options, clock);
+  const given = own(options);
+  const { clock = monotonicClock, random = () => Math.random(), sinks = DEFAULTS.sinks } = given;
+  const registry = registryOf(given, clock, random);
   const events = new Emitter();
   for (const sink of sinks) events.pipe(sink);
   const bare = bareInstance(instance as AxiosInstance);
@@ -64,10 +66,10 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     budgets: new RetryBudgets(),
     events,
     clock,
-    random: options.random ?? Math.random,
+    random,
     guards: [deadlineGuard, circuitGuard(registry, clock)],
     dispatch,
-    policy: extendPolicy(DEFAULT_POLICY, options),
+    policy: extendPolicy(DEFAULT_POLICY, given),
   };
 
   const remove = place(instance as AxiosInstance, (config) => new Call(attachment, CARETAKERS, config));
@@ -81,7 +83,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     on: (type, listener) => events.on(type, listener),
     update(changes: UpdateOptions): void {
       checkUpdateOptions(changes, '');
-      const { mode, ...breaker } = changes.breaker || {};
+      const { mode, ...breaker } = own(own(changes).breaker || {});
       const isModeAlone = mode !== undefined && Object.keys(breaker).length === 0;
       attachment.policy = extendPolicy(attachment.policy, isModeAlone ? { ...changes, breaker: undefined } : changes);
       if (mode !== undefined) registry.setMode(mode);
@@ -108,10 +110,10 @@ function checkInstance(instance: Attachable): void {
   if (MARK in request) throw new Error('axios-resilience is attached to this instance already; detach it first');
 }
 
-function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock): BreakerRegistry {
-  const { key, classify, createError, ...circuit } = breaker || {};
+function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock, random: () => number): BreakerRegistry {
+  const { key, classify, createError, ...circuit } = own(breaker || {});
   const given: BreakerRegistryOptions = circuit;
-  if (registry === undefined) return new BreakerRegistry({ ...given, clock });
+  if (registry === undefined) return new BreakerRegistry({ ...given, clock, random });
   const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (name !== undefined) throw new TypeError(`Expected \`breaker.${name}\` to be left to the \`registry\`, got both`);
   return registry;

@@ -12,8 +12,13 @@ export type {
   RegistrySnapshot,
   Rejection,
 } from './circuit/contract.js';
-export { type ExponentialCooldownOptions, exponentialCooldown } from './circuit/cooldown.js';
-export { consecutiveFailures, type DetectorFactory, type FailureDetector } from './circuit/detectors.js';
+export {
+  type ConsecutiveFailuresOptions,
+  consecutiveFailures,
+  type DetectorFactory,
+  type FailureDetector,
+} from './circuit/detectors.js';
+export type { Ended, ExecuteContext, ExecuteOptions } from './circuit/execute.js';
 export type {
   CircuitVersion,
   Fleet,
@@ -26,11 +31,10 @@ export type {
   BreakerMode,
   BreakerRegistryOptions,
   CircuitBreakerOptions,
-  CooldownContext,
   FailureDetails,
   HalfOpenOptions,
 } from './circuit/options.js';
-export { BreakerRegistry } from './circuit/registry.js';
+export { BreakerRegistry, type RegistryUpdate } from './circuit/registry.js';
 export {
   type FailureRateInWindowOptions,
   type FailureRateOptions,
@@ -42,6 +46,15 @@ export {
   slowCallRate,
 } from './circuit/window-detectors.js';
 export type { Clock } from './clock.js';
+export {
+  type Delay,
+  type DelayContext,
+  decorrelatedJitter,
+  type ExponentialOptions,
+  equalJitter,
+  exponential,
+  fullJitter,
+} from './delay.js';
 export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
 export type {
   AttemptEvent,
@@ -98,19 +111,13 @@ export {
   type RetryOptions,
   type UpdateOptions,
 } from './options.js';
-export {
-  type Backoff,
-  type BackoffContext,
-  capped,
-  constant,
-  decorrelatedJitter,
-  type ExponentialOptions,
-  equalJitter,
-  exponential,
-  fullJitter,
-  linear,
-} from './retry/backoff.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
-export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
+export {
+  type RetryFailure,
+  type RetryFunctionOptions,
+  type RetryGuard,
+  type RetryNotice,
+  retry,
+} from './retry/retry.js';
 export { type Logger, type LogLevel, type LogSinkOptions, logSink } from './sinks/log.js';
 export { type KeySummary, type MemorySink, memorySink } from './sinks/memory.js';

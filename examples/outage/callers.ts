@@ -1,5 +1,5 @@
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
-import { attach, type Resilience, reportOf, type Sink } from 'axios-resilience';
+import { attach, type BreakerOptions, type Resilience, reportOf, type Sink } from 'axios-resilience';
 import { CALLER_HEADER } from './service.js';
 
 export type Result = 'answered' | 'fallback' | 'failed';
@@ -33,13 +33,13 @@ export function plainCaller(name: string, options: CallerOptions): Caller {
 /** The same, but for one line. */
 export function resilientCaller(
   name: string,
-  cooldownMs: number,
+  breaker: BreakerOptions,
   options: CallerOptions,
   sinks: Sink[] = [],
 ): Caller & { readonly resilience: Resilience } {
   const api = createApi(name, options);
   let lastPrices: unknown = {};
-  const resilience = attach(api, { breaker: { cooldownMs }, fallback: () => lastPrices, fallbackOn: 'failure', sinks });
+  const resilience = attach(api, { breaker, fallback: () => lastPrices, fallbackOn: 'failure', sinks });
   const caller = record(name, options.now, async () => {
     const response = await api.get('/prices');
     lastPrices = response.data;

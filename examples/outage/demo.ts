@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { CircuitState, StateChangeEvent } from 'axios-resilience';
+import { type CircuitState, consecutiveFailures, exponential, type StateChangeEvent } from 'axios-resilience';
 import { plainCaller, resilientCaller } from './callers.js';
 import { serveMetrics } from './metrics.js';
 import { type Phase, startService } from './service.js';
@@ -15,7 +15,12 @@ const pace = values.fast ? 0.3 : 1;
 const CALLS_PER_SECOND = 25;
 const LATENCY_MS = 20 * pace;
 const TIMEOUT_MS = 750 * pace;
-const COOLDOWN_MS = 1_000 * pace;
+
+/** The circuit as it is by default, at the pace of the demo. */
+const CIRCUIT = {
+  detector: consecutiveFailures(5, { minSpanMs: 600 * pace, maxAgeMs: 60_000 }),
+  cooldownMs: exponential({ baseMs: 400 * pace, factor: 1.25, maxMs: 1_500 * pace, jitter: 0.2 }),
+};
 
 const OUTAGE: readonly { readonly phase: Phase; readonly lastsMs: number; readonly meaning: string }[] = [
   { phase: 'healthy', lastsMs: 1_500 * pace, meaning: `answers 200 after ${LATENCY_MS} ms` },
@@ -40,7 +45,7 @@ const service = await startService(LATENCY_MS, now);
 const metrics = values.metrics === undefined ? undefined : await serveMetrics(Number(values.metrics));
 const options = { baseURL: service.url, timeout: TIMEOUT_MS, now };
 const plain = plainCaller('plain axios', options);
-const resilient = resilientCaller('with attach()', COOLDOWN_MS, options, metrics ? [metrics.sink] : []);
+const resilient = resilientCaller('with attach()', CIRCUIT, options, metrics ? [metrics.sink] : []);
 
 const phases: Change<Phase>[] = [];
 const circuit: Change<CircuitState>[] = [];
@@ -60,13 +65,9 @@ print(
   '',
   `  Two callers, one service, ${CALLS_PER_SECOND} calls/s each, timeout ${TIMEOUT_MS} ms. The only difference:`,
   '',
-  ...[
-    'attach(api, {',
-    `  breaker: { cooldownMs: ${COOLDOWN_MS} },`,
-    '  fallback: () => lastPrices,',
-    "  fallbackOn: 'failure',",
-    '});',
-  ].map((code) => `      ${paint('bold', code)}`),
+  ...['attach(api, {', '  fallback: () => lastPrices,', "  fallbackOn: 'failure',", '});'].map(
+    (code) => `      ${paint('bold', code)}`,
+  ),
   '',
 );
 

@@ -1,185 +1,275 @@
-import type { Emitter } from '../emitter.js';
-import type { CircuitState, TransitionReason } from '../events.js';
-import type { CircuitSnapshot } from './contract.js';
-import { cooldownOf, openingsAfter } from './cooldown.js';
+import { tellAfterwards } from '../emitter.js';
+import { rejectedKeyOf, withoutExchange } from '../errors.js';
+import type { Outcome, TransitionReason } from '../events.js';
+import { cooldownOf, isToldToWait } from './cooldown.js';
 import { GuardedDetector } from './guarded-detector.js';
-import type { Opening, SharedView } from './link.js';
-import { CIRCUIT_DEFAULTS, type CircuitPolicy, type FailureDetails } from './options.js';
-
-/** The probes of a half-open circuit that are under way, and what came of the others. */
-export interface Probes {
-  readonly leases: Set<{ readonly leaseUntil: number }>;
-  successes: number;
-  failures: number;
-}
+import type { CircuitLink, Lease, Opening, SharedView } from './link.js';
+import { CIRCUIT_DEFAULTS, type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
+import { IssuedPermit } from './permit.js';
+import { Probes } from './probes.js';
+import type { CircuitOwner, GivenState } from './transition.js';
 
 /**
- * | state     | leaves it                                                    | to        |
- * |-----------|--------------------------------------------------------------|-----------|
- * | closed    | the detector trips                                           | open      |
- * | open      | the cooldown has elapsed, seen at the next read              | half-open |
- * | half-open | a probe fails within its lease, or too many do               | open      |
- * | half-open | enough probes succeed                                        | closed    |
+ * | state     | leaves it                                                        | to        |
+ * |-----------|------------------------------------------------------------------|-----------|
+ * | closed    | the detector trips                                               | open      |
+ * | open      | the cooldown has elapsed, seen at the next read                  | half-open |
+ * | open      | enough probes succeed after all, whose leases had run out        | closed    |
+ * | half-open | a probe fails, or its lease runs out (seen at the next read)     | open      |
+ * | half-open | enough probes succeed                                            | closed    |
  */
 export type State =
-  | { readonly name: 'closed' }
-  | { readonly name: 'open'; readonly until: number }
+  | { readonly name: 'closed'; readonly probes?: undefined }
+  | { readonly name: 'open'; readonly until: number; readonly byHand: boolean; readonly probes: Probes }
   | { readonly name: 'half-open'; readonly probes: Probes };
 
 const CLOSED: State = { name: 'closed' };
 
-/** The state of one circuit, and the one place where it changes. Time is an argument; listeners run when it is final. */
+/** How many successes in the closed circuit end the growth of its cooldown. */
+const SERVED_AGAIN = 10;
+
+/**
+ * The automatic state machine of one circuit, with its probes: it gives permits, takes in what they came to, and is the
+ * one place where the state changes. Time is an argument.
+ */
 export class Circuit {
-  readonly detector: GuardedDetector;
-  readonly #key: string;
-  readonly #policy: CircuitPolicy;
-  readonly #events: Emitter;
+  readonly link: CircuitLink | undefined;
+  readonly #owner: CircuitOwner;
+  #policy: CircuitPolicy;
+  #detector: GuardedDetector;
   #state: State = CLOSED;
   #generation = 0;
-  #changedAt: number;
-  #shownSince: number;
   #openings = 0;
-  #lastCooldownMs = 0;
-  #isolations = 0;
+  #lastCooldownMs: number | undefined;
+  /** Successes since it closed, while there are openings to forget. */
+  #served = 0;
+  #lastFailure: unknown;
 
-  constructor(key: string, policy: CircuitPolicy, events: Emitter) {
-    this.#key = key;
+  constructor(owner: CircuitOwner, policy: CircuitPolicy, join: (circuit: Circuit) => CircuitLink | undefined) {
     this.#policy = policy;
-    this.#events = events;
-    this.detector = new GuardedDetector(policy.detector, key, events);
-    this.#changedAt = policy.clock.now();
-    this.#shownSince = this.#changedAt;
+    this.#owner = owner;
+    this.#detector = new GuardedDetector(policy.detector, owner);
+    this.link = join(this);
   }
 
-  /** Counts the transitions. */
-  get generation(): number {
-    return this.#generation;
+  get policy(): CircuitPolicy {
+    return this.#policy;
   }
 
-  /** Since when the state that is shown has been the same. */
-  get shownSince(): number {
-    return this.#shownSince;
+  get detector(): GuardedDetector {
+    return this.#detector;
   }
 
-  get lastCooldownMs(): number {
-    return this.#lastCooldownMs;
+  /** Openings in succession: `attempt` of a `DelayContext`. */
+  get openings(): number {
+    return this.#openings;
   }
 
-  /** The automatic state as it was seen last. */
-  get current(): State {
-    return this.#state;
+  /** The last failure that counted since it was closed, without what it may not keep. */
+  get lastFailure(): unknown {
+    return this.#lastFailure;
+  }
+
+  /** Whether it was tripped by hand, in this process or another, and nobody has seen its cooldown end. */
+  get isTripped(): boolean {
+    return this.#state.name === 'open' && this.#state.byHand;
   }
 
   get isClosed(): boolean {
     return this.#state === CLOSED;
   }
 
-  get isIsolated(): boolean {
-    return this.#isolations > 0;
-  }
-
-  /** The automatic state. */
+  /** The state. An open circuit becomes half-open when it is looked at after its cooldown. */
   at(now: number): State {
+    if (this.#state === CLOSED) return CLOSED;
+    if (this.#state.name === 'half-open') this.#loseProbes(this.#state.probes, now);
     if (this.#state.name === 'open' && !(now < this.#state.until)) {
-      const probes: Probes = { leases: new Set(), successes: 0, failures: 0 };
-      this.#transition({ name: 'half-open', probes }, 'cooldown-elapsed', now);
+      this.#transition({ name: 'half-open', probes: this.#state.probes }, 'cooldown-elapsed', now);
     }
     return this.#state;
   }
 
-  /** The state as it is to be seen: what is forced lies above what is found. */
-  shownAt(now: number): CircuitState {
-    return this.#shown(this.at(now));
-  }
-
-  open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening): void {
-    this.#grow(openings, cooldownMs);
-    this.#transition({ name: 'open', until: now + cooldownMs }, reason, now, cooldownMs);
-  }
-
-  close(reason: TransitionReason, now: number): void {
-    this.#transition(CLOSED, reason, now);
-  }
-
-  /** Closes it as if it had never been open. */
-  reset(now: number): void {
-    this.#openings = 0;
-    this.close('manual', now);
-  }
-
-  hold(change: 1 | -1, now: number): void {
-    const from = this.shownAt(now);
-    this.#isolations += change;
-    const to = this.#shown(this.#state);
-    if (from === to) return;
-    this.#shownSince = now;
-    this.#announce(from, to, 'manual', this.detector.failures(now), 0);
-  }
-
-  restore({ state, remainingCooldownMs, lastCooldownMs, openings, detector }: CircuitSnapshot, now: number): void {
-    const next: State = state === 'open' ? { name: state, until: now + remainingCooldownMs } : CLOSED;
-    this.#grow(openings, lastCooldownMs);
-    this.#transition(next, 'restored', now, remainingCooldownMs, detector);
-  }
-
-  /** Takes over what another process brought about; what this one did itself comes back to it without effect. */
-  adopt({ state, remainingMs, cooldownMs, openings, byHand }: SharedView, now: number): void {
-    const isAsItIs = state === this.at(now).name && state !== 'open';
-    const reason = byHand ? 'manual' : 'shared';
-    this.#grow(openings, cooldownMs);
-    if (!isAsItIs && state === 'closed') this.close(reason, now);
-    else if (!isAsItIs) this.#transition({ name: 'open', until: now + remainingMs }, reason, now, remainingMs);
-  }
-
-  #grow(openings: number, lastCooldownMs: number): void {
-    this.#openings = openings;
-    this.#lastCooldownMs = lastCooldownMs;
-  }
-
-  /** Openings in succession; see `CooldownContext`. */
-  openingsAt(now: number): number {
-    return this.isClosed ? openingsAfter(now - this.#changedAt, this.#openings, this.#lastCooldownMs) : this.#openings;
-  }
-
-  /** What an opening at this moment would be like. */
-  nextOpening(now: number, details: FailureDetails = {}, forMs?: number): Opening {
-    const openings = this.openingsAt(now) + (this.#state.name === 'open' ? 0 : 1);
-    return { openings, cooldownMs: forMs ?? this.#cooldownMs(openings, details) };
-  }
-
-  #cooldownMs(openings: number, { retryAfterMs = 0, failure }: FailureDetails): number {
-    try {
-      return cooldownOf(this.#policy, { key: this.#key, openings, retryAfterMs, failure });
-    } catch (error) {
-      this.#events.emit({ type: 'listenerError', key: this.#key, source: 'breaker.cooldownMs', error });
-      return CIRCUIT_DEFAULTS.cooldownMs;
+  /**
+   * A permit, or how long to wait, ms.
+   *
+   * @param caller The call that the attempt is of; it gets one probe of each round.
+   * @param lease The store's leave to probe.
+   */
+  admit(now: number, leaseMs: number, caller?: object, lease?: Lease): IssuedPermit | number {
+    const state = this.at(now);
+    switch (state.name) {
+      case 'closed':
+        return new IssuedPermit(this.#owner, this.#generation, now);
+      case 'open':
+        return state.until - now;
+      case 'half-open': {
+        const { permits, probeTimeoutMs } = this.#policy.halfOpen;
+        const { probes } = state;
+        if (!lease && !probes.hasSeat(permits, caller)) return probes.waitMs(now);
+        const until = now + this.heldMs(leaseMs);
+        const permit = new IssuedPermit(this.#owner, this.#generation, now, until, probeTimeoutMs, lease, caller);
+        probes.seat(permit);
+        return permit;
+      }
     }
   }
 
-  #shown({ name }: State): CircuitState {
-    return this.isIsolated ? 'open' : name;
+  /** How long a probe holds its permit; a lease without an end would never free its seat. */
+  heldMs(leaseMs: number): number {
+    return this.#policy.halfOpen.leaseMs ?? (Number.isFinite(leaseMs) ? leaseMs : DEFAULT_LEASE_MS);
+  }
+
+  /** Takes back a permit; whether it came in time to count. `givenNow` is absent where the caller read no clock. */
+  settle(
+    permit: IssuedPermit,
+    outcome: Outcome,
+    now: number,
+    details: FailureDetails,
+    givenNow: number | undefined,
+  ): boolean {
+    const state = this.#state;
+    const wasUnderWay = state.name === 'half-open' && state.probes.leave(permit);
+    if (outcome === 'neutral') {
+      if (wasUnderWay) state.probes.giveBack(permit, rejectedKeyOf(details.error) === this.#owner.key);
+      if (permit.lease) this.link?.settle(permit.lease, outcome, undefined);
+      return true;
+    }
+    const current = this.at(now);
+    const durationMs = now - permit.acquiredAt;
+    if (current.name === 'closed') {
+      if (permit.generation !== this.#generation) return false;
+      this.#settleClosed(outcome, now, durationMs, details, givenNow);
+      return true;
+    }
+    const hasFailed = outcome === 'failure' || this.#detector.isSlow(durationMs);
+    // A probe whose lease ran out has failed already; its success counts all the same, or a slow service would stay shut off.
+    const counts = hasFailed ? wasUnderWay && current === state : current.probes.knows(permit);
+    // Of this round and not under way: it counted as lost, and has one outcome like any other.
+    if (counts && !wasUnderWay && permit.generation === this.#generation) current.probes.failures--;
+    if (counts) this.#settleProbe(current.probes, permit.lease, hasFailed ? 'failure' : 'success', now, details);
+    return counts;
+  }
+
+  /** Goes by other options from now on. What the detector counted is kept where the new one can take it over. */
+  update(policy: CircuitPolicy, now: number): void {
+    const before = this.#detector;
+    const isSame = policy.detector === this.#policy.detector;
+    this.#policy = policy;
+    if (isSame) return;
+    this.#detector = new GuardedDetector(policy.detector, this.#owner);
+    if (before.kind !== undefined && before.kind === this.#detector.kind) this.#detector.load(before.save(now), now);
+  }
+
+  /** Takes a state that was not found but given: by hand, by another process, or from a snapshot. */
+  assume({ state, remainingMs, openings }: GivenState, reason: TransitionReason, now: number, saved?: unknown): void {
+    const next = state === 'open' ? this.#opened(now + remainingMs, reason === 'manual') : CLOSED;
+    this.#openings = openings;
+    if (reason === 'manual') this.#lastCooldownMs = remainingMs;
+    this.#transition(next, reason, now, remainingMs, saved);
+  }
+
+  /** Takes over what another process brought about; what this one did itself comes back to it without effect. */
+  adopt({ state, remainingMs, openings, byHand }: SharedView, now: number): void {
+    if (state === this.at(now).name && state !== 'open') this.#openings = openings;
+    else {
+      const given = { state: state === 'closed' ? state : 'open', remainingMs, openings } as const;
+      this.assume(given, byHand ? 'manual' : 'shared', now);
+    }
+  }
+
+  /** What an opening now would be like. */
+  nextOpening(details: FailureDetails = {}, forMs?: number): Opening {
+    const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
+    const { key } = this.#owner;
+    const { error, response, retryAfterMs } = details;
+    const previousMs = openings > 1 ? this.#lastCooldownMs : undefined;
+    const { random } = this.#policy;
+    const context = { key, attempt: openings, previousMs, error, response, retryAfterMs, random };
+    try {
+      return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context) };
+    } catch (thrown) {
+      this.#owner.emit({ type: 'listenerError', key, source: 'breaker.cooldownMs', error: thrown });
+      return { openings, cooldownMs: CIRCUIT_DEFAULTS.cooldownMs(context) };
+    }
+  }
+
+  #settleClosed(
+    outcome: 'success' | 'failure',
+    endedAt: number,
+    durationMs: number,
+    details: FailureDetails,
+    givenNow: number | undefined,
+  ): void {
+    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
+    const hasTripped = this.#detector.record(outcome, endedAt, durationMs);
+    const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
+    const link = details.isLocal ? undefined : this.link;
+    if (!hasTripped && !toldToWait) {
+      if (outcome === 'success' && this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;
+      link?.record(outcome, outcome === 'failure' ? this.nextOpening(details) : undefined);
+      return;
+    }
+    const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
+    const opening = this.nextOpening(details);
+    tellAfterwards(() => {
+      this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening);
+      link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
+    });
+  }
+
+  #settleProbe(
+    probes: Probes,
+    lease: Lease | undefined,
+    outcome: 'success' | 'failure',
+    now: number,
+    details: FailureDetails,
+  ): void {
+    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
+    probes[outcome === 'success' ? 'successes' : 'failures']++;
+    const { needed, allowed } = probeRules(this.#policy);
+    const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.link !== undefined);
+    const opening = mayOpen ? this.nextOpening(details) : undefined;
+    tellAfterwards(() => {
+      if (opening && probes.failures > allowed) this.#open('probe-failed', now, opening);
+      else if (probes.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
+      this.link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
+    });
+  }
+
+  /** A probe that has not ended when its lease runs out has failed: at that moment, whenever it is seen. */
+  #loseProbes(probes: Probes, now: number): void {
+    const { allowed } = probeRules(this.#policy);
+    for (const { leaseUntil } of probes.takeLost(now)) {
+      const opening = this.nextOpening();
+      const isOver = ++probes.failures > allowed;
+      tellAfterwards(() => {
+        if (isOver) this.#open('probe-failed', leaseUntil, opening, probes.next());
+        this.link?.settle(undefined, 'failure', opening);
+      });
+      if (isOver) return;
+    }
+  }
+
+  #open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening, probes?: Probes): void {
+    this.#openings = openings;
+    this.#lastCooldownMs = cooldownMs;
+    this.#transition(this.#opened(now + cooldownMs, false, probes), reason, now, cooldownMs);
+  }
+
+  /** @param probes What the next round goes on from; nothing, unless this one was lost. */
+  #opened(until: number, byHand: boolean, probes = new Probes(this.#state.probes)): State {
+    return { name: 'open', until, byHand, probes };
   }
 
   #transition(next: State, reason: TransitionReason, now: number, cooldownMs = 0, saved?: unknown): void {
-    const from = this.#shown(this.#state);
-    const failures = this.detector.failures(now);
+    const from = this.#state.name;
+    const failures = this.#detector.failures(now);
     this.#state = next;
+    if (next === CLOSED) this.#lastFailure = undefined;
     this.#generation++;
-    this.#changedAt = now;
-    this.detector.reset();
-    this.detector.load(saved, now);
-    const to = this.#shown(next);
-    if (!this.isIsolated) this.#shownSince = now;
-    if (from !== to) this.#announce(from, to, reason, failures, cooldownMs);
-  }
-
-  #announce(
-    from: CircuitState,
-    to: CircuitState,
-    reason: TransitionReason,
-    failures: number,
-    cooldownMs: number,
-  ): void {
-    this.#events.emit({ type: 'stateChange', key: this.#key, from, to, reason, failures, cooldownMs });
+    this.#served = 0;
+    this.#detector.reset();
+    this.#detector.load(saved, now);
+    this.#owner.moved({ from, to: next.name, reason, failures, cooldownMs }, now);
   }
 }

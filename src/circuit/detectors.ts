@@ -1,4 +1,4 @@
-import { anInteger, unexpected, withMethods } from '../validation.js';
+import { anInteger, merged, milliseconds, options, unexpected, withMethods } from '../validation.js';
 import type { SharedThreshold } from './link.js';
 
 /**
@@ -10,7 +10,7 @@ export interface FailureDetector {
   readonly failures: number;
   /** The share of bad outcomes at present, in [0, 1]; for detectors that go by one. */
   readonly rate?: number | undefined;
-  /** Whether `record` looks neither at `now` nor at `durationMs`: then no clock is read for the successes of a closed circuit. */
+  /** Whether `record` looks neither at `now` nor at `durationMs` of a success: then no clock is read for the successes of a closed circuit. */
   readonly isTimeless?: boolean | undefined;
   /** Whether `record` does not look at `durationMs`, as one that is timeless: then no clock is read for the permits of a closed circuit. */
   readonly ignoresDuration?: boolean | undefined;
@@ -18,6 +18,10 @@ export interface FailureDetector {
   readonly threshold?: SharedThreshold | undefined;
   /** Why it tripped last; `threshold` unless given. */
   readonly reason?: 'threshold' | 'slow' | undefined;
+  /** Names what `save` gives: when options change, a new detector of the same kind goes on from that. Without it, it begins anew. */
+  readonly kind?: string | undefined;
+  /** Whether an attempt that took so long is as bad as one that failed: so a probe is judged. */
+  isSlow?(durationMs: number): boolean;
   /**
    * Takes in one outcome and says whether the circuit trips.
    *
@@ -45,46 +49,126 @@ export function checkVerdict(answer: unknown): asserts answer is boolean {
 
 export const aDetector = withMethods('a FailureDetector with record(…) and reset()', 'record', 'reset');
 
+/** What failures in a row must be like to trip a circuit. */
+export interface ConsecutiveFailuresOptions {
+  /**
+   * The shortest time between the end of the first and of the last failure in a row, ms >= 0: failures of one moment, such
+   * as a burst of resets or of timeouts, do not trip.
+   * @default 0
+   */
+  minSpanMs?: number | undefined;
+  /**
+   * How long a failure counts, ms >= 1 and not below `minSpanMs`, or `Infinity`.
+   * @default Infinity
+   */
+  maxAgeMs?: number | undefined;
+}
+
+/** How many failures in a row are kept while they have not lasted for `minSpanMs`. */
+const MOST_KEPT = 1_000;
+
 class ConsecutiveFailures implements FailureDetector {
+  get kind(): string {
+    return 'consecutive';
+  }
+
   failures = 0;
-  readonly #threshold: number;
+  readonly #needed: number;
+  readonly #minSpanMs: number;
+  readonly #maxAgeMs: number;
+  /** When the failures in a row ended: the first, for the span, and the latest of the others as far as they can grow old. */
+  #endedAt: number[] | undefined;
+
+  constructor(needed: number, minSpanMs: number, maxAgeMs: number) {
+    this.#needed = needed;
+    this.#minSpanMs = minSpanMs;
+    this.#maxAgeMs = maxAgeMs;
+  }
 
   get isTimeless(): boolean {
     return true;
   }
 
-  get threshold(): SharedThreshold {
-    return { windowMs: 0, failures: this.#threshold, rate: 0, minimumCalls: 1 };
+  get threshold(): SharedThreshold | undefined {
+    return this.#minSpanMs > 0 ? undefined : { windowMs: 0, failures: this.#needed, rate: 0, minimumCalls: 1 };
   }
 
-  constructor(threshold: number) {
-    this.#threshold = threshold;
+  record(outcome: 'success' | 'failure', now: number): boolean {
+    if (outcome === 'success') {
+      if (this.failures > 0) this.reset();
+      return false;
+    }
+    this.expire(now);
+    this.failures++;
+    this.#keep(now);
+    return this.failures >= this.#needed && !(now - this.#firstAt(now) < this.#minSpanMs);
   }
 
-  record(outcome: 'success' | 'failure'): boolean {
-    this.failures = outcome === 'failure' ? this.failures + 1 : 0;
-    return this.failures >= this.#threshold;
+  expire(now: number): void {
+    if (this.#endedAt === undefined || now - this.#firstAt(now) <= this.#maxAgeMs) return;
+    this.#endedAt = this.#endedAt.filter((at) => now - at <= this.#maxAgeMs);
+    this.failures = this.#endedAt.length;
   }
 
   reset(): void {
     this.failures = 0;
+    this.#endedAt = undefined;
   }
 
-  save(): number {
-    return this.failures;
+  save(now: number): SavedFailures {
+    this.expire(now);
+    return { failures: this.failures, agesMs: (this.#endedAt ?? []).map((at) => now - at) };
   }
 
-  load(saved: unknown): void {
-    this.failures = Number.isSafeInteger(saved) && Number(saved) >= 0 ? Number(saved) : 0;
+  load(saved: unknown, now: number): void {
+    this.reset();
+    if (!isSavedFailures(saved)) return;
+    for (const ageMs of saved.agesMs) this.#keep(now - ageMs);
+    this.failures = saved.agesMs.length > 0 ? saved.failures : 0;
+    this.expire(now);
+  }
+
+  #firstAt(now: number): number {
+    return this.#endedAt?.[0] ?? now;
+  }
+
+  #keep(endedAt: number): void {
+    const kept = this.#endedAt ?? [];
+    this.#endedAt = kept;
+    const most = this.#maxAgeMs < Number.POSITIVE_INFINITY ? Math.max(this.#needed, MOST_KEPT) : 1;
+    if (kept.length > most) kept.splice(1, 1);
+    kept.push(endedAt);
   }
 }
+
+interface SavedFailures {
+  readonly failures: number;
+  readonly agesMs: readonly number[];
+}
+
+function isSavedFailures(saved: unknown): saved is SavedFailures {
+  const { failures, agesMs } = (saved ?? {}) as Partial<Record<keyof SavedFailures, unknown>>;
+  const isAge = (age: unknown) => Number.isFinite(age) && Number(age) >= 0;
+  return Number.isSafeInteger(failures) && Number(failures) >= 0 && Array.isArray(agesMs) && agesMs.every(isAge);
+}
+
+const checkConsecutive = options({
+  minSpanMs: milliseconds(),
+  maxAgeMs: milliseconds(1, Number.POSITIVE_INFINITY),
+});
 
 /**
  * Trips at the nth failure in a row; any success starts the count anew.
  *
- * @param threshold An integer >= 1. A call with `retries` makes up to `retries + 1` attempts, all of which count.
+ * @param failures An integer >= 1. A call with `retries` makes up to `retries + 1` attempts, all of which count.
+ * @throws a `TypeError` or `RangeError` that names the option.
  */
-export function consecutiveFailures(threshold: number): DetectorFactory {
-  anInteger(1)(threshold, 'consecutiveFailures(threshold)');
-  return () => new ConsecutiveFailures(threshold);
+export function consecutiveFailures(failures: number, given: ConsecutiveFailuresOptions = {}): DetectorFactory {
+  anInteger(1)(failures, 'consecutiveFailures(failures)');
+  checkConsecutive(given, 'consecutiveFailures(options)');
+  const { minSpanMs, maxAgeMs } = merged({ minSpanMs: 0, maxAgeMs: Number.POSITIVE_INFINITY }, given);
+  if (maxAgeMs < minSpanMs) {
+    throw unexpected('consecutiveFailures(options).maxAgeMs', 'at least `minSpanMs`', maxAgeMs, RangeError);
+  }
+  return () => new ConsecutiveFailures(failures, minSpanMs, maxAgeMs);
 }

@@ -16,7 +16,7 @@ export function answered(call: Call, response: AxiosResponse): unknown {
   if (isDoubtful) return repeated(call, captured, accepted(response));
   if (call.report || attempt.config !== captured.config)
     return conclude(call, captured, { stopped: 'success', result: accepted(response), attempt }) ?? response;
-  succeed(call, captured, attempt);
+  succeed(call, captured, attempt, response);
   return response;
 }
 

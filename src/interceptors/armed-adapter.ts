@@ -3,9 +3,9 @@ import { resolveAdapter } from './adapters.js';
 import { discard } from './bodies.js';
 import { Attempt, type Call } from './call.js';
 import { circuitKeyOf } from './circuit-key.js';
+import { writeOwnHeader } from './concealment.js';
 import { dispatchWithin, isDeadlineError } from './deadline.js';
 import type { Admission, Guard, Later } from './guard.js';
-import { writeHeader } from './headers.js';
 import { interruptible } from './interruptible.js';
 import { byMethodAndBaseUrl } from './key.js';
 import { settleAnswer, settleError, settleUnmade } from './settlement.js';
@@ -85,10 +85,11 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   const { call, captured, config, key, passes } = attempt;
   const { budget, attemptHeader } = captured.policy.retry;
   discard(call.superseded);
+  call.superseded = undefined;
   attempt.number = ++call.made;
   if (call.report) call.report.attempts = call.made;
-  if (call.made === 1 && budget) call.attachment.budgets.add(budget.ratio, key, budget, attempt.startedAt);
-  if (attemptHeader) writeHeader(config.headers, attemptHeader, String(attempt.number));
+  if (call.made === 1 && budget) call.attachment.budgets.deposit(key, budget, attempt.startedAt);
+  if (attemptHeader) writeOwnHeader(call, config.headers, attemptHeader, String(attempt.number));
   const { timeout } = config;
   let isCut = false;
   for (const { timeoutMs } of passes) {

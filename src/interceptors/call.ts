@@ -71,7 +71,7 @@ export class Call implements CallHandlers {
   readonly #caretakers: Caretakers;
   /** Written by `capture`; `undefined` until the user's request interceptors have run, and for a call that is not ours. */
   captured: Captured | undefined = undefined;
-  /** Written by the armed adapter: the attempt that was asked for last, made or refused. */
+  /** Written by the armed adapter: the attempt that was asked for last, made or refused; let go of by the conclusion. */
   attempt: Attempt | undefined = undefined;
   /** Written by the armed adapter: how many attempts were made. */
   made = 0;
@@ -79,6 +79,8 @@ export class Call implements CallHandlers {
   report: CallState | undefined = undefined;
   /** Written by `repeat`: the response of the attempt before, which the next one replaces. */
   superseded: AxiosResponse | undefined = undefined;
+  /** The headers that the call puts on its requests by itself, in lower case; written where they are. */
+  ownHeaders: Set<string> | undefined = undefined;
   /** Written by the conclusion. */
   over = false;
 
@@ -155,8 +157,8 @@ const NO_PASSES: readonly Pass[] = [];
 
 /** Puts an adapter on a config; the absence of one too. */
 export function setAdapter(config: Config, adapter: Adapter): void {
-  if (adapter) config.adapter = adapter;
-  else delete config.adapter;
+  if (adapter) Reflect.set(config, 'adapter', adapter);
+  else Reflect.deleteProperty(config, 'adapter');
 }
 
 /** On an armed adapter that a hook may send again: the call whose it is. */

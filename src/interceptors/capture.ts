@@ -2,9 +2,11 @@ import type { InternalAxiosRequestConfig } from 'axios';
 import '../axios-augmentation.js';
 import { aName } from '../validation.js';
 import { type Call, setAdapter } from './call.js';
+import { writeOwnHeader } from './concealment.js';
 import { fieldsOf } from './dispatch.js';
-import { IDEMPOTENCY_KEY, plainHeaders, readHeader, writeHeader } from './headers.js';
+import { IDEMPOTENCY_KEY, plainHeaders, readHeader } from './headers.js';
 import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
+import { writable } from './writable-config.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -15,8 +17,9 @@ type Config = InternalAxiosRequestConfig;
 export function capture(call: Call, given: Config, readyAt?: number): Config {
   // An interceptor that returns nothing is for axios to complain about.
   if (!(given as Config | undefined)) return given;
-  const config = Object.isFrozen(given) ? { ...given } : given;
-  if (config.resilience === false) {
+  const config = writable(given);
+  const resilience = Object.hasOwn(config, 'resilience') ? config.resilience : undefined;
+  if (resilience === false) {
     if (config.adapter === call.armed) setAdapter(config, call.adapter);
     return config;
   }
@@ -24,12 +27,12 @@ export function capture(call: Call, given: Config, readyAt?: number): Config {
   let { adapter } = call;
   let refuse: Config['adapter'];
   try {
-    policy = policyOf(policy, config);
+    policy = policyOf(policy, resilience);
     if (typeof config.adapter !== 'function') {
       adapter = config.adapter ?? adapter;
       config.adapter = call.armed;
     }
-    giveIdempotencyKey(config, policy);
+    giveIdempotencyKey(call, config, policy);
   } catch (error) {
     refuse = () => Promise.reject(error);
   }
@@ -40,24 +43,27 @@ export function capture(call: Call, given: Config, readyAt?: number): Config {
   return config;
 }
 
-function policyOf(policy: Policy, { resilience }: Config): Policy {
+function policyOf(policy: Policy, resilience: Exclude<Config['resilience'], false>): Policy {
   if (!resilience) return policy;
   checkRequestOptions(resilience, 'resilience');
   return extendPolicy(policy, resilience);
 }
 
-function giveIdempotencyKey(config: Config, { retry: { idempotencyKey } }: Policy): void {
+function giveIdempotencyKey(call: Call, config: Config, { retry: { idempotencyKey } }: Policy): void {
   if (!idempotencyKey || !/^(post|patch)$/i.test(config.method ?? '')) return;
   const { header = IDEMPOTENCY_KEY, generate = randomUuid, quoted } = idempotencyKey;
   if (readHeader(config.headers, header) !== undefined) return;
   const key: unknown = generate();
   aName(key, 'retry.idempotencyKey.generate()');
-  writeHeader(config.headers, header, quoted ? `"${String(key)}"` : String(key));
+  writeOwnHeader(call, config.headers, header, quoted ? `"${String(key)}"` : String(key));
 }
+
+/** A random byte; React Native has no `crypto` unless it is polyfilled. */
+const randomByte = (): number =>
+  typeof crypto === 'undefined' ? Math.floor(Math.random() * 256) : (crypto.getRandomValues(new Uint8Array(1))[0] ?? 0);
 
 /** As `crypto.randomUUID`, which pages without TLS do not have: version 4, variant 10. */
 const randomUuid = (): string =>
   '10000000-1000-4000-8000-100000000000'.replace(/[018]/g, (digit) => {
-    const [random = 0] = crypto.getRandomValues(new Uint8Array(1));
-    return (Number(digit) ^ (random & (15 >> (Number(digit) / 4)))).toString(16);
+    return (Number(digit) ^ (randomByte() & (15 >> (Number(digit) / 4)))).toString(16);
   });

@@ -1,9 +1,9 @@
 import type { Permit, Rejection } from '../circuit/contract.js';
 import type { BreakerRegistry } from '../circuit/registry.js';
 import type { Clock } from '../clock.js';
-import { CircuitOpenError } from '../errors.js';
+import { CircuitOpenError, markRejection, type RejectionContext } from '../errors.js';
 import type { Attempt } from './call.js';
-import type { Admission, Guard, Pass } from './guard.js';
+import type { Admission, Guard, Later, Pass, Refusal } from './guard.js';
 
 /** How late a timeout may be before its probe counts as lost. */
 const LEASE_GRACE_MS = 1_000;
@@ -14,32 +14,39 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock): Guard<Att
   const passOf = (permit: Permit): Pass => (isOnItsClock ? permit : onAnotherClock(permit));
   return {
     admit(attempt) {
-      const { circuitKey, config, startedAt } = attempt;
+      const { call, circuitKey, config, startedAt } = attempt;
       if (circuitKey === null) return undefined;
       const { timeout }: { timeout?: unknown } = config;
       const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
-      const answer = registry.ensure(circuitKey).acquire(isOnItsClock ? startedAt : undefined, leaseMs);
-      const admissionOf = (given: Permit | Rejection): Admission =>
-        given.admitted ? passOf(given) : refusalOf(attempt, given);
-      return answer instanceof Promise
-        ? { admitted: 'later', answer: answer.then(admissionOf) }
-        : answer.admitted
-          ? passOf(answer)
-          : refusalOf(attempt, answer);
+      const answer = registry.ensure(circuitKey).acquire(isOnItsClock ? startedAt : undefined, leaseMs, call);
+      if (!(answer instanceof Promise)) return answer.admitted ? passOf(answer) : refusalOf(attempt, answer);
+      const admissionOf = async (): Promise<Admission> => {
+        const given = await answer;
+        if (given.admitted) return passOf(given);
+        const refusal = refusalOf(attempt, given);
+        return refusal.admitted === 'later' ? (refusal.answer as Promise<Admission>) : refusal;
+      };
+      return { admitted: 'later', answer: admissionOf() };
     },
   };
 }
 
-function refusalOf(attempt: Attempt, rejection: Rejection): Admission {
-  return { admitted: false, stopped: 'circuit-open', error: errorOf(attempt, rejection) };
-}
-
-function errorOf({ key, config, captured }: Attempt, { retryAfterMs }: Rejection): unknown {
-  const context = { key, retryAfterMs, config };
+/** An error of the user's own may take its time. */
+function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Later {
+  const refusal = (error: unknown): Refusal => ({ admitted: false, stopped: 'circuit-open', error });
+  const { key, config, captured } = attempt;
+  const { retryAfterMs, cause } = rejection;
+  const context: RejectionContext = { key, retryAfterMs, config, cause };
+  const marked = (error: unknown): Refusal => {
+    const given = error ?? new CircuitOpenError(context);
+    markRejection(given, key);
+    return refusal(given);
+  };
   try {
-    return captured.policy.breaker.createError?.(context) ?? new CircuitOpenError(context);
+    const own: unknown = captured.policy.breaker.createError?.(context);
+    return own instanceof Promise ? { admitted: 'later', answer: own.then(marked, refusal) } : marked(own);
   } catch (thrown) {
-    return thrown;
+    return refusal(thrown);
   }
 }
 

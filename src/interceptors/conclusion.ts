@@ -2,12 +2,13 @@ import type { AxiosResponse } from 'axios';
 import type { Outcome, Stopped } from '../events.js';
 import { type Attempt, type Call, type Captured, setAdapter } from './call.js';
 import { exchangeConfig } from './carried-config.js';
+import { conceal } from './concealment.js';
 import type { Result } from './diagnosis.js';
-import { overwrite } from './dispatch.js';
 import { fallbackFor } from './fallback.js';
 import { byMethodAndBaseUrl } from './key.js';
 import { openReport } from './records.js';
-import { FirstSuccess, remember } from './report.js';
+import { FirstSuccess, type Reported, remember } from './report.js';
+import { overwrite } from './writable-config.js';
 
 /** The end of a call: what it came to, and why it was not tried again. */
 export interface Ending {
@@ -37,7 +38,7 @@ export function conclude(
   report.stopped = stopped;
   report.elapsedMs = call.elapsedMs(stopped === 'success' ? attempt?.endedAt : undefined);
   if (!report.key) report.key = byMethodAndBaseUrl(captured.config);
-  restore(call, captured).resilienceState = report;
+  restore(call, captured, result.response, report);
   const { key, attempts, elapsedMs } = report;
   if (events.active) events.emit({ type: 'call', key, attempts, stopped, elapsedMs });
   if (stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected)) return undefined;
@@ -46,11 +47,16 @@ export function conclude(
 }
 
 /** The same for a success at the first attempt; it ends with its answer, whose time is known. */
-export function succeed(call: Call, captured: Captured, { key, startedAt, endedAt, response }: Attempt): void {
+export function succeed(
+  call: Call,
+  captured: Captured,
+  { key, startedAt, endedAt }: Attempt,
+  response: AxiosResponse,
+): void {
   const { events } = call.attachment;
   const elapsedMs = endedAt - call.startedAt;
   call.over = true;
-  restore(call, captured).resilienceState = new FirstSuccess(key, elapsedMs, response?.status, endedAt - startedAt);
+  restore(call, captured, response, new FirstSuccess(key, elapsedMs, response.status, endedAt - startedAt));
   if (events.active) events.emit({ type: 'call', key, attempts: 1, stopped: 'success', elapsedMs });
 }
 
@@ -61,8 +67,12 @@ function showLast({ config }: Captured, { attempt, result }: Ending): void {
   exchangeConfig(result, attempt.config, config);
 }
 
-/** The call's own config, with the adapter that the user chose. */
-function restore({ armed }: Call, { config, fields, adapter }: Captured): Captured['config'] {
-  setAdapter(config, fields.adapter === armed ? adapter : fields.adapter);
-  return config;
+/** Puts the adapter that the user chose and the report on the call's own config; lets go of what only the call needed. */
+function restore(call: Call, captured: Captured, response: AxiosResponse | undefined, report: Reported): void {
+  const { config, fields, adapter } = captured;
+  setAdapter(config, fields.adapter === call.armed ? adapter : fields.adapter);
+  if (!Reflect.set(config, 'resilienceState', report)) remember(response, report);
+  conceal(call, config);
+  // A kept response keeps its request, and that knows the call: it must not keep the bodies of other attempts.
+  call.superseded = call.attempt = undefined;
 }

@@ -58,26 +58,35 @@ const FIELDS = ['adapter', 'baseURL', 'data', 'params', 'url'] as const;
 /** The fields of a config that dispatching may change. */
 export type Fields = Pick<InternalAxiosRequestConfig<unknown>, (typeof FIELDS)[number]>;
 
-export function fieldsOf({ adapter, baseURL, data, params, url }: InternalAxiosRequestConfig<unknown>): Fields {
-  return { adapter, baseURL, data, params: params as unknown, url } as Fields;
+/** What axios would not send, since it is inherited, must not be sent because it was copied. */
+export function fieldsOf(config: InternalAxiosRequestConfig<unknown>): Fields {
+  const { adapter, baseURL, data, params, url } = config;
+  const isPlain = Object.getPrototypeOf(config) === null;
+  const own = (name: keyof Fields, value: unknown) => (isPlain || Object.hasOwn(config, name) ? value : undefined);
+  return {
+    adapter: own('adapter', adapter),
+    baseURL: own('baseURL', baseURL),
+    data: own('data', data),
+    params: own('params', params),
+    url: own('url', url),
+  } as Fields;
 }
 
-/** A config like the given one, of the same values by reference, getters too, but for its fields and headers. */
+/**
+ * A config like the given one, of the same values by reference, getters too, but for its fields and headers; what somebody
+ * has made read-only can be written again.
+ */
 export function configLike(config: Config, fields: Fields, headers: object): Config {
-  const like = Object.create(
-    Object.getPrototypeOf(config) as object | null,
-    Object.getOwnPropertyDescriptors(config),
-  ) as Config;
+  const descriptors: Record<string, PropertyDescriptor> = Object.getOwnPropertyDescriptors(config);
+  for (const descriptor of Object.values(descriptors)) {
+    descriptor.configurable = true;
+    if (!descriptor.get && !descriptor.set) descriptor.writable = true;
+  }
+  const like = Object.create(Object.getPrototypeOf(config) as object | null, descriptors) as Config;
   for (const name of FIELDS) {
     if (fields[name] === undefined) delete like[name];
     else like[name] = fields[name] as never;
   }
   like.headers = new AxiosHeaders({ ...headers });
   return like;
-}
-
-/** Makes a config show the values that stand on another. */
-export function overwrite(config: Config, shown: Config): void {
-  const descriptors: Record<string, PropertyDescriptor> = Object.getOwnPropertyDescriptors(shown);
-  for (const [name, { get, value }] of Object.entries(descriptors)) if (!get) Reflect.set(config, name, value);
 }

@@ -1,5 +1,6 @@
 import { aClock, aMode, REGISTRY_RULES } from '../circuit/options.js';
 import { MAX_TIMER_MS } from '../clock.js';
+import { aDelay, type Delay } from '../delay.js';
 import {
   DEFAULTS,
   type IdempotencyKeyOptions,
@@ -10,7 +11,6 @@ import {
   type RetryOptions,
   type UpdateOptions,
 } from '../options.js';
-import type { Backoff } from '../retry/backoff.js';
 import { BUDGET_RULES, type Budget } from '../retry/budget.js';
 import {
   aBoolean,
@@ -25,6 +25,7 @@ import {
   oneOf,
   options,
   orFalse,
+  own,
   type Rule,
   withMethods,
 } from '../validation.js';
@@ -37,7 +38,7 @@ export interface RetryPolicy extends Pick<RetryOptions, 'shouldRetry' | 'shouldR
   readonly methods: readonly string[];
   readonly statuses: readonly number[];
   readonly codes: readonly string[];
-  readonly backoff: Backoff;
+  readonly backoff: number | Delay;
   readonly retryAfter: { readonly respect: boolean; readonly maxMs: number };
   readonly deadlineMs: number | undefined;
   readonly budget: Budget | false;
@@ -60,6 +61,7 @@ export interface Policy extends Pick<UpdateOptions, 'fallback' | 'fallbackOn'> {
 export const DEFAULT_POLICY: Policy = {
   retry: { ...DEFAULTS.retry, enabled: true },
   breaker: { enabled: true, key: byMethodAndBaseUrl },
+  fallback: undefined,
   fallbackOn: DEFAULTS.fallbackOn,
 };
 
@@ -68,7 +70,7 @@ const RETRY_RULES = {
   methods: listOf(aName),
   statuses: listOf(anInteger(100, 599)),
   codes: listOf(aName),
-  backoff: aFunction,
+  backoff: aDelay,
   retryAfter: options({ respect: aBoolean, maxMs: milliseconds(0, Number.POSITIVE_INFINITY) }),
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   budget: orFalse(options(BUDGET_RULES)),
@@ -119,10 +121,10 @@ export const checkRequestOptions: (given: RequestResilience, path: string) => vo
 
 /** Lays checked options over a policy. */
 export function extendPolicy(base: Policy, given: UpdateOptions | RequestResilience): Policy {
-  const { fallback = base.fallback, fallbackOn = base.fallbackOn } = given;
+  const { retry, breaker, fallback = base.fallback, fallbackOn = base.fallbackOn } = own(given);
   return {
-    retry: merged(base.retry, retryFields(base.retry, given.retry), 'retryAfter', 'idempotencyKey'),
-    breaker: merged(base.breaker, switchable(given.breaker)),
+    retry: merged(base.retry, retryFields(base.retry, retry), 'retryAfter', 'idempotencyKey'),
+    breaker: merged(base.breaker, switchable(breaker)),
     fallback,
     fallbackOn,
   };
@@ -134,7 +136,7 @@ const switchable = <T extends object>(given: T | false | undefined): Partial<T> 
 
 function retryFields(base: RetryPolicy, given: UpdateOptions['retry']): object {
   if (typeof given === 'number') return { retries: given, enabled: true };
-  const { budget, idempotencyKey, ...fields } = switchable(given);
+  const { budget, idempotencyKey, ...fields } = own(switchable(given));
   return {
     ...fields,
     budget: budget && merged(base.budget || DEFAULTS.retry.budget, budget),

@@ -15,7 +15,7 @@ import { interruptible, wait } from './interruptible.js';
 import { methodOf, urlWithoutSecrets } from './key.js';
 import type { RetryPolicy } from './policy.js';
 import { openReport } from './records.js';
-import type { CallState } from './report.js';
+import { asCause, type CallState } from './report.js';
 
 /** How one attempt ended, or why it was the last. */
 interface Round {
@@ -28,12 +28,12 @@ interface Round {
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
   const report = openReport(call);
-  captured.config.resilienceState = report;
+  Reflect.set(captured.config, 'resilienceState', report);
   rememberArmed(call);
   let round: Round = { result: first, attempt: call.attempt, outcome: call.attempt?.outcome };
   for (;;) {
     const next = await nextRound(call, captured, report, round).catch((error: unknown) =>
-      interrupted(captured, round, error),
+      interrupted(captured, report, round, error),
     );
     if ('stopped' in next) return next;
     round = next;
@@ -45,6 +45,8 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const { result } = round;
   const delayMs = await decide(call, captured, report, round);
   if (typeof delayMs === 'string') return { ...round, stopped: delayMs };
+  // Nobody is given this body any more; an accepted one is, if no further attempt can be made after all.
+  if (result.rejected) discard(result.response);
   await wait(config, delayMs);
   const next = configLike(config, fields, headers);
   const { beforeRetry } = policy.retry;
@@ -62,14 +64,14 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
 }
 
 /** What a hook threw, or what ended a wait. */
-function interrupted({ config }: Captured, round: Round, error: unknown): Ending {
+function interrupted({ config }: Captured, report: CallState, round: Round, error: unknown): Ending {
   const { result } = round;
   if (isDeadlineError(error) && (error as { config?: unknown }).config === config)
     return { ...round, stopped: 'deadline' };
   discard(result.response);
   if (config.signal?.aborted || config.cancelToken?.reason)
     return { ...round, stopped: 'aborted', result: failed(error) };
-  giveCause(error, result.error ?? result.response);
+  giveCause(error, asCause(result.error, result.response, report));
   return { ...round, stopped: 'vetoed', result: failed(error), outcome: undefined };
 }
 
@@ -98,21 +100,25 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
     (await interruptible(config, call.remainingMs(), () =>
       question(contextOf(call, captured, report, result, attempt)),
     ));
-  const serverDelayMs = (retry.retryAfter.respect && serverDelay({ response: result.response ?? made.response })) || 0;
+  const response = result.response ?? made.response;
+  const retryAfterMs = retry.retryAfter.respect ? serverDelay({ response }) : undefined;
   const delayMs = decideRetry(
     retry,
     {
       attempt,
-      previousDelayMs: delaysMs.at(-1),
+      key,
+      previousMs: delaysMs.at(-1),
+      error: result.error,
+      response,
+      retryAfterMs,
       random: attachment.random,
       verdict: objection && !result.rejected ? verdict || undefined : verdict,
       refusal: objection,
-      obstacle: obstacleTo(call, captured, key, serverDelayMs),
-      serverDelayMs,
+      obstacle: obstacleTo(call, captured, key, retryAfterMs ?? 0),
       remainingMs: call.remainingMs(),
     },
     () =>
-      !retry.budget || outcome === 'success' || attachment.budgets.add(-1, key, retry.budget, attachment.clock.now()),
+      !retry.budget || outcome === 'success' || attachment.budgets.withdraw(key, retry.budget, attachment.clock.now()),
   );
   if (typeof delayMs === 'number') {
     report.delaysMs = [...delaysMs, delayMs];
@@ -158,7 +164,7 @@ function obstacleTo(
 ): Stopped | undefined {
   const keys = policy.breaker.enabled ? [circuitKeyOf(config, policy), latestKey] : [];
   for (const key of keys) {
-    const breaker = attachment.registry.get(key ?? '');
+    const breaker = key === null ? undefined : attachment.registry.get(key);
     if (breaker?.mode === 'enforce' && breaker.isOpen) return 'circuit-open';
   }
   if (!policy.retry.beforeRetry && isOneShot(fields.data)) return 'body';

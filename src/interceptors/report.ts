@@ -1,3 +1,4 @@
+import type { AxiosResponse } from 'axios';
 import type { Stopped } from '../events.js';
 
 /** One attempt, as it is kept in a report. */
@@ -31,7 +32,7 @@ const STATE = 'resilienceState';
 const NONE: readonly never[] = Object.freeze([]);
 
 /** What stands on the config of a call. A class, since axios clones plain objects. */
-interface Reported extends ResilienceReport {
+export interface Reported extends ResilienceReport {
   toJSON(): ResilienceReport;
 }
 
@@ -98,8 +99,26 @@ const shared = globalThis as { [REPORTS]?: WeakMap<object, Reported> };
 const reports = shared[REPORTS] ?? new WeakMap<object, Reported>();
 shared[REPORTS] = reports;
 
-export function remember(error: unknown, state: CallState): void {
-  if (typeof error === 'object' && error !== null) reports.set(error, state);
+/** Makes `reportOf` know what an error, or a response, is of. */
+export function remember(errorOrResponse: unknown, state: Reported): void {
+  if (typeof errorOrResponse === 'object' && errorOrResponse !== null) reports.set(errorOrResponse, state);
+}
+
+/** What an attempt came to, as the cause of an error: where it was answered, an error that stands for the response. */
+export function asCause(error: unknown, response: AxiosResponse | undefined, state: Reported): unknown {
+  const isError = typeof (error as Error | undefined)?.message === 'string';
+  if (isError || !response) return error;
+  const cause = new Error(`The attempt was answered with status ${response.status}`);
+  Reflect.defineProperty(cause, 'response', { value: response, configurable: true, writable: true });
+  remember(cause, state);
+  return cause;
+}
+
+/** The report on a config; not what is inherited, nor what somebody else has put there under the same name. */
+function stateOn(config: { [STATE]?: Partial<Reported> } | null | undefined): Reported | undefined {
+  const state = config && Object.hasOwn(config, STATE) ? config[STATE] : undefined;
+  if (!Array.isArray(state?.delaysMs) || !Array.isArray(state.history)) return undefined;
+  return typeof state.toJSON === 'function' ? (state as Reported) : ({ ...state, toJSON: () => state } as Reported);
 }
 
 /**
@@ -109,8 +128,8 @@ export function remember(error: unknown, state: CallState): void {
 export function reportOf(responseOrError: unknown): ResilienceReport | undefined {
   let current = responseOrError as { config?: { [STATE]?: Reported }; cause?: unknown } | null | undefined;
   for (let depth = 0; depth < MAX_CAUSES && typeof current === 'object' && current !== null; depth++) {
-    const state: Reported | undefined = reports.get(current) ?? current.config?.[STATE];
-    if (state !== undefined) return state.toJSON();
+    const state = reports.get(current) ?? stateOn(current.config);
+    if (state) return state.toJSON();
     current = current.cause as typeof current;
   }
   return undefined;

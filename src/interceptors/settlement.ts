@@ -3,6 +3,7 @@ import type { FailureDetails } from '../circuit/options.js';
 import type { Outcome } from '../events.js';
 import { oneOf } from '../validation.js';
 import type { Attempt } from './call.js';
+import { conceal } from './concealment.js';
 import { isDeadlineError } from './deadline.js';
 import { accepted, type Diagnosis, diagnose, failed, isOfOwnHost, type Result } from './diagnosis.js';
 import { serverDelay } from './headers.js';
@@ -44,7 +45,7 @@ const isPlainSuccess = ({ status }: AxiosResponse): boolean => status >= 200 && 
 
 /** @param diagnosis Of a result that is no plain success. */
 function settle(attempt: Attempt, result: Result | undefined, diagnosis: Diagnosis | undefined): void {
-  const { call, captured, circuitKey, key, number, passes } = attempt;
+  const { call, captured, circuitKey, config, key, number, passes } = attempt;
   const { clock, events } = call.attachment;
   const now = clock.now();
   attempt.endedAt = now;
@@ -55,7 +56,8 @@ function settle(attempt: Attempt, result: Result | undefined, diagnosis: Diagnos
   attempt.outcome = outcome;
   if (call.report) recordAttempt(call.report, attempt);
   else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
-  const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : undefined;
+  conceal(call, config);
+  const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
   for (const pass of passes) pass.settle(outcome, now, details);
   if (!events.active) return;
   const { status, code, durationMs } = recordOf(attempt);
@@ -78,12 +80,15 @@ function classified(attempt: Attempt, error: unknown): Outcome | undefined {
   }
 }
 
+const errorAlone = (result: Result | undefined): FailureDetails | undefined => result && { error: result.error };
+
 function detailsOf({ diagnosis, response }: Attempt, error: unknown): FailureDetails {
   const retryAfterMs = serverDelay({ response });
   return {
     status: response?.status,
     retryAfterMs,
-    failure: error ?? response,
+    error,
+    response,
     isLocal: diagnosis !== undefined && isOfOwnHost(diagnosis),
   };
 }

@@ -1,15 +1,15 @@
 import { aPositiveNumber, aRatio, merged, options } from '../validation.js';
 
-/** How many retries there may be. */
+/** How many retries there may be. What is not used is kept for ten seconds. */
 export interface BudgetOptions {
   /**
    * Retries per call, in (0, 1].
-   * @default 0.2
+   * @default 0.5
    */
   ratio?: number | undefined;
   /**
-   * Retries per second that are always there, > 0. Ten seconds of it are the capacity and the start.
-   * @default 10
+   * Retries per second that are always there, > 0. A budget begins with ten seconds of it.
+   * @default 2
    */
   minPerSecond?: number | undefined;
 }
@@ -22,10 +22,12 @@ export interface Budget {
 
 interface Bucket {
   tokens: number;
+  /** Calls of the last ten seconds, as they fade. */
+  calls: number;
   at: number;
 }
 
-export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.2, minPerSecond: 10 });
+export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.5, minPerSecond: 2 });
 
 export const BUDGET_RULES = { ratio: aRatio, minPerSecond: aPositiveNumber };
 
@@ -33,26 +35,46 @@ const checkBudget = options(BUDGET_RULES);
 
 const MAX_BUCKETS = 1024;
 
-/** A token bucket per key: calls and time put tokens in, a retry takes one out. */
+/** How long tokens are kept. */
+const KEPT_SECONDS = 10;
+
+/**
+ * A token bucket per key: calls and time put tokens in, a retry takes one out. It holds what the last ten seconds put in, so
+ * that its size follows the traffic of its process.
+ */
 export class RetryBudgets {
   /** In the order of use: the least recently used first. */
   readonly #buckets = new Map<string, Bucket>();
   #latest: { readonly key: string; readonly bucket: Bucket } | undefined;
 
-  /** Adds `tokens`, negative ones for a retry; `false` where there are not enough, and nothing is taken. */
-  add(tokens: number, key: string, { minPerSecond }: Budget, now: number): boolean {
-    const capacity = Math.max(1, 10 * minPerSecond);
-    const bucket = this.#bucket(key, capacity, now);
-    const refilled = Math.min(capacity, bucket.tokens + ((now - bucket.at) * minPerSecond) / 1000);
-    const enough = refilled + tokens >= 0;
-    bucket.tokens = enough ? Math.min(capacity, refilled + tokens) : refilled;
+  /** A call makes its first attempt. */
+  deposit(key: string, budget: Budget, now: number): void {
+    const bucket = this.#refilled(key, budget, now);
+    bucket.calls++;
+    bucket.tokens += budget.ratio;
+  }
+
+  /** Takes a token for a retry; `false` where there is none. */
+  withdraw(key: string, budget: Budget, now: number): boolean {
+    const bucket = this.#refilled(key, budget, now);
+    if (bucket.tokens < 1) return false;
+    bucket.tokens--;
+    return true;
+  }
+
+  #refilled(key: string, { ratio, minPerSecond }: Budget, now: number): Bucket {
+    const least = Math.max(1, KEPT_SECONDS * minPerSecond);
+    const bucket = this.#bucket(key, least, now);
+    const seconds = (now - bucket.at) / 1000;
     bucket.at = now;
-    return enough;
+    bucket.calls *= Math.max(0, 1 - seconds / KEPT_SECONDS);
+    bucket.tokens = Math.min(bucket.tokens + seconds * minPerSecond, least + ratio * bucket.calls);
+    return bucket;
   }
 
   #bucket(key: string, tokens: number, at: number): Bucket {
     if (this.#latest?.key === key) return this.#latest.bucket;
-    const bucket = this.#buckets.get(key) ?? { tokens, at };
+    const bucket = this.#buckets.get(key) ?? { tokens, calls: 0, at };
     this.#buckets.delete(key);
     this.#buckets.set(key, bucket);
     this.#latest = { key, bucket };
@@ -75,11 +97,11 @@ export class RetryBudget {
 
   /** A call made its first attempt. */
   deposit(now: number): void {
-    this.#budgets.add(this.#budget.ratio, '', this.#budget, now);
+    this.#budgets.deposit('', this.#budget, now);
   }
 
   /** Takes a token for one retry; `false` where there is none. */
   withdraw(now: number): boolean {
-    return this.#budgets.add(-1, '', this.#budget, now);
+    return this.#budgets.withdraw('', this.#budget, now);
   }
 }

@@ -1,7 +1,8 @@
 import axios, { type AxiosAdapter, AxiosError, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
 import MockAdapter from 'axios-mock-adapter';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { attach, reportOf } from '../../src/index.js';
+import { attach, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { CLASSIC } from '../support/classic.js';
 import { AT_ONCE, attachWith, ORDERS, rejectionOf } from '../support/orders.js';
 import { json, reset, startServer, type TestServer } from '../support/server.js';
 import { ADAPTERS } from '../support/versions.js';
@@ -27,10 +28,15 @@ const answer = (config: Config, status: number, data: unknown) => ({
 
 describe.each(ORDERS)('axios-mock-adapter, set up %s attach', (order) => {
   let mock: MockAdapter;
-  const attachWithMock = () =>
-    attachWith(order, api, () => {
-      mock = new MockAdapter(api);
-    });
+  const attachWithMock = (options: ResilienceOptions = {}) =>
+    attachWith(
+      order,
+      api,
+      () => {
+        mock = new MockAdapter(api);
+      },
+      { ...AT_ONCE, ...options },
+    );
 
   test('shows each attempt in its history', async () => {
     attachWithMock();
@@ -84,7 +90,7 @@ describe.each(ORDERS)('axios-mock-adapter, set up %s attach', (order) => {
   });
 
   test('opens the circuit, and an open circuit asks it nothing', async () => {
-    const resilience = attachWithMock();
+    const resilience = attachWithMock({ breaker: CLASSIC });
     mock.onGet('/users').reply(503);
     await rejectionOf(api.get('/users'));
     await rejectionOf(api.get('/users'));

@@ -6,10 +6,11 @@ import {
   type CircuitBreakerOptions,
   CircuitOpenError,
   consecutiveFailures,
-  exponentialCooldown,
+  exponential,
   type ResilienceOptions,
   reportOf,
 } from '../../src/index.js';
+import { CLASSIC } from '../support/classic.js';
 import { type ScriptedAdapter, scripted } from '../support/scripted-adapter.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -22,7 +23,7 @@ beforeEach(() => {
 
 const STATES = ['closed', 'open', 'half-open'] as const;
 
-const create = (options: CircuitBreakerOptions = {}) => new CircuitBreaker(KEY, { clock, ...options });
+const create = (options: CircuitBreakerOptions = {}) => new CircuitBreaker(KEY, { ...CLASSIC, clock, ...options });
 
 /** A circuit that came to its state by itself: closed with 4 failures, open with 6 s left, or half-open. */
 function createIn(state: (typeof STATES)[number], options: CircuitBreakerOptions = {}): CircuitBreaker {
@@ -96,7 +97,7 @@ describe('trip', () => {
   });
 
   test('counts as an opening, so that the next cooldown grows', () => {
-    const breaker = create({ cooldownMs: exponentialCooldown({ baseMs: 1_000 }) });
+    const breaker = create({ cooldownMs: exponential({ baseMs: 1_000 }) });
     breaker.trip();
     clock.advance(1_000);
     fail(breaker);

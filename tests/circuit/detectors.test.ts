@@ -16,6 +16,7 @@ import {
   memorySink,
   slowCallRate,
 } from '../../src/index.js';
+import { CLASSIC } from '../support/classic.js';
 import { scripted } from '../support/scripted-adapter.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -28,7 +29,7 @@ beforeEach(() => {
 });
 
 const create = (detector: DetectorFactory, options: CircuitBreakerOptions = {}) =>
-  new CircuitBreaker(KEY, { clock, detector, ...options });
+  new CircuitBreaker(KEY, { ...CLASSIC, clock, detector, ...options });
 
 /** Plays outcomes, `F` for a failure, `S` for a success; says at which of them the circuit opened. */
 function play(breaker: CircuitBreaker, outcomes: string, everyMs = 0): number | 'stays closed' {
@@ -59,6 +60,73 @@ describe('consecutiveFailures', () => {
     [3, 'FFSFFSFF', 'stays closed'],
   ])('of %i with %s opens at %s', (threshold, outcomes, opensAt) => {
     expect(play(create(consecutiveFailures(threshold)), outcomes)).toBe(opensAt);
+  });
+
+  describe('over a time', () => {
+    const spanned = consecutiveFailures(3, { minSpanMs: 600, maxAgeMs: 60_000 });
+
+    /** Fails at these times, ms from the beginning; says at which the circuit opened. */
+    function failAt(breaker: CircuitBreaker, ...times: number[]): number | undefined {
+      let passed = 0;
+      for (const time of times) {
+        clock.advance(time - passed);
+        passed = time;
+        fail(breaker);
+        if (breaker.state === 'open') return time;
+      }
+      return undefined;
+    }
+
+    test.each([
+      [[0, 300, 600], 600],
+      [[0, 300, 599], undefined],
+      [[0, 599, 599, 599, 600], 600],
+      [[0, 600], undefined],
+      [[0, 0, 0, 0, 0, 0, 0, 0], undefined],
+      [[0, 0, 0, 1_000], 1_000],
+      [[0, 30_000, 60_000], 60_000],
+      [[0, 30_000, 60_001], undefined],
+      [[0, 30_000, 60_001, 60_002], 60_002],
+      [[0, 59_999, 86_400_000, 86_400_000, 86_400_599, 86_400_600], 86_400_600],
+    ])('of 3 that span 600 ms and are no older than a minute, failures at %j open at %s', (times, opensAt) => {
+      expect(failAt(create(spanned), ...times)).toBe(opensAt);
+    });
+
+    test('a success between starts the time anew, too', () => {
+      const breaker = create(spanned);
+      failAt(breaker, 0, 500);
+      succeed(breaker);
+      expect(failAt(breaker, 100, 200, 699, 700)).toBe(700);
+    });
+
+    test('what is too old is not shown either', () => {
+      const breaker = create(spanned);
+      failAt(breaker, 0, 100);
+      clock.advance(59_901);
+      expect(breaker.stats().failures).toBe(1);
+      clock.advance(100);
+      expect(breaker.stats().failures).toBe(0);
+    });
+
+    test('the change of state tells all failures in a row, also of a storm of thousands', () => {
+      const breaker = create(spanned);
+      const events = listen(breaker);
+      for (let failure = 0; failure < 5_000; failure++) fail(breaker);
+      clock.advance(600);
+      fail(breaker);
+      expect(ofType(events, 'stateChange')).toMatchObject([{ failures: 5_001, to: 'open' }]);
+    });
+
+    test('a snapshot has the ages of the failures', () => {
+      const breaker = create(spanned);
+      failAt(breaker, 0, 500);
+      clock.advance(50);
+      const snapshot = JSON.parse(JSON.stringify(breaker.snapshot())) as ReturnType<CircuitBreaker['snapshot']>;
+      expect(snapshot.detector).toEqual({ failures: 2, agesMs: [550, 50] });
+      const other = create(spanned);
+      other.restore(snapshot);
+      expect(failAt(other, 49, 50)).toBe(50);
+    });
   });
 
   test('counts in a row over any time, an idle hour too', () => {
@@ -396,13 +464,67 @@ describe.each(BUILT_IN)('%s is empty', (_name, detector, needed) => {
   });
 });
 
-test('slowCallRate is empty after a good probe, however slow the probe was', () => {
-  const breaker = create(slowCallRate({ slowMs: 50 }), { cooldownMs: 0 });
-  for (let i = 0; i < 5; i++) take(breaker, 50);
-  expect(breaker.state).toBe('half-open');
-  take(breaker, 50);
-  for (let i = 0; i < 4; i++) take(breaker, 50);
-  expect(breaker.state).toBe('closed');
+describe('a circuit that opened because attempts were slow', () => {
+  test.each<[string, DetectorFactory]>([
+    ['slowCallRate', slowCallRate({ slowMs: 50 })],
+    ['anyOf', anyOf(consecutiveFailures(9), slowCallRate({ slowMs: 50 }))],
+    ['allOf, nested', anyOf(allOf(slowCallRate({ slowMs: 50 })), consecutiveFailures(9))],
+  ])('is re-opened by a slow probe and closed by a fast one (%s)', (_name, detector) => {
+    const breaker = create(detector, { cooldownMs: 10 });
+    for (let i = 0; i < 5; i++) take(breaker, 50);
+    expect(breaker.state).toBe('open');
+    clock.advance(10);
+    take(breaker, 50);
+    expect(breaker.stats()).toMatchObject({ state: 'open', openings: 2 });
+    clock.advance(10);
+    take(breaker, 49);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('is empty after a good probe', () => {
+    const breaker = create(slowCallRate({ slowMs: 50 }), { cooldownMs: 0 });
+    for (let i = 0; i < 5; i++) take(breaker, 50);
+    take(breaker, 49);
+    for (let i = 0; i < 4; i++) take(breaker, 50);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('lets 5 of 26 slow calls pass, and one for each cooldown that has passed', () => {
+    const breaker = create(slowCallRate({ slowMs: 50 }), { cooldownMs: 1_000 });
+    let passed = 0;
+    for (let i = 0; i < 26; i++) {
+      const answer = breaker.tryAcquire();
+      clock.advance(50);
+      if (!answer.admitted) continue;
+      passed++;
+      answer.settle('success');
+    }
+    expect(passed).toBe(5 + 1);
+  });
+
+  test('a slow probe is no failure where slowness trips nothing', () => {
+    const breaker = create(consecutiveFailures(1), { cooldownMs: 0 });
+    breaker.trip();
+    take(breaker, 29_999);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('an isSlow that throws is reported and slows nothing', () => {
+    const detector = () => ({
+      failures: 0,
+      record: () => false,
+      reset: () => undefined,
+      isSlow: () => {
+        throw new Error('oops');
+      },
+    });
+    const breaker = create(detector, { cooldownMs: 0 });
+    const events = listen(breaker);
+    breaker.trip();
+    take(breaker, 50);
+    expect(breaker.state).toBe('closed');
+    expect(ofType(events, 'listenerError')).toMatchObject([{ source: 'breaker.detector' }]);
+  });
 });
 
 describe('after an idle hour', () => {
@@ -483,6 +605,7 @@ describe('the configurations of the quick start', () => {
 describe('options that are wrong', () => {
   const MAKERS: Record<string, (given: any) => DetectorFactory> = {
     consecutiveFailures,
+    'consecutiveFailures over a time': (given) => consecutiveFailures(3, given),
     failuresInWindow,
     failureRate,
     failureRateInWindow,
@@ -493,9 +616,27 @@ describe('options that are wrong', () => {
   const make = (name: string, given: unknown) => () => MAKERS[name]?.(given);
 
   test.each<[string, unknown, ErrorConstructor, string]>([
-    ['consecutiveFailures', 0, RangeError, '`consecutiveFailures(threshold)` to be an integer >= 1, got 0'],
-    ['consecutiveFailures', 2.5, RangeError, '`consecutiveFailures(threshold)` to be an integer >= 1, got 2.5'],
-    ['consecutiveFailures', '3', TypeError, '`consecutiveFailures(threshold)` to be an integer >= 1, got "3"'],
+    ['consecutiveFailures', 0, RangeError, '`consecutiveFailures(failures)` to be an integer >= 1, got 0'],
+    ['consecutiveFailures', 2.5, RangeError, '`consecutiveFailures(failures)` to be an integer >= 1, got 2.5'],
+    ['consecutiveFailures', '3', TypeError, '`consecutiveFailures(failures)` to be an integer >= 1, got "3"'],
+    [
+      'consecutiveFailures over a time',
+      { minSpanMs: -1 },
+      RangeError,
+      '`consecutiveFailures(options).minSpanMs` to be a number of milliseconds >= 0, got -1',
+    ],
+    [
+      'consecutiveFailures over a time',
+      { minSpanMs: 600, maxAgeMs: 500 },
+      RangeError,
+      '`consecutiveFailures(options).maxAgeMs` to be at least `minSpanMs`, got 500',
+    ],
+    [
+      'consecutiveFailures over a time',
+      { maxAgeMs: '1m' },
+      TypeError,
+      '`consecutiveFailures(options).maxAgeMs` to be a number of milliseconds >= 1, got "1m"',
+    ],
     [
       'failuresInWindow',
       { failures: 0 },
@@ -876,9 +1017,11 @@ describe('a detector of the user that does not work', () => {
     const detector = factory as DetectorFactory;
     const expected = `\` to be a FailureDetector with record(…) and reset(), got ${shown}`;
     expect(() => create(detector)).toThrow(new TypeError(`Expected \`detector()${expected}`));
-    expect(() => new BreakerRegistry({ detector })).toThrow(new TypeError(`Expected \`detector()${expected}`));
+    expect(() => new BreakerRegistry({ ...CLASSIC, detector })).toThrow(
+      new TypeError(`Expected \`detector()${expected}`),
+    );
     expect(() => attach(axios.create(), { breaker: { detector } })).toThrow(TypeError);
-    const overriding = new BreakerRegistry({ overrides: () => ({ detector }) });
+    const overriding = new BreakerRegistry({ ...CLASSIC, overrides: () => ({ detector }) });
     expect(() => overriding.ensure(KEY)).toThrow(new TypeError(`Expected \`overrides("${KEY}").detector()${expected}`));
     expect(overriding.size).toBe(0);
   });

@@ -1,6 +1,7 @@
 import axios, { AxiosError } from 'axios';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { attach, CircuitOpenError, isCircuitOpenError } from '../../src/index.js';
+import { CLASSIC } from '../support/classic.js';
 import { manualClock } from './support.js';
 
 const KEY = 'GET https://api.example.com';
@@ -9,7 +10,7 @@ const KEY = 'GET https://api.example.com';
 async function reject(elapsedMs = 0): Promise<CircuitOpenError> {
   const clock = manualClock();
   const api = axios.create({ baseURL: 'https://api.example.com' });
-  const { breakers } = attach(api, { clock });
+  const { breakers } = attach(api, { clock, breaker: CLASSIC });
   breakers.ensure(KEY).trip();
   clock.advance(elapsedMs);
   return api.get('/users', { headers: { 'X-Trace': 'abc' } }).then(

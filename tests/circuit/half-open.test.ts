@@ -10,6 +10,7 @@ import {
   type Permit,
   type ResilienceOptions,
 } from '../../src/index.js';
+import { CLASSIC } from '../support/classic.js';
 import { hang, startServer, type TestServer } from '../support/server.js';
 import { acquire, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -22,7 +23,7 @@ beforeEach(() => {
 
 /** A circuit that tripped and whose cooldown is over. */
 function createHalfOpen(halfOpen: HalfOpenOptions, options: CircuitBreakerOptions = {}): CircuitBreaker {
-  const breaker = new CircuitBreaker(KEY, { clock, halfOpen, ...options });
+  const breaker = new CircuitBreaker(KEY, { ...CLASSIC, clock, halfOpen, ...options });
   breaker.trip({ forMs: 0 });
   return breaker;
 }
@@ -125,15 +126,35 @@ describe('failureRatio', () => {
     expect(probe(breaker, 'FF')).toBe('open at 2');
   });
 
-  test('a failure after its lease is void, a success after it counts', () => {
-    const breaker = createHalfOpen({ permits: 2, failureRatio: 0.5, leaseMs: 1_000 });
-    const [lost, slow] = [acquire(breaker), acquire(breaker)];
+  test('a probe whose lease runs out is one of those that may fail, and its late success is one that did not', () => {
+    const breaker = createHalfOpen({ permits: 3, failureRatio: 0.4, leaseMs: 1_000 });
+    const [lost] = [acquire(breaker), acquire(breaker)] as const;
+    clock.advance(999);
+    const third = acquire(breaker);
+    clock.advance(1);
+    expect(breaker.state).toBe('open');
+
+    const other = createHalfOpen({ permits: 2, failureRatio: 0.5, leaseMs: 1_000 });
+    const slow = acquire(other);
     clock.advance(1_000);
+    expect(other.state).toBe('half-open');
+    slow.settle('success');
+    expect(other.state).toBe('closed');
     lost.settle('failure');
-    fail(breaker);
+    third.settle('failure');
+    expect(breaker.stats()).toMatchObject({ state: 'open', openings: 2, counts: { late: 2 } });
+  });
+
+  test('a late success takes back the failure that its probe was counted as', () => {
+    const breaker = createHalfOpen({ permits: 4, failureRatio: 0.25, leaseMs: 1_000 });
+    const slow = acquire(breaker);
+    clock.advance(1_000);
     expect(breaker.state).toBe('half-open');
     slow.settle('success');
-    expect(breaker.state).toBe('closed');
+    fail(breaker);
+    expect(breaker.state).toBe('half-open');
+    fail(breaker);
+    expect(breaker.state).toBe('open');
   });
 
   test('counts afresh in the next half-open phase', () => {
@@ -173,7 +194,7 @@ describe('options that are wrong', () => {
     [{ permits: 1.5 }, RangeError, 'Expected `halfOpen.permits` to be an integer >= 1, got 1.5'],
     [{ successThreshold: 0 }, RangeError, 'Expected `halfOpen.successThreshold` to be an integer >= 1, got 0'],
   ])('%j is refused', (halfOpen, kind, message) => {
-    const make = () => new CircuitBreaker(KEY, { halfOpen: halfOpen as HalfOpenOptions });
+    const make = () => new CircuitBreaker(KEY, { ...CLASSIC, halfOpen: halfOpen as HalfOpenOptions });
     expect(make).toThrow(kind);
     expect(make).toThrow(message);
   });
@@ -294,7 +315,7 @@ describe('probeTimeoutMs', () => {
   });
 
   test('a permit says how long its attempt may take, and only that of a probe', () => {
-    const breaker = new CircuitBreaker(KEY, { clock, halfOpen: { probeTimeoutMs: 300 } });
+    const breaker = new CircuitBreaker(KEY, { ...CLASSIC, clock, halfOpen: { probeTimeoutMs: 300 } });
     expect(acquire(breaker).timeoutMs).toBeUndefined();
     breaker.trip({ forMs: 0 });
     expect(acquire(breaker).timeoutMs).toBe(300);

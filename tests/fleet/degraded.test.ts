@@ -8,6 +8,7 @@ import {
   type ResilienceEvent,
 } from '../../src/index.js';
 import { fail, succeed } from '../circuit/support.js';
+import { CLASSIC } from '../support/classic.js';
 import { Access, closeAll, flush, KEY, type Process, start } from './support.js';
 
 beforeEach(() => {
@@ -132,7 +133,7 @@ describe('a circuit that the store cannot serve', () => {
   test('does not keep the store from being found well: another one is asked for each time', async () => {
     const store = memoryStore();
     const process = await start(store, MANY);
-    const well = ['a', 'b'].map((key) => new CircuitBreaker(key, { store: process.fleet }));
+    const well = ['a', 'b'].map((key) => new CircuitBreaker(key, { ...CLASSIC, store: process.fleet }));
     await flush();
     const refuse = () => Promise.reject(new Error('WRONGTYPE'));
     process.access.replace({ ...store, read: (key) => (key === KEY ? refuse() : store.read(key)), report: refuse });

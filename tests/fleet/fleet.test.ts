@@ -8,6 +8,7 @@ import {
   memoryStore,
 } from '../../src/index.js';
 import { fail, listen, ofType, succeed } from '../circuit/support.js';
+import { CLASSIC } from '../support/classic.js';
 import { Access, closeAll, flush, KEY, start, startAll } from './support.js';
 
 beforeEach(() => {
@@ -44,7 +45,7 @@ describe('options', () => {
   });
 
   test('a store has to be made a fleet before a breaker takes it', () => {
-    expect(() => new CircuitBreaker(KEY, { store: memoryStore() as never })).toThrow(
+    expect(() => new CircuitBreaker(KEY, { ...CLASSIC, store: memoryStore() as never })).toThrow(
       'Expected `store` to be a store made by redisStore(client) or fleet(store), got a value of type object',
     );
   });
@@ -62,7 +63,7 @@ describe('ready', () => {
     const access = new Access(memoryStore());
     access.behaviour = 10;
     const one = fleet(access);
-    const breaker = new CircuitBreaker(KEY, { store: one });
+    const breaker = new CircuitBreaker(KEY, { ...CLASSIC, store: one });
     const ready = one.ready();
     const seen = vi.fn();
     void ready.then(seen);
@@ -80,7 +81,7 @@ describe('ready', () => {
     const one = fleet(access);
     expect(await one.ready()).toBe(true);
     access.behaviour = 10;
-    const breaker = new CircuitBreaker(KEY, { store: one });
+    const breaker = new CircuitBreaker(KEY, { ...CLASSIC, store: one });
     const ready = one.ready();
     await vi.advanceTimersByTimeAsync(10);
     expect(await ready).toBe(true);
@@ -95,7 +96,7 @@ describe('ready', () => {
     const access = new Access(memoryStore());
     access.behaviour = 'hang';
     const one = fleet(given(access));
-    const breaker = new CircuitBreaker(KEY, { store: one });
+    const breaker = new CircuitBreaker(KEY, { ...CLASSIC, store: one });
     const ready = one.ready(2_000);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(await ready).toBe(false);
@@ -162,7 +163,7 @@ describe('close', () => {
     const answer = breaker.acquire();
     await one.close();
     expect(await answer).toMatchObject({ admitted: true });
-    fail(new CircuitBreaker('another', { store: one }), 5);
+    fail(new CircuitBreaker('another', { ...CLASSIC, store: one }), 5);
     expect(access.of()).toHaveLength(1);
   });
 
@@ -320,7 +321,7 @@ describe('what is done by hand', () => {
   });
 
   test("without a store it is 'local'", async () => {
-    expect(await new CircuitBreaker(KEY).trip().applied).toBe('local');
+    expect(await new CircuitBreaker(KEY, CLASSIC).trip().applied).toBe('local');
   });
 
   test('isolate is of one process alone', async () => {
@@ -389,7 +390,7 @@ describe('a registry', () => {
     const access = new Access(memoryStore());
     access.behaviour = 10;
     const store = fleet(access);
-    const registry = new BreakerRegistry({ store, maxBreakers: 1_000 });
+    const registry = new BreakerRegistry({ ...CLASSIC, store, maxBreakers: 1_000 });
     const events = listen(registry);
     for (let i = 0; i < 1_000; i++) registry.ensure(`service-${i}`);
     expect(access.of('read')).toHaveLength(16);
@@ -407,7 +408,7 @@ describe('a registry', () => {
   test('lets an evicted breaker leave the fleet: it is read and told no more', async () => {
     const access = new Access(memoryStore());
     const store = fleet(access);
-    const registry = new BreakerRegistry({ store, maxBreakers: 1 });
+    const registry = new BreakerRegistry({ ...CLASSIC, store, maxBreakers: 1 });
     const events = listen(registry);
     const evicted = registry.ensure('a');
     await flush();
@@ -425,7 +426,7 @@ describe('a registry', () => {
   test('of two registries that share a fleet, each has its circuit of a key', async () => {
     const access = new Access(memoryStore());
     const store = fleet(access);
-    const [one, other] = [1, 2].map(() => new BreakerRegistry({ store }).ensure(KEY));
+    const [one, other] = [1, 2].map(() => new BreakerRegistry({ ...CLASSIC, store }).ensure(KEY));
     await flush();
     fail(one!, 3);
     await vi.advanceTimersByTimeAsync(25);

@@ -14,6 +14,7 @@ import {
   retry,
 } from '../../src/index.js';
 import { fail } from '../circuit/support.js';
+import { CLASSIC } from '../support/classic.js';
 import { after, type ScriptedAdapter, scripted } from '../support/scripted-adapter.js';
 import { Access, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
 
@@ -173,8 +174,8 @@ describe('the lease of a probe', () => {
     expect(admitted(await crowd(other!, 5))).toHaveLength(1);
     lost.settle('failure');
     await flush();
-    expect(one!.events.at(-1)).toMatchObject({ type: 'late', outcome: 'failure' });
-    expect([one!.breaker.state, other!.breaker.state]).toEqual(['half-open', 'half-open']);
+    expect(one!.events.at(-1)).toMatchObject({ type: 'stateChange', to: 'open', reason: 'probe-failed' });
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'half-open']);
   });
 
   test('a late success of the same half-open generation closes all', async () => {
@@ -340,7 +341,7 @@ describe('an attached instance', () => {
     adapter = scripted(503);
     api = axios.create({ baseURL: 'https://api.example.com', adapter });
     const store = fleet(access);
-    const { breakers } = attach(api, { retry: false, breaker: { store } });
+    const { breakers } = attach(api, { retry: false, breaker: { ...CLASSIC, store } });
     await flush();
     for (let i = 0; i < 5; i++) await api.get('/').catch(() => undefined);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);

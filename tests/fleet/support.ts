@@ -12,6 +12,7 @@ import {
   type SharedView,
   type StoreListener,
 } from '../../src/index.js';
+import { CLASSIC } from '../support/classic.js';
 
 export const KEY = 'GET https://api.example.com';
 
@@ -138,7 +139,7 @@ export async function start(
   const access = store instanceof Access ? store : new Access(store);
   const itsFleet = fleet(access, fleetOptions);
   running.push(itsFleet);
-  const breaker = new CircuitBreaker(KEY, { store: itsFleet, ...options });
+  const breaker = new CircuitBreaker(KEY, { ...CLASSIC, store: itsFleet, ...options });
   const events: ResilienceEvent[] = [];
   for (const type of TYPES) breaker.on(type, (event) => events.push(event));
   await flush();

@@ -1,6 +1,6 @@
 import axios, { type AxiosInstance, type AxiosRequestConfig } from 'axios';
 import { expect, test } from 'vitest';
-import { attach, consecutiveFailures, constant, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { attach, consecutiveFailures, type ResilienceOptions, reportOf } from '../../src/index.js';
 import { scripted, startClock } from '../support/scripted-adapter.js';
 
 const BASE_URL = 'https://api.example.com';
@@ -13,7 +13,7 @@ function start(options: Omit<ResilienceOptions, 'retry'> & { retry?: object } = 
     clock,
     breaker: { detector: consecutiveFailures(100_000) },
     ...options,
-    retry: { retries: 10, backoff: constant(0), budget: { ratio: 0.5, minPerSecond: 0.2 }, ...options.retry },
+    retry: { retries: 10, backoff: 0, budget: { ratio: 0.5, minPerSecond: 0.2 }, ...options.retry },
   });
   return { api, adapter, clock, resilience };
 }
@@ -40,15 +40,16 @@ test('a call that the budget stops rejects with the error of its last attempt', 
 
 test('each call that makes an attempt adds ratio: at 0.5 every second call has a retry', async () => {
   const { api } = start();
-  await fail(api);
-  expect(await fail(api)).toEqual([1, 'budget']);
+  expect(await fail(api)).toEqual([3, 'budget']);
   expect(await fail(api)).toEqual([2, 'budget']);
   expect(await fail(api)).toEqual([1, 'budget']);
   expect(await fail(api)).toEqual([2, 'budget']);
+  expect(await fail(api)).toEqual([1, 'budget']);
 });
 
 test('a call adds ratio once, however many attempts it makes', async () => {
   const { api, adapter } = start();
+  await fail(api);
   await fail(api);
   expect(await fail(api)).toEqual([1, 'budget']);
   adapter.script(503, 200);
@@ -64,7 +65,7 @@ test('calls that succeed add ratio too', async () => {
   await api.get('/');
   await api.get('/');
   adapter.script(503);
-  expect(await fail(api)).toEqual([2, 'budget']);
+  expect(await fail(api)).toEqual([3, 'budget']);
 });
 
 test('time adds minPerSecond', async () => {
@@ -77,33 +78,44 @@ test('time adds minPerSecond', async () => {
   expect(await fail(api)).toEqual([2, 'budget']);
 });
 
-test('holds at most ten seconds of minPerSecond', async () => {
+test('holds what time and calls added in the last ten seconds', async () => {
   const { api, adapter, clock } = start();
   clock.advance(3_600_000);
   adapter.script(200);
-  for (let calls = 0; calls < 20; calls++) await api.get('/');
+  for (let calls = 0; calls < 5; calls++) await api.get('/');
   adapter.script(503);
+  expect(await fail(api)).toEqual([6, 'budget']);
+  clock.advance(10_000);
   expect(await fail(api)).toEqual([3, 'budget']);
 });
 
-test('by default allows 100 retries at one moment', async () => {
-  const { api } = start({ retry: { retries: 1_000, budget: {} } });
-  expect(await fail(api)).toEqual([101, 'budget']);
+test('what calls added fades over ten seconds', async () => {
+  const { api, adapter, clock } = start({ retry: { budget: { ratio: 1, minPerSecond: 0.2 } } });
+  adapter.script(200);
+  for (let calls = 0; calls < 8; calls++) await api.get('/');
+  clock.advance(5_000);
+  adapter.script(503);
+  expect(await fail(api)).toEqual([8, 'budget']);
 });
 
-test('by default adds 0.2 for a call: five calls for one retry', async () => {
+test('by default allows 20 retries at one moment', async () => {
+  const { api } = start({ retry: { retries: 1_000, budget: {} } });
+  expect(await fail(api)).toEqual([21, 'budget']);
+});
+
+test('by default adds 0.5 for a call: two calls for one retry', async () => {
   const { api } = start({ retry: { retries: 1_000, budget: undefined } });
   await fail(api);
   const attempts: unknown[] = [];
   for (let calls = 0; calls < 10; calls++) attempts.push((await fail(api))[0]);
-  expect(attempts.reduce((sum: number, made) => sum + Number(made), 0)).toBe(12);
+  expect(attempts.reduce((sum: number, made) => sum + Number(made), 0)).toBe(15);
 });
 
-test('by default adds 10 a second', async () => {
+test('by default adds 2 a second', async () => {
   const { api, clock } = start({ retry: { retries: 1_000, budget: { ratio: 0.001 } } });
   await fail(api);
   clock.advance(1_000);
-  expect(await fail(api)).toEqual([11, 'budget']);
+  expect(await fail(api)).toEqual([3, 'budget']);
 });
 
 test('each key has a budget of its own', async () => {
@@ -111,26 +123,26 @@ test('each key has a budget of its own', async () => {
   expect(await fail(api)).toEqual([3, 'budget']);
   expect(await fail(api, { method: 'put' })).toEqual([3, 'budget']);
   expect(await fail(api, { baseURL: 'https://other.example.com' })).toEqual([3, 'budget']);
-  expect(await fail(api, { url: '/elsewhere' })).toEqual([1, 'budget']);
+  expect(await fail(api, { url: '/elsewhere' })).toEqual([2, 'budget']);
 });
 
 test('breaker.key names the budget too', async () => {
   const { api } = start({ breaker: { detector: consecutiveFailures(100_000), key: () => 'all' } });
   expect(await fail(api)).toEqual([3, 'budget']);
-  expect(await fail(api, { method: 'put' })).toEqual([1, 'budget']);
+  expect(await fail(api, { method: 'put' })).toEqual([2, 'budget']);
 });
 
 test('without a breaker it goes by the default key', async () => {
   const { api } = start({ breaker: false });
   expect(await fail(api)).toEqual([3, 'budget']);
-  expect(await fail(api, { url: '/elsewhere' })).toEqual([1, 'budget']);
+  expect(await fail(api, { url: '/elsewhere' })).toEqual([2, 'budget']);
   expect(await fail(api, { method: 'put' })).toEqual([3, 'budget']);
 });
 
 test('where breaker.key says null it goes by the default key', async () => {
   const { api } = start({ breaker: { key: () => null } });
   expect(await fail(api)).toEqual([3, 'budget']);
-  expect(await fail(api, { url: '/elsewhere' })).toEqual([1, 'budget']);
+  expect(await fail(api, { url: '/elsewhere' })).toEqual([2, 'budget']);
   expect(await fail(api, { method: 'put' })).toEqual([3, 'budget']);
 });
 
@@ -141,7 +153,7 @@ test('calls that an open circuit rejects add nothing', async () => {
   breaker?.trip({ forMs: 60_000 });
   for (let calls = 0; calls < 10; calls++) expect(await fail(api)).toEqual([0, 'circuit-open']);
   breaker?.reset();
-  expect(await fail(api)).toEqual([1, 'budget']);
+  expect(await fail(api)).toEqual([2, 'budget']);
 });
 
 test('budget: false for one request neither asks the budget nor spends it', async () => {
@@ -164,7 +176,7 @@ test('a retry that is not allowed for another reason spends nothing', async () =
   adapter.script(503);
   expect(await fail(api, { resilience: { retry: 0 } })).toEqual([1, 'exhausted']);
   expect(await fail(api, { resilience: { retry: { shouldRetry: () => false } } })).toEqual([1, 'vetoed']);
-  expect(await fail(api)).toEqual([3, 'budget']);
+  expect(await fail(api)).toEqual([5, 'budget']);
 });
 
 test('two attached instances have budgets of their own', async () => {

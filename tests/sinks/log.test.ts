@@ -5,6 +5,7 @@ import pino from 'pino';
 import { afterEach, expect, test, vi } from 'vitest';
 import winston from 'winston';
 import { attach, BreakerRegistry, type Logger, type LogLevel, logSink, type ResilienceEvent } from '../../src/index.js';
+import { CLASSIC } from '../support/classic.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer | undefined;
@@ -131,7 +132,7 @@ test('attached, it logs an outage line by line, without query strings and header
   const { host } = new URL(server.url);
   const { lines, sink } = createLog();
   const api = axios.create({ baseURL: `http://user:password@${host}` });
-  attach(api, { retry: { retries: 1, backoff: () => 1 }, sinks: [sink] });
+  attach(api, { retry: { retries: 1, backoff: () => 1 }, breaker: CLASSIC, sinks: [sink] });
   for (let i = 0; i < 3; i++) {
     await api.get('/users?token=secret', { headers: { Authorization: 'Bearer secret' } }).catch(() => undefined);
   }
