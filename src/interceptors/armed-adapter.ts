@@ -64,13 +64,13 @@ function enter(attempt: Attempt, admission: Admission | undefined): void {
 }
 
 /** The answer, unless the call is cancelled or its deadline passes before: then what is given later goes back. */
-async function whileWanted(attempt: Attempt, { answer, leave }: Later): Promise<Admission | undefined> {
+async function whileWanted(attempt: Attempt, later: Later): Promise<Admission | undefined> {
   try {
-    return await interruptible(attempt.config, attempt.call.remainingMs(), () => answer);
+    return await interruptible(attempt.config, attempt.call.remainingMs(), () => later.answer);
   } catch (error) {
     if (isDeadlineError(error)) attempt.refusal = 'deadline';
-    leave?.();
-    void answer.then((late) => late?.admitted && late.settle('neutral'));
+    later.leave?.();
+    void later.answer.then((late) => late?.admitted && late.settle('neutral'));
     return { admitted: false, stopped: attempt.refusal ?? 'not-retryable', error };
   }
 }

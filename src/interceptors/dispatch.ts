@@ -77,15 +77,16 @@ export function fieldsOf(config: InternalAxiosRequestConfig<unknown>): Fields {
  * has made read-only can be written again.
  */
 export function configLike(config: Config, fields: Fields, headers: object): Config {
-  const descriptors: Record<string, PropertyDescriptor> = Object.getOwnPropertyDescriptors(config);
+  const descriptors: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(config);
   for (const descriptor of Object.values(descriptors)) {
     descriptor.configurable = true;
-    if (!descriptor.get && !descriptor.set) descriptor.writable = true;
+    if ('value' in descriptor) descriptor.writable = true;
   }
   const like = Object.create(Object.getPrototypeOf(config) as object | null, descriptors) as Config;
   for (const name of FIELDS) {
-    if (fields[name] === undefined) delete like[name];
-    else like[name] = fields[name] as never;
+    const value: unknown = fields[name];
+    if (value === undefined) delete like[name];
+    else like[name] = value as never;
   }
   like.headers = new AxiosHeaders({ ...headers });
   return like;

@@ -47,7 +47,8 @@ export class CallState implements Reported {
   history: readonly AttemptRecord[] = NONE;
 
   toJSON(): ResilienceReport {
-    return { ...this, delaysMs: [...this.delaysMs], history: [...this.history] };
+    const { key, attempts, delaysMs, elapsedMs, stopped, fallback, history } = this;
+    return { key, attempts, delaysMs: [...delaysMs], elapsedMs, stopped, fallback, history: [...history] };
   }
 }
 

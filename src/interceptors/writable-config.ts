@@ -12,7 +12,7 @@ export const writable = (given: Config): Config =>
  */
 export function overwrite(config: Config, shown: Config): void {
   for (const name of Reflect.ownKeys(shown)) {
-    const { get, value } = Reflect.getOwnPropertyDescriptor(shown, name) ?? {};
-    if (!get) Reflect.set(config, name, value);
+    const isGetter = Reflect.getOwnPropertyDescriptor(shown, name)?.get !== undefined;
+    if (!isGetter) Reflect.set(config, name, Reflect.get(shown, name));
   }
 }
