@@ -6,6 +6,7 @@ import { Emitter } from './emitter.js';
 import type { EventOf, EventType } from './events.js';
 import { answered, refused } from './interceptors/answer.js';
 import { armed } from './interceptors/armed-adapter.js';
+import { AttemptTimes } from './interceptors/attempt-times.js';
 import { type Attachment, Call } from './interceptors/call.js';
 import { capture } from './interceptors/capture.js';
 import { circuitGuard } from './interceptors/circuit-guard.js';
@@ -61,13 +62,15 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   const bare = bareInstance(instance as AxiosInstance);
   const dispatch = dispatchOf(bare);
   checkPlacement(bare, dispatch);
+  const times = new AttemptTimes();
   const attachment: Attachment = {
     registry,
     budgets: new RetryBudgets(),
     events,
     clock,
     random,
-    guards: [deadlineGuard, circuitGuard(registry, clock)],
+    times,
+    guards: [deadlineGuard, circuitGuard(registry, clock, times)],
     dispatch,
     policy: extendPolicy(DEFAULT_POLICY, given),
   };

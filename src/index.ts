@@ -78,7 +78,10 @@ export type {
   Stopped,
   StoreDegradedEvent,
   StoreDroppedEvent,
+  StoreMismatchEvent,
   StoreRecoveredEvent,
+  StoreSubscribedEvent,
+  StoreUnsubscribedEvent,
   TransitionReason,
 } from './events.js';
 export { type FleetOptions, fleet } from './fleet/fleet.js';
@@ -89,6 +92,9 @@ export type {
   ForceRequest,
   LeaseReply,
   LeaseRequest,
+  OutcomesOfAge,
+  ReportReply,
+  Run,
   Settlement,
   StoreListener,
   StoreRequest,
