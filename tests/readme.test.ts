@@ -462,7 +462,7 @@ describe('the other tables', () => {
       codeIn(payload).sort(),
     ]);
     expect(shown).toEqual(actual);
-    expect(shown).toHaveLength(15);
+    expect(shown).toHaveLength(18);
   });
 
   test('reasons: every one', () => {
