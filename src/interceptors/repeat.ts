@@ -60,7 +60,8 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   call.superseded = result.response;
   const repeated = await call.attachment.dispatch(next).then(accepted, failed);
   const attempt = call.attempt === before ? undefined : call.attempt;
-  if (attempt?.refusal && repeated.rejected) return { ...round, stopped: attempt.refusal };
+  if (attempt?.refusal && attempt.refusal !== 'aborted' && repeated.rejected)
+    return { ...round, stopped: attempt.refusal };
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
 }
 

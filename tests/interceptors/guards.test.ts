@@ -189,12 +189,28 @@ describe('a guard that lets an attempt wait', () => {
     controller.abort();
     const error = await call;
     expect(axios.isCancel(error)).toBe(true);
+    expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'aborted' });
     expect(leave).toHaveBeenCalledOnce();
     expect(settled).toEqual(['before: neutral']);
     end(pass('late'));
     await turns();
     expect(settled).toEqual(['before: neutral', 'late: neutral']);
     expect(adapter.attempts).toEqual([]);
+  });
+
+  test('before a retry, too, an abort ends the call with the cancellation', async () => {
+    const { later, leave } = waiting();
+    const guard = answering(undefined, later);
+    const { api, adapter } = guardedBy([guard], { steps: [503] });
+    const controller = new AbortController();
+    const call = rejectionOf(api.get('/', { signal: controller.signal }));
+    await vi.waitFor(() => expect(guard.asked).toEqual([0, 1]));
+    controller.abort();
+    const error = await call;
+    expect(axios.isCancel(error)).toBe(true);
+    expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'aborted' });
+    expect(adapter.attempts).toHaveLength(1);
+    expect(leave).toHaveBeenCalledOnce();
   });
 
   test('is left at the deadline of the call', async () => {
