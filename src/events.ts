@@ -108,6 +108,11 @@ export interface StateChangeEvent extends Base<'stateChange'> {
   readonly failures: number;
   /** How long the circuit rejects, ms; 0 unless `to` is `open`, and while isolated. */
   readonly cooldownMs: number;
+  /**
+   * The failure that opened the circuit: an error as `execute` or `retry` caught it, or an axios error without config, request
+   * and response. Not enumerable.
+   */
+  readonly cause?: unknown;
 }
 
 /** The circuit had no permit to give. */

@@ -19,6 +19,7 @@ export {
   type DetectorFactory,
   type FailureDetector,
 } from './circuit/detectors.js';
+export type { Ended, ExecuteContext, ExecuteOptions } from './circuit/execute.js';
 export type {
   CircuitVersion,
   Fleet,
@@ -115,6 +116,12 @@ export {
   linear,
 } from './retry/backoff.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
-export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
+export {
+  type RetryFailure,
+  type RetryFunctionOptions,
+  type RetryGuard,
+  type RetryNotice,
+  retry,
+} from './retry/retry.js';
 export { type Logger, type LogLevel, type LogSinkOptions, logSink } from './sinks/log.js';
 export { type KeySummary, type MemorySink, memorySink } from './sinks/memory.js';

@@ -1,12 +1,14 @@
 import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
 import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
 import { aString, milliseconds, options as optionsOf } from '../validation.js';
-import { Circuit, type CircuitOwner, type Transition } from './circuit.js';
+import { Circuit } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
+import { joined } from './join.js';
 import type { Opening } from './link.js';
 import { aMode, type BreakerMode, type CircuitPolicy, type FailureDetails } from './options.js';
 import { OwnEvents } from './own-events.js';
 import type { IssuedPermit } from './permit.js';
+import type { CircuitOwner, Transition } from './transition.js';
 
 const checkTrip = optionsOf({ forMs: milliseconds() });
 
@@ -29,7 +31,7 @@ export abstract class ControlledCircuit implements CircuitOwner {
     this.#events = events;
     this.#mode = policy.mode;
     this.#shownSince = policy.clock.now();
-    this.circuit = new Circuit(this, policy, events);
+    this.circuit = new Circuit(this, policy, (circuit) => joined(key, circuit, events));
   }
 
   /** The state at present; `open` while isolated. */
@@ -66,12 +68,20 @@ export abstract class ControlledCircuit implements CircuitOwner {
     checkTrip(options, '');
     const now = this.now;
     const opening = this.circuit.nextOpening({}, options.forMs);
-    return this.#force('open', opening, () => this.circuit.open('manual', now, opening));
+    return this.#force('open', opening, () =>
+      this.circuit.assume(
+        { state: 'open', openings: opening.openings, remainingMs: opening.cooldownMs },
+        'manual',
+        now,
+      ),
+    );
   }
 
   /** Closes the circuit by hand and forgets all failures. It does not lift an isolation. */
   reset(): Forced {
-    return this.#force('closed', { cooldownMs: 0, openings: 0 }, () => this.circuit.reset(this.now));
+    return this.#force('closed', { cooldownMs: 0, openings: 0 }, () =>
+      this.circuit.assume({ state: 'closed', openings: 0, remainingMs: 0 }, 'manual', this.now),
+    );
   }
 
   /**
@@ -96,7 +106,11 @@ export abstract class ControlledCircuit implements CircuitOwner {
   moved(transition: Transition, now: number): void {
     if (this.isIsolated) return;
     this.#shownSince = now;
-    if (transition.from !== transition.to) this.emit({ type: 'stateChange', key: this.key, ...transition });
+    if (transition.from === transition.to) return;
+    const event = { type: 'stateChange' as const, key: this.key, ...transition };
+    const cause = transition.to === 'open' ? this.cause : undefined;
+    if (cause !== undefined) Object.defineProperty(event, 'cause', { value: cause });
+    this.emit(event);
   }
 
   /** @internal */
@@ -113,6 +127,16 @@ export abstract class ControlledCircuit implements CircuitOwner {
   /** @internal */
   protected get now(): number {
     return this.circuit.policy.clock.now();
+  }
+
+  /** Whether the circuit is open because somebody isolated or tripped it, in this process or another. */
+  get isOpenedByHand(): boolean {
+    return this.state === 'open' && (this.isIsolated || this.circuit.isTripped);
+  }
+
+  /** @internal The failure that opened the circuit; none where a hand did. */
+  protected get cause(): unknown {
+    return this.isIsolated || this.circuit.isTripped ? undefined : this.circuit.lastFailure;
   }
 
   /** @internal */
