@@ -122,6 +122,14 @@ export interface RejectedEvent extends Base<'rejected'> {
   readonly observed: boolean;
 }
 
+/** An attempt begins to wait for its circuit, which would reject it: `rejected` follows if it waits in vain. */
+export interface WaitingEvent extends Base<'waiting'> {
+  /** How many wait now. */
+  readonly waiting: number;
+  /** How long it may wait until then, ms. */
+  readonly maxWaitMs: number;
+}
+
 /** Fallback data answered a call. */
 export interface FallbackEvent extends Base<'fallback'> {
   readonly cause: Stopped;
@@ -181,6 +189,7 @@ export type ResilienceEvent =
   | GiveUpEvent
   | StateChangeEvent
   | RejectedEvent
+  | WaitingEvent
   | FallbackEvent
   | LateEvent
   | RegisteredEvent

@@ -23,6 +23,7 @@ export abstract class ControlledCircuit implements CircuitOwner {
   #mode: BreakerMode;
   #isolations = 0;
   #shownSince: number;
+  #cooldownMs = 0;
 
   /** @internal */
   protected constructor(key: string, policy: CircuitPolicy, events: Emitter = new OwnEvents(key)) {
@@ -52,6 +53,7 @@ export abstract class ControlledCircuit implements CircuitOwner {
   set mode(mode: BreakerMode) {
     aMode(mode, 'mode');
     this.#mode = mode;
+    this.changed(this.now);
   }
 
   /**
@@ -104,7 +106,12 @@ export abstract class ControlledCircuit implements CircuitOwner {
 
   /** @internal Hears of a change of the automatic state. */
   moved(transition: Transition, now: number): void {
-    if (this.isIsolated) return;
+    if (transition.to === 'open') this.#cooldownMs = transition.cooldownMs;
+    if (!this.isIsolated) this.#show(transition, now);
+    this.changed(now);
+  }
+
+  #show(transition: Transition, now: number): void {
     this.#shownSince = now;
     if (transition.from === transition.to) return;
     const event = { type: 'stateChange' as const, key: this.key, ...transition };
@@ -112,6 +119,9 @@ export abstract class ControlledCircuit implements CircuitOwner {
     if (cause !== undefined) Object.defineProperty(event, 'cause', { value: cause });
     this.emit(event);
   }
+
+  /** @internal Called when it may have become another matter whether an attempt is let in. */
+  protected abstract changed(now: number): void;
 
   /** @internal */
   emit(event: NewEvent): void {
@@ -139,6 +149,11 @@ export abstract class ControlledCircuit implements CircuitOwner {
     return this.isIsolated || this.circuit.isTripped ? undefined : this.circuit.lastFailure;
   }
 
+  /** @internal The length of the last cooldown, ms. */
+  protected get cooldownMs(): number {
+    return this.#cooldownMs;
+  }
+
   /** @internal */
   protected get isIsolated(): boolean {
     return this.#isolations > 0;
@@ -160,10 +175,12 @@ export abstract class ControlledCircuit implements CircuitOwner {
     const from = this.shownAt(now);
     this.#isolations += change;
     const to = this.shownAt(now);
-    if (from === to) return;
-    this.#shownSince = now;
-    const failures = this.circuit.detector.failures(now);
-    this.emit({ type: 'stateChange', key: this.key, from, to, reason: 'manual', failures, cooldownMs: 0 });
+    if (from !== to) {
+      this.#shownSince = now;
+      const failures = this.circuit.detector.failures(now);
+      this.emit({ type: 'stateChange', key: this.key, from, to, reason: 'manual', failures, cooldownMs: 0 });
+    }
+    this.changed(now);
   }
 
   /** Makes a change by hand and tells the fleet, before any listener can make another. */

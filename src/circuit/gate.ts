@@ -1,4 +1,5 @@
 import { MAX_TIMER_MS } from '../clock.js';
+import { tellAfterwards } from '../emitter.js';
 import type { Permit } from './contract.js';
 import { Queue } from './queue.js';
 import { Ramp } from './ramp.js';
@@ -54,6 +55,16 @@ export class Gate {
 
   /** To be called when the circuit has moved, or has got a permit back. */
   look(now: number): void {
+    tellAfterwards(() => this.#look(now));
+  }
+
+  /** To be called when the circuit has moved: what the store said before is void. */
+  moved(now: number): void {
+    this.#deniedAt = undefined;
+    this.look(now);
+  }
+
+  #look(now: number): void {
     this.#looksAgain = true;
     if (this.#isLooking) return;
     this.#isLooking = true;
@@ -63,12 +74,6 @@ export class Gate {
     }
     this.#isLooking = false;
     if (this.#queue.size === 0) this.#rest();
-  }
-
-  /** To be called when the circuit has moved: what the store said before is void. */
-  moved(now: number): void {
-    this.#deniedAt = undefined;
-    this.look(now);
   }
 
   #serve(outlook: Outlook, now: number): void {

@@ -88,6 +88,11 @@ export interface CircuitBreakerOptions {
   openOnRetryAfter?: boolean | undefined;
   halfOpen?: HalfOpenOptions | undefined;
   /**
+   * How many attempts may wait for the circuit at a time, an integer >= 0; the newest is rejected. See `maxWaitMs`.
+   * @default 100
+   */
+  maxQueue?: number | undefined;
+  /**
    * What a rejection means.
    * @default 'enforce'
    */
@@ -126,6 +131,7 @@ export const CIRCUIT_DEFAULTS = Object.freeze({
   maxRetryAfterMs: 60_000,
   openOnRetryAfter: false,
   halfOpen: Object.freeze({ permits: 1, successThreshold: 1 }),
+  maxQueue: 100,
   mode: 'enforce',
   maxBreakers: 256,
 });
@@ -137,6 +143,7 @@ export interface CircuitPolicy {
   readonly maxRetryAfterMs: number;
   readonly openOnRetryAfter: boolean;
   readonly halfOpen: HalfOpenOptions & { readonly permits: number; readonly successThreshold: number };
+  readonly maxQueue: number;
   readonly mode: BreakerMode;
   readonly store?: Fleet | undefined;
   readonly clock: Clock;
@@ -163,6 +170,7 @@ const CIRCUIT_RULES = {
     leaseMs: milliseconds(1),
     probeTimeoutMs: milliseconds(1),
   }),
+  maxQueue: anInteger(0),
   mode: aMode,
   store: withMethods('a store made by redisStore(client) or fleet(store)', 'link', 'close'),
 };
@@ -178,8 +186,8 @@ export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: Ci
   checkCircuit(given, path);
   const policy = merged(base ?? DEFAULT_POLICY, given, 'halfOpen');
   if (given.detector) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
-  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock } = policy;
-  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock };
+  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, maxQueue, mode, store, clock } = policy;
+  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, maxQueue, mode, store, clock };
 }
 
 /** 0.29 × 100 is a little less than 29. */

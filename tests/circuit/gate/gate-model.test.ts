@@ -41,7 +41,6 @@ interface Guest {
   readonly until: number;
   hasLeft: boolean;
   hasEnded: boolean;
-  givenAt: number | undefined;
   /** Whether it was let through a closed circuit, and not as a probe. */
   isReleased: boolean;
 }
@@ -149,7 +148,7 @@ class Play {
     const visitor = this.circuit.come(maxWaitMs);
     if (!visitor) return;
     const until = performance.now() + maxWaitMs;
-    this.#guests.push({ visitor, until, hasLeft: false, hasEnded: false, givenAt: undefined, isReleased: false });
+    this.#guests.push({ visitor, until, hasLeft: false, hasEnded: false, isReleased: false });
   }
 
   async #end(index: number, outcome: Outcome): Promise<void> {
@@ -171,7 +170,6 @@ class Play {
     const hasReleased = isClosed && circuit.given.length > this.#seen;
     for (const number of circuit.given.slice(this.#seen)) {
       const guest = this.#guests[number] as Guest;
-      guest.givenAt = now;
       guest.isReleased = isClosed;
       const overtaken = this.#waiting.filter(({ visitor }) => visitor.number < number);
       if (overtaken.length > 0) throw new Error(`${number} was let through before ${overtaken[0]?.visitor.number}`);
@@ -184,7 +182,7 @@ class Play {
     if (waiting.length === 0 && vi.getTimerCount() > 0) throw new Error('A timer is left');
     if (vi.getTimerCount() > 1) throw new Error(`There are ${vi.getTimerCount()} timers`);
     const held = this.#underWay.filter(
-      ({ isReleased, givenAt = 0 }) => isReleased && now - givenAt < LONGEST_HOLD_MS,
+      ({ isReleased, visitor }) => isReleased && now - visitor.givenAt < LONGEST_HOLD_MS,
     ).length;
     if (hasReleased && held > this.#allowance.n) {
       throw new Error(`${held} are under way, and ${this.#allowance.n} may be`);

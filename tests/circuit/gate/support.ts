@@ -13,6 +13,7 @@ export interface Visitor {
   readonly number: number;
   readonly waiting: Waiting;
   readonly permit: Permit | undefined;
+  readonly givenAt: number;
   readonly rejection: Rejection | undefined;
 }
 
@@ -70,12 +71,18 @@ export class ScriptedCircuit implements GatedCircuit {
   come(maxWaitMs: number, leaseMs = 30_000): Visitor | undefined {
     const waiting = this.gate.wait({ until: this.now + maxWaitMs, leaseMs }, this.now);
     if (!waiting) return undefined;
-    const visitor = { number: this.visitors.length, waiting, permit: undefined, rejection: undefined };
+    const visitor = {
+      number: this.visitors.length,
+      waiting,
+      permit: undefined,
+      givenAt: Number.NaN,
+      rejection: undefined,
+    };
     this.visitors.push(visitor);
     void waiting.answer.then((answer) => {
       if (!answer.admitted) Object.assign(visitor, { rejection: answer });
       else {
-        Object.assign(visitor, { permit: answer });
+        Object.assign(visitor, { permit: answer, givenAt: this.now });
         this.given.push(visitor.number);
       }
     });
