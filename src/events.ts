@@ -145,9 +145,11 @@ export interface RegisteredEvent extends Base<'registered'> {
   readonly state: CircuitState;
 }
 
-/** A circuit breaker was dropped because the registry is at its cap. */
+/** A circuit breaker was dropped: because the registry is at its cap, or by `delete`. */
 export interface EvictedEvent extends Base<'evicted'> {
   readonly state: CircuitState;
+  /** Whether something was lost with it that somebody had set: an isolation, a trip, or a mode. */
+  readonly byHand?: boolean | undefined;
 }
 
 /** A callback that must not fail a call threw, or returned what it must not. */

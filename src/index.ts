@@ -12,7 +12,6 @@ export type {
   RegistrySnapshot,
   Rejection,
 } from './circuit/contract.js';
-export { type CooldownContext, type ExponentialCooldownOptions, exponentialCooldown } from './circuit/cooldown.js';
 export {
   type ConsecutiveFailuresOptions,
   consecutiveFailures,
@@ -35,7 +34,7 @@ export type {
   FailureDetails,
   HalfOpenOptions,
 } from './circuit/options.js';
-export { BreakerRegistry } from './circuit/registry.js';
+export { BreakerRegistry, type RegistryUpdate } from './circuit/registry.js';
 export {
   type FailureRateInWindowOptions,
   type FailureRateOptions,
@@ -47,6 +46,15 @@ export {
   slowCallRate,
 } from './circuit/window-detectors.js';
 export type { Clock } from './clock.js';
+export {
+  type Delay,
+  type DelayContext,
+  decorrelatedJitter,
+  type ExponentialOptions,
+  equalJitter,
+  exponential,
+  fullJitter,
+} from './delay.js';
 export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
 export type {
   AttemptEvent,
@@ -103,18 +111,6 @@ export {
   type RetryOptions,
   type UpdateOptions,
 } from './options.js';
-export {
-  type Backoff,
-  type BackoffContext,
-  capped,
-  constant,
-  decorrelatedJitter,
-  type ExponentialOptions,
-  equalJitter,
-  exponential,
-  fullJitter,
-  linear,
-} from './retry/backoff.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
 export {
   type RetryFailure,

@@ -95,9 +95,13 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     return this.#rejected;
   }
 
-  /** @internal A permit has come back: to be called when the circuit has taken in what it says. */
-  protected returned(): void {
+  /** @internal A permit comes back. */
+  protected returning(): void {
     this.#inFlight--;
+  }
+
+  /** @internal The circuit has taken in what came back with a permit: there may be room for one that waits. */
+  protected returned(): void {
     if (this.waiting > 0) this.#gate?.look(this.now);
   }
 
@@ -231,6 +235,9 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
 
   /** The processes of a fleet close at the same moment: each begins a little later than the next. */
   #passing(): Outlook {
-    return { name: 'passing', startsInMs: this.circuit.link ? (Math.random() * this.cooldownMs) / 10 : 0 };
+    return {
+      name: 'passing',
+      startsInMs: this.circuit.link ? (this.circuit.policy.random() * this.cooldownMs) / 10 : 0,
+    };
   }
 }

@@ -37,9 +37,16 @@ export class CircuitBreaker extends AdmittingCircuit {
     super(key, shared?.policy ?? circuitPolicy(options), shared?.events);
   }
 
-  /** Whether nothing would be lost with it: closed, and no permit out. */
-  get isIdle(): boolean {
-    return this.circuit.isClosed && !this.isIsolated && this.inFlight === 0 && this.waiting === 0;
+  /**
+   * @internal What would be lost with it: 0 nothing (closed without failures, or a cooldown that is over, and no permit out),
+   * 1 failures that are being counted, 2 a cooldown or permits, 3 what was set by hand, 4 attempts that wait for it.
+   */
+  get worth(): 0 | 1 | 2 | 3 | 4 {
+    if (this.waiting > 0) return 4;
+    if (this.isSetByHand) return 3;
+    if (this.inFlight > 0) return 2;
+    if (!this.circuit.isClosed) return this.state === 'open' ? 2 : 0;
+    return this.circuit.detector.failures(this.now) === 0 ? 0 : 1;
   }
 
   /**
@@ -95,6 +102,7 @@ export class CircuitBreaker extends AdmittingCircuit {
   /** @internal Takes back a permit. */
   settled(permit: IssuedPermit, outcome: Outcome, givenNow?: number, details: FailureDetails = NO_DETAILS): void {
     const now = givenNow ?? this.timeUnless(outcome !== 'failure' && this.circuit.detector.isTimeless);
+    this.returning();
     if (outcome === 'success' && givenNow !== undefined && permit.acquiredAt > 0) {
       this.pace.add(givenNow - permit.acquiredAt);
     }

@@ -40,6 +40,7 @@ export class Circuit {
   #state: State = CLOSED;
   #generation = 0;
   #openings = 0;
+  #lastCooldownMs: number | undefined;
   /** Successes since it closed, while there are openings to forget. */
   #served = 0;
   #lastFailure: unknown;
@@ -59,7 +60,7 @@ export class Circuit {
     return this.#detector;
   }
 
-  /** Openings in succession; see `CooldownContext`. */
+  /** Openings in succession: `attempt` of a `DelayContext`. */
   get openings(): number {
     return this.#openings;
   }
@@ -129,7 +130,7 @@ export class Circuit {
     const state = this.#state;
     const wasUnderWay = state.name === 'half-open' && state.probes.leave(permit);
     if (outcome === 'neutral') {
-      if (wasUnderWay) state.probes.giveBack(permit, rejectedKeyOf(details.failure) === this.#owner.key);
+      if (wasUnderWay) state.probes.giveBack(permit, rejectedKeyOf(details.error) === this.#owner.key);
       if (permit.lease) this.link?.settle(permit.lease, outcome, undefined);
       return true;
     }
@@ -163,6 +164,7 @@ export class Circuit {
   assume({ state, remainingMs, openings }: GivenState, reason: TransitionReason, now: number, saved?: unknown): void {
     const next = state === 'open' ? this.#opened(now + remainingMs, reason === 'manual') : CLOSED;
     this.#openings = openings;
+    if (reason === 'manual') this.#lastCooldownMs = remainingMs;
     this.#transition(next, reason, now, remainingMs, saved);
   }
 
@@ -179,11 +181,14 @@ export class Circuit {
   nextOpening(details: FailureDetails = {}, forMs?: number): Opening {
     const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
     const { key } = this.#owner;
-    const context = { key, openings, retryAfterMs: details.retryAfterMs ?? 0, failure: details.failure };
+    const { error, response, retryAfterMs } = details;
+    const previousMs = openings > 1 ? this.#lastCooldownMs : undefined;
+    const { random } = this.#policy;
+    const context = { key, attempt: openings, previousMs, error, response, retryAfterMs, random };
     try {
       return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context) };
-    } catch (error) {
-      this.#owner.emit({ type: 'listenerError', key, source: 'breaker.cooldownMs', error });
+    } catch (thrown) {
+      this.#owner.emit({ type: 'listenerError', key, source: 'breaker.cooldownMs', error: thrown });
       return { openings, cooldownMs: CIRCUIT_DEFAULTS.cooldownMs(context) };
     }
   }
@@ -195,7 +200,7 @@ export class Circuit {
     details: FailureDetails,
     givenNow: number | undefined,
   ): void {
-    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.failure);
+    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
     const hasTripped = this.#detector.record(outcome, endedAt, durationMs);
     const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
@@ -219,7 +224,7 @@ export class Circuit {
     now: number,
     details: FailureDetails,
   ): void {
-    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.failure);
+    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
     probes[outcome === 'success' ? 'successes' : 'failures']++;
     const { needed, allowed } = probeRules(this.#policy);
     const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.link !== undefined);
@@ -247,6 +252,7 @@ export class Circuit {
 
   #open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening, probes?: Probes): void {
     this.#openings = openings;
+    this.#lastCooldownMs = cooldownMs;
     this.#transition(this.#opened(now + cooldownMs, false, probes), reason, now, cooldownMs);
   }
 

@@ -144,6 +144,18 @@ export abstract class ControlledCircuit implements CircuitOwner {
     return this.state === 'open' && (this.isIsolated || this.circuit.isTripped);
   }
 
+  /** @internal Whether something would be lost with it that somebody has set: an isolation, a trip, or a mode. */
+  get isSetByHand(): boolean {
+    return this.#mode !== this.circuit.policy.mode || this.isOpenedByHand;
+  }
+
+  /** @internal Goes by other options from now on. */
+  update(policy: CircuitPolicy): void {
+    const isModeOwn = this.#mode !== this.circuit.policy.mode;
+    this.circuit.update(policy, this.now);
+    if (!isModeOwn) this.#mode = policy.mode;
+  }
+
   /** @internal The failure that opened the circuit; none where a hand did. */
   protected get cause(): unknown {
     return this.isIsolated || this.circuit.isTripped ? undefined : this.circuit.lastFailure;

@@ -60,7 +60,7 @@ export async function execute<T>(
     return result;
   } catch (error) {
     const outcome = limit?.isOver() ? 'failure' : breaker.judge({ hasThrown: true, error }, options);
-    permit.settle(outcome, undefined, { failure: error });
+    permit.settle(outcome, undefined, { error });
     throw error;
   } finally {
     limit?.close();

@@ -174,8 +174,8 @@ function settleAttempt(
   state.history = [...state.history, { status, code, durationMs }];
   const details =
     outcome === 'failure'
-      ? { status, retryAfterMs: serverDelay(result), failure: error ?? response, isLocal: isOfOwnHost(diagnosis) }
-      : { failure: error };
+      ? { status, retryAfterMs: serverDelay(result), error, response, isLocal: isOfOwnHost(diagnosis) }
+      : { error };
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   const guarded = permit !== undefined;
   if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs, guarded });

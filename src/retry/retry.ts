@@ -1,9 +1,9 @@
 import { throwIfAborted } from '../abort.js';
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
+import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { aFunction, anInteger, milliseconds, options, withMethods } from '../validation.js';
-import { type Backoff, exponential, fullJitter } from './backoff.js';
 import type { RetryBudget } from './budget.js';
 import { decideRetry } from './decision.js';
 import { openScope, type Scope } from './scope.js';
@@ -22,7 +22,7 @@ type GuardAnswer =
   | {
       readonly admitted: true;
       readonly timeoutMs?: number | undefined;
-      settle(outcome: Outcome, now?: number, details?: { readonly failure: unknown }): void;
+      settle(outcome: Outcome, now?: number, details?: { readonly error: unknown }): void;
     }
   | { readonly admitted: false; readonly retryAfterMs: number; readonly cause?: unknown };
 
@@ -60,10 +60,10 @@ export interface RetryFunctionOptions<T = unknown> {
    */
   retries?: number | undefined;
   /**
-   * The delay before the next attempt.
+   * The delay before the next attempt: a number of ms, or a function.
    * @default fullJitter(exponential({ baseMs: 100, factor: 2, maxMs: 30_000 }))
    */
-  backoff?: Backoff | undefined;
+  backoff?: number | Delay | undefined;
   /**
    * The most that all attempts and waits may take, ms from 1 to 2_147_483_647. When it is over, the signal that the
    * function was given aborts.
@@ -99,7 +99,7 @@ export interface RetryFunctionOptions<T = unknown> {
 
 const check = options({
   retries: anInteger(0),
-  backoff: aFunction,
+  backoff: aDelay,
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   budget: withMethods('a RetryBudget', 'deposit', 'withdraw'),
   shouldRetry: aFunction,
@@ -134,7 +134,7 @@ export async function retry<T>(
   throwIfAborted(given.signal);
   const startedAt = clock.now();
   const scope = openScope(given.signal, deadlineMs);
-  let previousDelayMs: number | undefined;
+  let previousMs: number | undefined;
   let lastError: unknown;
   try {
     for (let attempt = 1; ; attempt++) {
@@ -151,7 +151,7 @@ export async function retry<T>(
       const outcome = ended.isOverdue
         ? 'failure'
         : breaker?.judge(ended, { classify: given.classify, signal: scope.signal });
-      if (outcome) permit?.settle(outcome, undefined, ended.hasThrown ? { failure: ended.error } : undefined);
+      if (outcome) permit?.settle(outcome, undefined, ended.hasThrown ? { error: ended.error } : undefined);
       if (!ended.hasThrown) return ended.result;
       const errorBefore = lastError;
       lastError = ended.error;
@@ -171,12 +171,15 @@ export async function retry<T>(
           limits,
           {
             attempt,
-            previousDelayMs,
+            key: breaker?.key ?? '',
+            previousMs,
+            error: lastError,
+            response: undefined,
+            retryAfterMs: undefined,
             random,
             verdict,
             refusal: rejectedKeyOf(lastError) !== undefined ? 'circuit-open' : undefined,
             obstacle: breaker?.mode === 'enforce' && breaker.isOpen ? 'circuit-open' : undefined,
-            serverDelayMs: 0,
             remainingMs: (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt),
           },
           () => budget?.withdraw(clock.now()) ?? true,
@@ -185,7 +188,7 @@ export async function retry<T>(
         return withCause(lastError)(error);
       }
       if (typeof decision === 'string') throw lastError;
-      previousDelayMs = decision;
+      previousMs = decision;
       const notice = { attempt, error: lastError, delayMs: decision };
       if (given.onRetry) await scope.race(async () => given.onRetry?.(notice)).catch(withCause(lastError));
       await scope.wait(decision);

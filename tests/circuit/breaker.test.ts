@@ -5,8 +5,8 @@ import {
   CircuitBreaker,
   type CircuitBreakerOptions,
   CircuitOpenError,
-  type CooldownContext,
   consecutiveFailures,
+  type DelayContext,
   type FailureDetector,
   failureRate,
   failureRateInWindow,
@@ -432,8 +432,8 @@ describe('leases of probes', () => {
 
   test('a service that fails after 40 s is probed 10 times an hour at a lease of 30 s and a cooldown of 300 s, and the cooldown grows', () => {
     const openings: number[] = [];
-    const cooldownMs = (context: CooldownContext) => {
-      openings.push(context.openings);
+    const cooldownMs = (context: DelayContext) => {
+      openings.push(context.attempt);
       return 300_000;
     };
     const breaker = create({ cooldownMs });
@@ -726,7 +726,7 @@ describe('rejections', () => {
 
 describe('cooldown', () => {
   test('a function is told the key and how often in succession the circuit opened, also when it closed for less than a cooldown', () => {
-    const cooldownMs = vi.fn(({ openings }: CooldownContext) => 1_000 * openings);
+    const cooldownMs = vi.fn(({ attempt }: DelayContext) => 1_000 * attempt);
     const breaker = create({ cooldownMs });
     fail(breaker, 5);
     expect(ask(breaker)).toBe(1_000);
@@ -739,9 +739,9 @@ describe('cooldown', () => {
     fail(breaker, 5);
     expect(ask(breaker)).toBe(3_000);
     expect(cooldownMs.mock.calls).toMatchObject([
-      [{ key: KEY, openings: 1 }],
-      [{ key: KEY, openings: 2 }],
-      [{ key: KEY, openings: 3 }],
+      [{ key: KEY, attempt: 1 }],
+      [{ key: KEY, attempt: 2 }],
+      [{ key: KEY, attempt: 3 }],
     ]);
   });
 
@@ -1259,9 +1259,17 @@ describe('arguments that make no sense', () => {
 
 describe('options', () => {
   test.each<[unknown, ErrorConstructor, string]>([
-    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got -1'],
-    [{ cooldownMs: Number.NaN }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got NaN'],
-    [{ cooldownMs: '10s' }, TypeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got "10s"'],
+    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got -1'],
+    [
+      { cooldownMs: Number.NaN },
+      RangeError,
+      'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got NaN',
+    ],
+    [
+      { cooldownMs: '10s' },
+      TypeError,
+      'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got "10s"',
+    ],
     [{ detector: 5 }, TypeError, 'Expected `detector` to be a function, got 5'],
     [{ halfOpen: { permits: 0 } }, RangeError, 'Expected `halfOpen.permits` to be an integer >= 1, got 0'],
     [{ halfOpen: { successThreshold: 1.5 } }, RangeError, '`halfOpen.successThreshold` to be an integer >= 1, got 1.5'],

@@ -10,7 +10,7 @@ import {
   type CircuitSnapshot,
   consecutiveFailures,
   type DetectorFactory,
-  exponentialCooldown,
+  exponential,
   failureRate,
   failureRateInWindow,
   failuresInWindow,
@@ -102,7 +102,7 @@ function breakerOf(plan: CircuitPlan, clock: ManualClock): CircuitBreaker {
   const { cooldown, permits, successThreshold, failurePercent, leaseMs } = plan;
   return new CircuitBreaker(KEY, {
     detector: detectorOf(plan.detector),
-    cooldownMs: typeof cooldown === 'number' ? cooldown : exponentialCooldown(cooldown),
+    cooldownMs: typeof cooldown === 'number' ? cooldown : exponential(cooldown),
     maxRetryAfterMs: plan.maxRetryAfterMs,
     openOnRetryAfter: plan.openOnRetryAfter,
     halfOpen: {
@@ -258,8 +258,8 @@ class Pair {
   }
 
   #finish(permit: Permit, modelled: ModelPermit, outcome: Outcome, retryAfterMs?: number, rejectedBy?: string): void {
-    const failure = rejectedBy === undefined ? undefined : new CircuitOpenError({ key: rejectedBy, retryAfterMs: 0 });
-    permit.settle(outcome, undefined, { retryAfterMs, failure });
+    const error = rejectedBy === undefined ? undefined : new CircuitOpenError({ key: rejectedBy, retryAfterMs: 0 });
+    permit.settle(outcome, undefined, { retryAfterMs, error });
     this.#model.settle(modelled, outcome, retryAfterMs, rejectedBy === KEY);
   }
 

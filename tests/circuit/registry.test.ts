@@ -82,10 +82,11 @@ describe('at the cap', () => {
     expect(keysOf(registry).sort()).toEqual(['a', 'd', 'e']);
   });
 
-  test('open and half-open circuits stay while a closed one can go', () => {
+  test('circuits that are open or probed stay while a closed one can go', () => {
     const registry = create({ maxBreakers: 3 });
     registry.ensure('open').trip({ forMs: 60_000 });
     registry.ensure('half-open').trip({ forMs: 0 });
+    acquire(registry.ensure('half-open'));
     for (const key of ['a', 'b', 'c']) registry.ensure(key);
     expect(keysOf(registry).sort()).toEqual(['c', 'half-open', 'open']);
   });
@@ -124,8 +125,8 @@ describe('at the cap', () => {
     registry.ensure('b');
     registry.ensure('c');
     expect(ofType(events, 'evicted')).toEqual([
-      { type: 'evicted', key: 'a', state: 'open', at: expect.any(Number) },
-      { type: 'evicted', key: 'b', state: 'closed', at: expect.any(Number) },
+      { type: 'evicted', key: 'a', state: 'open', byHand: true, at: expect.any(Number) },
+      { type: 'evicted', key: 'b', state: 'closed', byHand: false, at: expect.any(Number) },
     ]);
   });
 
@@ -181,7 +182,7 @@ describe('overrides', () => {
     const registry = create({ overrides: () => ({ cooldownMs: -1 }) });
     expect(() => registry.ensure('a')).toThrow(RangeError);
     expect(() => registry.ensure('a')).toThrow(
-      'Expected `overrides("a").cooldownMs` to be a number of milliseconds >= 0, got -1',
+      'Expected `overrides("a").cooldownMs` to be a number of milliseconds >= 0 or a function, got -1',
     );
     expect(registry.size).toBe(0);
   });
@@ -232,8 +233,8 @@ describe('mode', () => {
     expect(['a', 'b', 'c'].map((key) => ask(registry.ensure(key)))).toEqual([10_000, 10_000, 10_000]);
   });
 
-  test('setMode goes before the mode of options and overrides', () => {
-    const registry = create({ mode: 'observe', overrides: () => ({ mode: 'observe' }) });
+  test('setMode goes before the mode of options', () => {
+    const registry = create({ mode: 'observe', overrides: () => ({ cooldownMs: 5 }) });
     registry.setMode('enforce');
     expect(registry.ensure('a').mode).toBe('enforce');
   });
@@ -258,7 +259,7 @@ describe('options', () => {
     [{ maxBreakers: 2.5 }, RangeError, 'Expected `maxBreakers` to be an integer >= 1, got 2.5'],
     [{ maxBreakers: '9' }, TypeError, 'Expected `maxBreakers` to be an integer >= 1, got "9"'],
     [{ overrides: {} }, TypeError, 'Expected `overrides` to be a function, got '],
-    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got -1'],
+    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got -1'],
     [{ maxBreaker: 9 }, TypeError, 'Unknown option `maxBreaker`: did you mean `maxBreakers`?'],
     [{ override: null }, TypeError, 'Unknown option `override`: did you mean `overrides`?'],
   ])('%j is refused', (options, kind, message) => {

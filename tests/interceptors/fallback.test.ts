@@ -4,7 +4,6 @@ import {
   attach,
   CircuitOpenError,
   consecutiveFailures,
-  constant,
   type FallbackContext,
   type ResilienceOptions,
   reportOf,
@@ -20,7 +19,7 @@ const failureOf = async (call: Promise<unknown>): Promise<any> =>
 function start(options: ResilienceOptions, ...steps: Step[]) {
   const adapter = scripted(...(steps.length > 0 ? steps : [503]));
   const api = axios.create({ baseURL: BASE_URL, adapter });
-  const resilience = attach(api, { retry: { retries: 1, backoff: constant(0) }, ...options });
+  const resilience = attach(api, { retry: { retries: 1, backoff: 0 }, ...options });
   const open = () => resilience.breakers.ensure(KEY).trip();
   return { api, adapter, open, resilience };
 }
@@ -65,11 +64,40 @@ describe('what answers', () => {
     expect((await api.get('/')).config.adapter).toBe(adapter);
   });
 
-  test('data given at attach is passed by reference', async () => {
-    const items = { large: true };
+  test('plain data given at attach is copied for each answer: what one caller does to it no other sees', async () => {
+    const created = new Date(0);
+    const items = { list: [{ name: 'a' }], created };
     const { api, open } = start({ fallback: items });
     open();
-    expect((await api.get('/')).data).toBe(items);
+    const { data } = await api.get('/');
+    data.list[0].name = 'b';
+    data.list.push('c');
+    const second = (await api.get('/')).data;
+    expect(second).toEqual({ list: [{ name: 'a' }], created });
+    expect(second.created).toBe(created);
+    expect(items.list).toHaveLength(1);
+  });
+
+  test('data that holds itself is copied, too', async () => {
+    const tree: { self?: unknown } = {};
+    tree.self = tree;
+    const { api, open } = start({ fallback: tree });
+    open();
+    const { data } = await api.get('/');
+    expect(data).not.toBe(tree);
+    expect(data.self).toBe(data);
+  });
+
+  test('a fallbackOn that throws ends the call with its error, whose cause is the failure, and frees a streamed response', async () => {
+    const { api } = start({
+      fallback: 'data',
+      fallbackOn: () => {
+        throw new Error('oops');
+      },
+    });
+    const error = await failureOf(api.get('/'));
+    expect(error.message).toBe('oops');
+    expect(error.cause.response.status).toBe(503);
   });
 
   test.each([null, false, 0, '', []])('%j is an answer', async (fallback) => {
@@ -223,7 +251,7 @@ describe("fallbackOn 'open', the default", () => {
     const { api, adapter } = start({
       fallback: 'data',
       breaker: { detector: consecutiveFailures(2) },
-      retry: { retries: 5, backoff: constant(0) },
+      retry: { retries: 5, backoff: 0 },
     });
     const response = await api.get('/');
     expect(response.data).toBe('data');
@@ -292,7 +320,7 @@ describe("fallbackOn 'failure'", () => {
 
   test('does not answer a 409 that was retried in vain', async () => {
     const { api } = start(
-      { fallback: 'data', fallbackOn: 'failure', retry: { retries: 1, backoff: constant(0), statuses: [409] } },
+      { fallback: 'data', fallbackOn: 'failure', retry: { retries: 1, backoff: 0, statuses: [409] } },
       409,
     );
     const error = await failureOf(api.get('/'));
