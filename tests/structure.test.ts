@@ -68,7 +68,7 @@ const LAYERS: readonly RegExp[] = [
   /^interceptors\/|^axios-augmentation\.ts$/,
   /^options\.ts$/,
   /^circuit\/|^retry\/|^sinks\/|^metrics\//,
-  /^(?:abort|errors|events|clock|delay|emitter|validation)\.ts$/,
+  /^(?:abort|errors|events|clock|delay|emitter|redaction|validation)\.ts$/,
 ];
 
 /** Each is a folder and an export of the package. */

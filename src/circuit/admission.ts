@@ -5,13 +5,13 @@ import type { Lease, LeaseAnswer } from './link.js';
 import { DEFAULT_LEASE_MS } from './options.js';
 import { Pace } from './pace.js';
 import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
-import type { Asking, GatedCircuit, Outlook, Waiting } from './waiting.js';
+import { type Asking, type GatedCircuit, type Outlook, unlessAborted, type Waiting } from './waiting.js';
 
 /** How long it is worth waiting for a probe where no recent success tells, ms. */
 const PATIENCE_MS = 1_000;
 
 /** A permit, or when it is worth asking again, ms. */
-type Answer = IssuedPermit | number;
+export type Answer = IssuedPermit | number;
 
 /** A circuit that lets attempts in, lets them wait, or rejects them. */
 export abstract class AdmittingCircuit extends ControlledCircuit {
@@ -61,33 +61,61 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     leaseMs: number = DEFAULT_LEASE_MS,
     caller?: object,
   ): Permit | Rejection | Promise<Permit | Rejection> {
-    const answer = this.#admitOrAsk(now, leaseMs, caller);
+    const answer = this.ask(now, leaseMs, caller);
     return answer instanceof Promise
       ? answer.then((later) => this.#answer(later, this.now))
       : this.#answer(answer, now);
   }
 
+  /** @internal A permit, or when it is worth asking again, ms; nothing is told of a rejection. */
+  ask(now: number, leaseMs = DEFAULT_LEASE_MS, caller?: object): Answer | Promise<Answer> {
+    const isLeased = this.#isLeasedAt(now, caller);
+    this.circuit.link?.touch();
+    if (!isLeased) return this.#admit(now, leaseMs, caller);
+    const answer = this.circuit.link?.lease(this.circuit.heldMs(leaseMs));
+    return answer instanceof Promise
+      ? answer.then((later) => this.#admitLeased(later, this.now, leaseMs, caller))
+      : this.#admitLeased(answer, now, leaseMs, caller);
+  }
+
   /**
-   * @internal As `acquire`, and an attempt that would be rejected may wait instead.
+   * @internal A place in the queue for one that `ask` gave no permit, or its rejection.
    *
    * @param agrees Asked before it waits.
    */
-  enter(asking: Asking, now: number, agrees: () => boolean): Permit | Rejection | Waiting {
-    const answer = this.#admitOrAsk(now, asking.leaseMs, asking.caller);
-    if (!(answer instanceof Promise)) return this.#answerOrWait(answer, asking, now, agrees);
-    let place: Waiting | undefined;
-    const later = answer.then((given) => {
-      const next = this.#answerOrWait(given, asking, this.now, agrees);
-      if ('admitted' in next) return next;
-      place = next;
-      return next.answer;
-    });
-    return { answer: later, leave: () => place?.leave() };
+  waitOrReject(asking: Asking, retryAfterMs: number, now: number, agrees = () => true): Waiting | Permit | Rejection {
+    const gate = this.#ensureGate();
+    const isWorthIt = this.mode === 'enforce' && gate.isWorthIt(asking.until, now) && agrees();
+    const place = isWorthIt ? gate.wait(asking, now) : undefined;
+    if (!place) return this.#reject(now, retryAfterMs);
+    this.emit({ type: 'waiting', key: this.key, waiting: gate.size, maxWaitMs: asking.until - now });
+    return place;
   }
 
-  /** @internal Whether an attempt that can wait until then may hope for a permit, as far as can be foreseen. */
-  isWorthWaiting(until: number): boolean {
-    return this.#ensureGate().isWorthIt(until, this.now);
+  /**
+   * @internal As `acquire`, and one that would be rejected waits instead; an abort ends the wait with the signal's reason.
+   *
+   * @param maxWaitMs Asked where it would be rejected.
+   */
+  acquireWithin(
+    maxWaitMs: () => number,
+    signal?: AbortSignal,
+    caller?: object,
+  ): Permit | Rejection | Promise<Permit | Rejection> {
+    const waited = (answer: Answer): Permit | Rejection | Promise<Permit | Rejection> => {
+      if (typeof answer !== 'number') return answer;
+      const { now } = this;
+      const next = this.waitOrReject({ until: now + maxWaitMs(), leaseMs: DEFAULT_LEASE_MS, caller }, answer, now);
+      return 'admitted' in next ? next : unlessAborted(next, signal);
+    };
+    const answer = this.ask(this.timeUnless(this.circuit.detector.ignoresDuration), undefined, caller);
+    return answer instanceof Promise ? answer.then(waited) : waited(answer);
+  }
+
+  /** @internal Whether an attempt that can wait as long as that may hope for a permit, as far as can be foreseen. */
+  isWorthWaiting(maxWaitMs: number): boolean {
+    const { now } = this;
+    return maxWaitMs > 0 && this.#ensureGate().isWorthIt(now + maxWaitMs, now);
   }
 
   /** @internal How many attempts were rejected. */
@@ -113,30 +141,6 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   /** @internal The time, unless nobody looks at it in a closed circuit: the clock is the dearest part of a healthy call. */
   protected timeUnless(isUnseen: boolean): number {
     return isUnseen && this.circuit.isClosed ? 0 : this.now;
-  }
-
-  #admitOrAsk(now: number, leaseMs: number, caller: object | undefined): Answer | Promise<Answer> {
-    const isLeased = this.#isLeasedAt(now, caller);
-    this.circuit.link?.touch();
-    if (!isLeased) return this.#admit(now, leaseMs, caller);
-    const answer = this.circuit.link?.lease(this.circuit.heldMs(leaseMs));
-    return answer instanceof Promise
-      ? answer.then((later) => this.#admitLeased(later, this.now, leaseMs, caller))
-      : this.#admitLeased(answer, now, leaseMs, caller);
-  }
-
-  #answerOrWait(answer: Answer, asking: Asking, now: number, agrees: () => boolean): Permit | Rejection | Waiting {
-    if (typeof answer !== 'number') return answer;
-    const place = this.mode === 'enforce' ? this.#wait(asking, now, agrees) : undefined;
-    return place ?? this.#reject(now, answer);
-  }
-
-  #wait(asking: Asking, now: number, agrees: () => boolean): Waiting | undefined {
-    const gate = this.#ensureGate();
-    if (!gate.isWorthIt(asking.until, now) || !agrees()) return undefined;
-    const place = gate.wait(asking, now);
-    if (place) this.emit({ type: 'waiting', key: this.key, waiting: gate.size, maxWaitMs: asking.until - now });
-    return place;
   }
 
   #answer(answer: Answer, now: number): Permit | Rejection {
@@ -201,7 +205,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
       if (typeof answer !== 'number') return answer;
       return this.mode === 'observe' ? (this.#reject(this.now, answer) as Permit) : undefined;
     };
-    const answer = this.#admitOrAsk(now, leaseMs, caller);
+    const answer = this.ask(now, leaseMs, caller);
     return answer instanceof Promise ? answer.then(permitOf) : permitOf(answer);
   }
 

@@ -1,7 +1,7 @@
 import { namedError, reasonOf, throwIfAborted } from '../abort.js';
 import { CircuitOpenError, isAbort, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { aFunction, oneOf, options as optionsOf, withMethods } from '../validation.js';
+import { aFunction, milliseconds, oneOf, options as optionsOf, own, withMethods } from '../validation.js';
 import type { Permit, Rejection } from './contract.js';
 
 /** What a function came to. */
@@ -13,6 +13,12 @@ export type Ended<T> =
 export interface ExecuteOptions<T = unknown> {
   /** Aborted before: the function is not called, and its reason is thrown. */
   signal?: AbortSignal | undefined;
+  /**
+   * How long to wait for a circuit that would reject, ms >= 0. What cannot come in time, or was opened by hand, is not waited
+   * for.
+   * @default 0
+   */
+  maxWaitMs?: number | undefined;
   /**
    * Says what the result, or what was thrown, means for the circuit; `undefined`: decide as usual. What it throws becomes a
    * `listenerError`.
@@ -30,10 +36,18 @@ export interface ExecuteContext {
 interface Guard {
   readonly key: string;
   acquire(): Permit | Rejection | Promise<Permit | Rejection>;
+  acquireWithin(
+    maxWaitMs: () => number,
+    signal: AbortSignal | undefined,
+  ): Permit | Rejection | Promise<Permit | Rejection>;
   judge<T>(ended: Ended<T>, options?: ExecuteOptions<T>): Outcome;
 }
 
-const check = optionsOf({ signal: withMethods('an AbortSignal', 'addEventListener'), classify: aFunction });
+const check = optionsOf({
+  signal: withMethods('an AbortSignal', 'addEventListener'),
+  maxWaitMs: milliseconds(),
+  classify: aFunction,
+});
 const anOutcome = oneOf('success', 'failure', 'neutral');
 
 /** See `CircuitBreaker.execute`. */
@@ -44,9 +58,11 @@ export async function execute<T>(
 ): Promise<T> {
   if (typeof fn !== 'function') aFunction(fn, 'execute(fn)');
   if (options !== undefined) check(options, 'execute(options)');
-  const signal = options?.signal;
+  const given = options && own(options);
+  const signal = given?.signal;
   throwIfAborted(signal);
-  const answer = breaker.acquire();
+  const maxWaitMs = given?.maxWaitMs;
+  const answer = maxWaitMs ? breaker.acquireWithin(() => maxWaitMs, signal) : breaker.acquire();
   const permit = answer instanceof Promise ? await answer : answer;
   if (signal?.aborted && permit.admitted) permit.settle('neutral');
   throwIfAborted(signal);
@@ -56,10 +72,10 @@ export async function execute<T>(
   const limit = permit.timeoutMs === undefined ? undefined : openLimit(signal, permit.timeoutMs);
   try {
     const result = await fn({ signal: limit?.signal ?? signal });
-    permit.settle(options?.classify ? breaker.judge({ hasThrown: false, result }, options) : 'success');
+    permit.settle(given?.classify ? breaker.judge({ hasThrown: false, result }, given) : 'success');
     return result;
   } catch (error) {
-    const outcome = limit?.isOver() ? 'failure' : breaker.judge({ hasThrown: true, error }, options);
+    const outcome = limit?.isOver() ? 'failure' : breaker.judge({ hasThrown: true, error }, given);
     permit.settle(outcome, undefined, { error });
     throw error;
   } finally {

@@ -1,3 +1,4 @@
+import { reasonOf } from '../abort.js';
 import type { Permit, Rejection } from './contract.js';
 import { Place } from './queue.js';
 
@@ -49,6 +50,23 @@ export interface Waiting {
   readonly answer: Promise<Permit | Rejection>;
   /** Gives up the place. */
   leave(): void;
+}
+
+/** The answer, unless the signal aborts before: then its reason, and what is given all the same goes back. */
+export function unlessAborted(place: Waiting, signal: AbortSignal | undefined): Promise<Permit | Rejection> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      place.leave();
+      reject(signal && reasonOf(signal));
+      void place.answer.then((late) => late.admitted && late.settle('neutral'));
+    };
+    signal?.addEventListener('abort', onAbort);
+    void place.answer.then((given) => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve(given);
+    });
+    if (signal?.aborted) onAbort();
+  });
 }
 
 /** One that waits. */
