@@ -24,6 +24,8 @@ export type Stopped =
   | 'retry-after'
   /** The circuit is open, or all probes of a half-open one are under way. */
   | 'circuit-open'
+  /** `close` ended the wait for the next attempt. */
+  | 'closed'
   /** The call was cancelled. */
   | 'aborted'
   /** `shouldRetry` said no, or a hook threw. */

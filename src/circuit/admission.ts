@@ -68,7 +68,11 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   }
 
   /** @internal A permit, or when it is worth asking again, ms; nothing is told of a rejection. */
-  ask(now: number, leaseMs = DEFAULT_LEASE_MS, caller?: object): Answer | Promise<Answer> {
+  ask(
+    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
+    leaseMs: number = DEFAULT_LEASE_MS,
+    caller?: object,
+  ): Answer | Promise<Answer> {
     const isLeased = this.#isLeasedAt(now, caller);
     this.circuit.link?.touch();
     if (!isLeased) return this.#admit(now, leaseMs, caller);
@@ -84,8 +88,10 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
    * @param agrees Asked before it waits.
    */
   waitOrReject(asking: Asking, retryAfterMs: number, now: number, agrees = () => true): Waiting | Permit | Rejection {
+    const isPatient = this.mode === 'enforce' && asking.until > now;
+    if (!isPatient) return this.#reject(now, retryAfterMs);
     const gate = this.#ensureGate();
-    const isWorthIt = this.mode === 'enforce' && gate.isWorthIt(asking.until, now) && agrees();
+    const isWorthIt = gate.isWorthIt(asking.until, now) && agrees();
     const place = isWorthIt ? gate.wait(asking, now) : undefined;
     if (!place) return this.#reject(now, retryAfterMs);
     this.emit({ type: 'waiting', key: this.key, waiting: gate.size, maxWaitMs: asking.until - now });
@@ -108,7 +114,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
       const next = this.waitOrReject({ until: now + maxWaitMs(), leaseMs: DEFAULT_LEASE_MS, caller }, answer, now);
       return 'admitted' in next ? next : unlessAborted(next, signal);
     };
-    const answer = this.ask(this.timeUnless(this.circuit.detector.ignoresDuration), undefined, caller);
+    const answer = this.ask(undefined, undefined, caller);
     return answer instanceof Promise ? answer.then(waited) : waited(answer);
   }
 

@@ -46,7 +46,7 @@ export class Gate {
   wait(asking: Asking, now: number): Waiting | undefined {
     const outlook = this.#circuit.outlook(now);
     if (!this.isWorthIt(asking.until, now, outlook)) return undefined;
-    const waiter = new Waiter(asking, (left) => this.#leave(left));
+    const waiter = new Waiter(asking, (left, isRejected) => this.#leave(left, isRejected));
     this.#queue.add(waiter);
     if (outlook.name === 'passing' || (outlook.name === 'probing' && outlook.hasSeat)) this.look(now);
     else this.#wake(Math.min(this.#endOf(outlook, now), asking.until), now);
@@ -181,8 +181,10 @@ export class Gate {
     waiter.resolve(permit);
   }
 
-  #leave(waiter: Waiter): void {
-    if (this.#queue.remove(waiter) && this.#queue.size === 0) this.#rest();
+  #leave(waiter: Waiter, isRejected: boolean): void {
+    if (!this.#queue.remove(waiter)) return;
+    if (isRejected) waiter.resolve(this.#circuit.reject(this.#circuit.now));
+    if (this.#queue.size === 0) this.#rest();
   }
 
   #rest(): void {

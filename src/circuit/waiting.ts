@@ -50,6 +50,8 @@ export interface Waiting {
   readonly answer: Promise<Permit | Rejection>;
   /** Gives up the place. */
   leave(): void;
+  /** Is rejected at once. */
+  end(): void;
 }
 
 /** The answer, unless the signal aborts before: then its reason, and what is given all the same goes back. */
@@ -74,9 +76,9 @@ export class Waiter extends Place implements Waiting {
   readonly asking: Asking;
   readonly answer: Promise<Permit | Rejection>;
   resolve: (answer: Permit | Rejection) => void = () => undefined;
-  readonly #leave: (waiter: Waiter) => void;
+  readonly #leave: (waiter: Waiter, isRejected: boolean) => void;
 
-  constructor(asking: Asking, leave: (waiter: Waiter) => void) {
+  constructor(asking: Asking, leave: (waiter: Waiter, isRejected: boolean) => void) {
     super();
     this.asking = asking;
     this.#leave = leave;
@@ -86,6 +88,10 @@ export class Waiter extends Place implements Waiting {
   }
 
   leave(): void {
-    this.#leave(this);
+    this.#leave(this, false);
+  }
+
+  end(): void {
+    this.#leave(this, true);
   }
 }

@@ -1,0 +1,15 @@
+import type { Clock } from '../clock.js';
+import type { RetryBudgets } from '../retry/budget.js';
+import type { Attempt } from './call.js';
+import type { Guard } from './guard.js';
+
+/** Takes the token of a retry that was decided under an open circuit: not before that lets it through. */
+export const budgetGuard = (budgets: RetryBudgets, clock: Clock): Guard<Attempt> => ({
+  admit({ call: { waits }, captured, key }) {
+    const { budget } = captured.policy.retry;
+    if (!waits?.owesToken) return undefined;
+    waits.owesToken = false;
+    if (!budget || budgets.withdraw(key, budget, clock.now())) return undefined;
+    return { admitted: false, stopped: 'budget', error: new Error('The retry budget is used up') };
+  },
+});
