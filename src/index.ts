@@ -80,6 +80,7 @@ export type {
   StoreDroppedEvent,
   StoreRecoveredEvent,
   TransitionReason,
+  WaitingEvent,
 } from './events.js';
 export { type FleetOptions, fleet } from './fleet/fleet.js';
 export { memoryStore } from './fleet/memory-store.js';

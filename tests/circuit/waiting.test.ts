@@ -54,7 +54,7 @@ function start(options: ResilienceOptions = {}) {
     const ended = () => performance.now() - startedAt;
     return api.get('/', config).then(
       (response) => ({ data: response, afterMs: ended() }),
-      (error: AxiosError) => ({ error, afterMs: ended() }),
+      (error: unknown) => ({ error: error as AxiosError, afterMs: ended() }),
     );
   };
   return { adapter, api, resilience, circuit, events, open, get };
@@ -338,20 +338,26 @@ describe('a wait ends', () => {
   });
 });
 
-describe('coming back', () => {
-  test('is one at a time at first: the probe closes the circuit, and new calls do not queue behind the others', async () => {
-    const { get, open, adapter, circuit } = start();
-    open();
-    adapter.script({ status: 200, delayMs: 50 } as never);
-    const calls = Array.from({ length: 4 }, () => get());
-    await pass(400);
-    await Promise.resolve();
-    const fresh = get();
-    await pass(1_000);
-    const ended = await Promise.all([...calls, fresh]);
-    expect(ended.every(({ data }) => data !== undefined)).toBe(true);
-    expect(circuit.waiting).toBe(0);
-  });
+test('those who waited come back a few at a time, and new calls do not queue behind them', async () => {
+  const { get, open, adapter, circuit } = start();
+  open();
+  const sentAt: number[] = [];
+  const answerLater = () =>
+    new Promise<number>((resolve) => {
+      sentAt.push(performance.now() - startedAt);
+      setTimeout(() => resolve(200), 50);
+    });
+  adapter.script(answerLater);
+  const startedAt = performance.now();
+  const calls = Array.from({ length: 7 }, () => get());
+  await pass(460);
+  expect(circuit.waiting).toBe(5);
+  calls.push(get());
+  await pass(1_000);
+  const ended = await Promise.all(calls);
+  expect(ended.filter(({ data }) => data !== undefined)).toHaveLength(8);
+  expect(sentAt).toEqual([400, 450, 460, 500, 500, 550, 550, 550]);
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test('a breaker for which calls wait is not dropped by a full registry', async () => {
