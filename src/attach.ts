@@ -6,6 +6,7 @@ import { Emitter } from './emitter.js';
 import type { EventOf, EventType } from './events.js';
 import { answered, refused } from './interceptors/answer.js';
 import { armed } from './interceptors/armed-adapter.js';
+import { AttemptTimes } from './interceptors/attempt-times.js';
 import { budgetGuard } from './interceptors/budget-guard.js';
 import { type Attachment, Call } from './interceptors/call.js';
 import { capture } from './interceptors/capture.js';
@@ -69,14 +70,16 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   const dispatch = dispatchOf(bare);
   checkPlacement(bare, dispatch);
   const budgets = new RetryBudgets();
+  const times = new AttemptTimes();
   const attachment: Attachment = {
     registry,
     budgets,
     events,
     clock,
     random,
-    guards: [deadlineGuard, circuitGuard(registry, clock), budgetGuard(budgets, clock)],
+    guards: [deadlineGuard, circuitGuard(registry, clock, times), budgetGuard(budgets, clock)],
     pauses: new Pauses(),
+    times,
     dispatch,
     policy: extendPolicy(DEFAULT_POLICY, given),
   };

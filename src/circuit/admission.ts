@@ -55,13 +55,17 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   /**
    * As `tryAcquire`, and where the circuit has a store and is half-open, it asks that for a probe of the whole fleet:
    * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
+   *
+   * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
+   *   service is back, so it gets no probe.
    */
   acquire(
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
     caller?: object,
+    mayProbe = true,
   ): Permit | Rejection | Promise<Permit | Rejection> {
-    const answer = this.ask(now, leaseMs, caller);
+    const answer = this.ask(now, leaseMs, caller, mayProbe);
     return answer instanceof Promise
       ? answer.then((later) => this.#answer(later, this.now))
       : this.#answer(answer, now);
@@ -72,9 +76,11 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
     caller?: object,
+    mayProbe = true,
   ): Answer | Promise<Answer> {
     const isLeased = this.#isLeasedAt(now, caller);
     this.circuit.link?.touch();
+    if (!mayProbe && !this.isIsolated && this.circuit.at(now).name === 'half-open') return 0;
     if (!isLeased) return this.#admit(now, leaseMs, caller);
     const answer = this.circuit.link?.lease(this.circuit.heldMs(leaseMs));
     return answer instanceof Promise
@@ -206,12 +212,12 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     };
   }
 
-  #admitWaiter({ leaseMs, caller }: Asking, now: number): Permit | undefined | Promise<Permit | undefined> {
+  #admitWaiter({ leaseMs, caller, mayProbe }: Asking, now: number): Permit | undefined | Promise<Permit | undefined> {
     const permitOf = (answer: Answer): Permit | undefined => {
       if (typeof answer !== 'number') return answer;
       return this.mode === 'observe' ? (this.#reject(this.now, answer) as Permit) : undefined;
     };
-    const answer = this.ask(now, leaseMs, caller);
+    const answer = this.ask(now, leaseMs, caller, mayProbe);
     return answer instanceof Promise ? answer.then(permitOf) : permitOf(answer);
   }
 

@@ -3,7 +3,7 @@ import type { Outcome } from '../events.js';
 import { oneOf, unexpected } from '../validation.js';
 import { AdmittingCircuit } from './admission.js';
 import type { CircuitSnapshot, CircuitStats } from './contract.js';
-import { type Ended, type ExecuteContext, type ExecuteOptions, execute, outcomeOf } from './execute.js';
+import { type Ended, type ExecuteContext, type ExecuteOptions, execute, type JudgedBy, outcomeOf } from './execute.js';
 import { type CircuitBreakerOptions, type CircuitPolicy, circuitPolicy, type FailureDetails } from './options.js';
 import { type IssuedPermit, UNCOUNTED } from './permit.js';
 import { restore, snapshotOf, statsOf } from './report.js';
@@ -51,18 +51,19 @@ export class CircuitBreaker extends AdmittingCircuit {
 
   /**
    * Runs `fn` if the circuit lets it. What it throws counts as a failure, except an abort (the signal's, `name`
-   * `AbortError`, or an axios cancellation) and the rejection of another circuit, which count nothing.
+   * `AbortError`, or an axios cancellation) and the rejection of another circuit, which count nothing. A signal whose time
+   * ran out (`AbortSignal.timeout`) is a failure if it left 100 ms or as long as the slowest success of the last minute.
    *
    * @param fn Is given a signal: the caller's, and for a probe one that also aborts at `halfOpen.probeTimeoutMs`.
    * @throws {CircuitOpenError} when there is no permit; `fn` was not called.
    */
   execute<T>(fn: (context: ExecuteContext) => T | PromiseLike<T>, options?: ExecuteOptions<T>): Promise<T> {
-    return execute(this, fn, options);
+    return execute(this, this.circuit.policy.clock, fn, options);
   }
 
   /** @internal What the end of a function means for this circuit. */
-  judge<T>(ended: Ended<T>, options?: ExecuteOptions<T>): Outcome {
-    return outcomeOf(ended, options, (error) =>
+  judge<T>(ended: Ended<T>, judgedBy: JudgedBy<T> = {}): Outcome {
+    return outcomeOf(ended, judgedBy, (error) =>
       this.emit({ type: 'listenerError', key: this.key, source: 'classify', error }),
     );
   }

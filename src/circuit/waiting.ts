@@ -27,6 +27,8 @@ export interface Asking {
   readonly until: number;
   /** How long a probe may hold its permit, ms. */
   readonly leaseMs: number;
+  /** `false` where it has not the time to tell whether the service is back. */
+  readonly mayProbe?: boolean | undefined;
   /** The call that the attempt is of. */
   readonly caller?: object | undefined;
 }

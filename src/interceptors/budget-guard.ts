@@ -7,9 +7,10 @@ import type { Guard } from './guard.js';
 export const budgetGuard = (budgets: RetryBudgets, clock: Clock): Guard<Attempt> => ({
   admit({ call: { waits }, captured, key }) {
     const { budget } = captured.policy.retry;
-    if (!waits?.owesToken) return undefined;
-    waits.owesToken = false;
-    if (!budget || budgets.withdraw(key, budget, clock.now())) return undefined;
+    const cost = waits?.owedTokens;
+    if (!waits || !cost) return undefined;
+    waits.owedTokens = 0;
+    if (!budget || budgets.withdraw(key, budget, clock.now(), cost)) return undefined;
     return { admitted: false, stopped: 'budget', error: new Error('The retry budget is used up') };
   },
 });

@@ -5,6 +5,7 @@ import type { BreakerRegistry } from '../circuit/registry.js';
 import type { Waiting } from '../circuit/waiting.js';
 import type { Clock } from '../clock.js';
 import { CircuitOpenError, markRejection, type RejectionContext } from '../errors.js';
+import type { AttemptTimes } from './attempt-times.js';
 import type { Attempt } from './call.js';
 import { hasFallback } from './fallback.js';
 import type { Admission, Guard, Later, Pass, Refusal } from './guard.js';
@@ -14,7 +15,7 @@ import { openReport } from './records.js';
 const LEASE_GRACE_MS = 1_000;
 
 /** Asks the circuit of an attempt for a permit, and waits for one where that may help. */
-export function circuitGuard(registry: BreakerRegistry, clock: Clock): Guard<Attempt> {
+export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: AttemptTimes): Guard<Attempt> {
   const isOnItsClock = registry.clock === clock;
   const admissionOf = (attempt: Attempt, given: Permit | Rejection): Admission | Later => {
     if (!given.admitted) return refusalOf(attempt, given);
@@ -24,11 +25,11 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock): Guard<Att
   const waitOrRefuse = (
     attempt: Attempt,
     breaker: CircuitBreaker,
-    leaseMs: number | undefined,
+    { leaseMs = DEFAULT_LEASE_MS, mayProbe }: { readonly leaseMs: number | undefined; readonly mayProbe: boolean },
     retryAfterMs: number,
   ): Admission | Later => {
     const now = registry.clock.now();
-    const asking = { until: now + patienceMs(attempt), leaseMs: leaseMs ?? DEFAULT_LEASE_MS, caller: attempt.call };
+    const asking = { until: now + patienceMs(attempt), leaseMs, mayProbe, caller: attempt.call };
     const next = breaker.waitOrReject(asking, retryAfterMs, now, () => !answersInstead(attempt, retryAfterMs));
     if ('admitted' in next) return admissionOf(attempt, next);
     const over = waiting(attempt, next);
@@ -49,14 +50,18 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock): Guard<Att
       const { timeout }: { timeout?: unknown } = config;
       const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
       const breaker = registry.ensure(circuitKey);
-      const given = breaker.ask(isOnItsClock ? startedAt : undefined, leaseMs, call);
+      const remainingMs = call.remainingMs();
+      const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(circuitKey) ?? 0);
+      const given = breaker.ask(isOnItsClock ? startedAt : undefined, leaseMs, call, mayProbe);
       if (!(given instanceof Promise)) {
-        return typeof given === 'number' ? waitOrRefuse(attempt, breaker, leaseMs, given) : admissionOf(attempt, given);
+        return typeof given === 'number'
+          ? waitOrRefuse(attempt, breaker, { leaseMs, mayProbe }, given)
+          : admissionOf(attempt, given);
       }
       let later: Later | undefined;
       const answer = given.then((answered) => {
         if (typeof answered !== 'number') return settledLater(admissionOf(attempt, answered));
-        const next = waitOrRefuse(attempt, breaker, leaseMs, answered);
+        const next = waitOrRefuse(attempt, breaker, { leaseMs, mayProbe }, answered);
         if (next.admitted === 'later') later = next;
         return settledLater(next);
       });
@@ -111,8 +116,9 @@ function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Later {
     return refusal(given);
   };
   try {
-    const own: unknown = captured.policy.breaker.createError?.(context);
-    return own instanceof Promise ? { admitted: 'later', answer: own.then(marked, refusal) } : marked(own);
+    const own = captured.policy.breaker.createError?.(context) as PromiseLike<unknown> | undefined | null;
+    if (typeof own?.then !== 'function') return marked(own);
+    return { admitted: 'later', answer: Promise.resolve(own).then(marked).catch(refusal) };
   } catch (thrown) {
     return refusal(thrown);
   }
@@ -120,6 +126,7 @@ function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Later {
 
 const onAnotherClock = (permit: Permit): Pass => ({
   admitted: true,
+  isProbe: permit.isProbe,
   timeoutMs: permit.timeoutMs,
   settle: (outcome, _now, details) => permit.settle(outcome, undefined, details),
 });

@@ -19,8 +19,8 @@ export class Waits {
   #since: number | undefined;
   /** How long attempts of the call stood in a queue, ms. */
   queuedMs = 0;
-  /** Whether a retry was decided under an open circuit: its token is taken when it is let through. */
-  owesToken = false;
+  /** What a retry that was decided under an open circuit costs of the budget: it is taken when that lets it through. */
+  owedTokens = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
