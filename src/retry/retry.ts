@@ -97,8 +97,9 @@ export interface RetryFunctionOptions<T = unknown> {
   /** Asked for a permit before every attempt. A probe has its `halfOpen.probeTimeoutMs`, and then fails with a `TimeoutError`. */
   breaker?: RetryGuard | undefined;
   /**
-   * How long the attempts of a call may wait in sum for a breaker that would reject them, ms >= 0.
-   * @default as long as the backoffs of the retries that are left
+   * How long the attempts of a call may wait in sum for a breaker that would reject them, ms >= 0; where it is not given, as
+   * long as the backoffs of the retries that are left would take.
+   * @default none
    */
   maxWaitMs?: number | undefined;
   /**
