@@ -8,6 +8,7 @@ import type { EventOf, EventType } from './events.js';
 import { answered, refused } from './interceptors/answer.js';
 import { armed } from './interceptors/armed-adapter.js';
 import { AttemptTimes } from './interceptors/attempt-times.js';
+import { budgetGuard } from './interceptors/budget-guard.js';
 import { type Attachment, Call } from './interceptors/call.js';
 import { capture } from './interceptors/capture.js';
 import { circuitGuard } from './interceptors/circuit-guard.js';
@@ -15,6 +16,7 @@ import { deadlineGuard } from './interceptors/deadline-guard.js';
 import { bareInstance, dispatchOf } from './interceptors/dispatch.js';
 import { checkPlacement, place } from './interceptors/placement.js';
 import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } from './interceptors/policy.js';
+import { Pauses } from './interceptors/waits.js';
 import { DEFAULTS, type ResilienceOptions, type UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
 import { own } from './validation.js';
@@ -35,6 +37,11 @@ export interface Resilience {
    * @throws a `TypeError` or `RangeError` that names the option; then nothing has changed.
    */
   update(options: UpdateOptions): void;
+  /**
+   * Ends all waits at once, for a graceful shutdown: calls that wait for a circuit are rejected, those that wait for a retry
+   * end with their last failure (`stopped: 'closed'`). Attempts under way go on, and calls made afterwards wait for nothing.
+   */
+  close(): void;
   /** Takes the plugin off the instance. Calls under way finish as they began; the circuits stay as they are. */
   detach(): void;
 }
@@ -63,15 +70,17 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   const bare = bareInstance(instance as AxiosInstance);
   const dispatch = dispatchOf(bare);
   checkPlacement(bare, dispatch);
+  const budgets = new RetryBudgets();
   const times = new AttemptTimes();
   const attachment: Attachment = {
     registry,
-    budgets: new RetryBudgets(),
+    budgets,
     events,
     clock,
     random,
+    guards: [deadlineGuard, circuitGuard(registry, clock, times), budgetGuard(budgets, clock)],
+    pauses: new Pauses(),
     times,
-    guards: [deadlineGuard, circuitGuard(registry, clock, times)],
     dispatch,
     policy: extendPolicy(DEFAULT_POLICY, given),
   };
@@ -95,6 +104,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
       attachment.policy = extendPolicy(attachment.policy, isModeAlone ? { ...changes, breaker: undefined } : changes);
       if (mode !== undefined) registry.setMode(mode);
     },
+    close: () => attachment.pauses.close(),
     detach(): void {
       if (!attached) return;
       attached = false;
@@ -118,7 +128,7 @@ function checkInstance(instance: Attachable): void {
 }
 
 function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock, random: () => number): BreakerRegistry {
-  const { key, classify, createError, ...circuit } = own(breaker || {});
+  const { key, classify, createError, maxWaitMs, ...circuit } = own(breaker || {});
   const given: BreakerRegistryOptions = circuit;
   if (registry === undefined) return new BreakerRegistry({ ...given, clock, random });
   const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];

@@ -24,6 +24,8 @@ export type Stopped =
   | 'retry-after'
   /** The circuit is open, or all probes of a half-open one are under way. */
   | 'circuit-open'
+  /** `close` ended the wait for the next attempt. */
+  | 'closed'
   /** The call was cancelled. */
   | 'aborted'
   /** `shouldRetry` said no, or a hook threw. */
@@ -129,6 +131,14 @@ export interface RejectedEvent extends Base<'rejected'> {
   readonly observed: boolean;
 }
 
+/** An attempt begins to wait for its circuit, which would reject it: `rejected` follows if it waits in vain. */
+export interface WaitingEvent extends Base<'waiting'> {
+  /** How many wait now. */
+  readonly waiting: number;
+  /** How long it may wait until then, ms. */
+  readonly maxWaitMs: number;
+}
+
 /** Fallback data answered a call. */
 export interface FallbackEvent extends Base<'fallback'> {
   readonly cause: Stopped;
@@ -213,6 +223,7 @@ export type ResilienceEvent =
   | GiveUpEvent
   | StateChangeEvent
   | RejectedEvent
+  | WaitingEvent
   | FallbackEvent
   | LateEvent
   | RegisteredEvent

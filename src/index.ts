@@ -84,6 +84,7 @@ export type {
   StoreSubscribedEvent,
   StoreUnsubscribedEvent,
   TransitionReason,
+  WaitingEvent,
 } from './events.js';
 export { type FleetOptions, fleet } from './fleet/fleet.js';
 export { memoryStore } from './fleet/memory-store.js';

@@ -172,6 +172,13 @@ export interface RequestBreakerOptions {
    * @default a CircuitOpenError
    */
   createError?: ((context: RejectionContext) => unknown) | undefined;
+  /**
+   * How long a call may wait in sum for a circuit that would reject it, ms from 0 to 2_147_483_647; 0: never. It waits only
+   * where a permit can come in time, no fallback applies, and the circuit was not opened by hand. Before a retry the wait takes
+   * the place of the backoff.
+   * @default 1_000; 0 where there are no retries
+   */
+  maxWaitMs?: number | undefined;
 }
 
 /** How circuits are kept, and what they count. */
@@ -266,7 +273,7 @@ export const DEFAULTS = Object.freeze({
     idempotencyKey: false,
     attemptHeader: false,
   }),
-  breaker: CIRCUIT_DEFAULTS,
+  breaker: Object.freeze({ ...CIRCUIT_DEFAULTS, maxWaitMs: 1_000 }),
   fallbackOn: 'open',
   sinks: Object.freeze([]),
 });

@@ -73,6 +73,13 @@ export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
   'attempts in place of calls': () => ({
     breaker: { detector: consecutiveFailures(5, { minSpanMs: 600, maxAgeMs: 60_000 }) },
   }),
+  'cooldown of 500 ms up to 1.2 s': () => ({
+    breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 }) },
+  }),
+  'no waiting': () => ({ breaker: { maxWaitMs: 0 } }),
+  'waits of 700 ms, cooldown of 500 ms up to 1.2 s': () => ({
+    breaker: { maxWaitMs: 700, cooldownMs: exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 }) },
+  }),
   'unusual run': () => ({ breaker: unusualRun }),
   'unusual run, timeouts are not retried': () => ({ breaker: unusualRun, retry: withoutTimeouts }),
 };

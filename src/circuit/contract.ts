@@ -46,6 +46,8 @@ export interface CircuitStats {
   readonly openings: number;
   /** Permits that are not settled yet. */
   readonly inFlight: number;
+  /** Attempts that wait for the circuit. */
+  readonly waiting: number;
   /** Whether `isolate` holds the circuit open. */
   readonly isolated: boolean;
   /** For a circuit with a store: what is known of it in the fleet. */

@@ -24,6 +24,7 @@ export abstract class ControlledCircuit {
   #mode: BreakerMode;
   #isolations = 0;
   #shownSince: number;
+  #cooldownMs = 0;
 
   /** @internal */
   protected constructor(key: string, policy: CircuitPolicy, events: Emitter = new OwnEvents(key)) {
@@ -53,6 +54,7 @@ export abstract class ControlledCircuit {
   set mode(mode: BreakerMode) {
     aMode(mode, 'mode');
     this.#mode = mode;
+    this.changed(this.now);
   }
 
   /**
@@ -105,7 +107,12 @@ export abstract class ControlledCircuit {
 
   /** @internal Hears of a change of the automatic state. */
   moved(transition: Transition, now: number): void {
-    if (this.isIsolated) return;
+    if (transition.to === 'open') this.#cooldownMs = transition.cooldownMs;
+    if (!this.isIsolated) this.#show(transition, now);
+    this.changed(now);
+  }
+
+  #show(transition: Transition, now: number): void {
     this.#shownSince = now;
     if (transition.from === transition.to) return;
     const event = withReadState({ type: 'stateChange' as const, key: this.key, ...transition }, this);
@@ -113,6 +120,9 @@ export abstract class ControlledCircuit {
     if (cause !== undefined) Object.defineProperty(event, 'cause', { value: cause });
     this.emit(event);
   }
+
+  /** @internal Called when it may have become another matter whether an attempt is let in. */
+  protected abstract changed(now: number): void;
 
   /** @internal */
   emit(event: NewEvent): void {
@@ -152,6 +162,11 @@ export abstract class ControlledCircuit {
     return this.isIsolated || this.circuit.isTripped ? undefined : this.circuit.lastFailure;
   }
 
+  /** @internal The length of the last cooldown, ms. */
+  protected get cooldownMs(): number {
+    return this.#cooldownMs;
+  }
+
   /** @internal */
   protected get isIsolated(): boolean {
     return this.#isolations > 0;
@@ -173,11 +188,13 @@ export abstract class ControlledCircuit {
     const from = this.shownAt(now);
     this.#isolations += count;
     const to = this.shownAt(now);
-    if (from === to) return;
-    this.#shownSince = now;
-    const failures = this.circuit.detector.failures(now);
-    const change = { from, to, reason: 'manual', failures, cooldownMs: 0 } as const;
-    this.emit(withReadState({ type: 'stateChange', key: this.key, ...change }, this));
+    if (from !== to) {
+      this.#shownSince = now;
+      const failures = this.circuit.detector.failures(now);
+      const change = { from, to, reason: 'manual', failures, cooldownMs: 0 } as const;
+      this.emit(withReadState({ type: 'stateChange', key: this.key, ...change }, this));
+    }
+    this.changed(now);
   }
 
   /** Makes a change by hand and tells the fleet, before any listener can make another. */

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import { CircuitOpenError, isAbort, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { isTimeUp, outcomeOutOfTime, SuccessTimes } from '../out-of-time.js';
-import { aFunction, oneOf, options as optionsOf, own, withMethods } from '../validation.js';
+import { aFunction, milliseconds, oneOf, options as optionsOf, own, withMethods } from '../validation.js';
 import type { Permit, Rejection } from './contract.js';
 
 /** What a function came to. */
@@ -15,6 +15,12 @@ export type Ended<T> =
 export interface ExecuteOptions<T = unknown> {
   /** Aborted before: the function is not called, and its reason is thrown. */
   signal?: AbortSignal | undefined;
+  /**
+   * How long to wait for a circuit that would reject, ms >= 0. What cannot come in time, or was opened by hand, is not waited
+   * for.
+   * @default 0
+   */
+  maxWaitMs?: number | undefined;
   /**
    * Says what the result, or what was thrown, means for the circuit; `undefined`: decide as usual. What it throws becomes a
    * `listenerError`.
@@ -38,10 +44,18 @@ export interface ExecuteContext {
 interface Guard {
   readonly key: string;
   acquire(): Permit | Rejection | Promise<Permit | Rejection>;
+  acquireWithin(
+    maxWaitMs: () => number,
+    signal: AbortSignal | undefined,
+  ): Permit | Rejection | Promise<Permit | Rejection>;
   judge<T>(ended: Ended<T>, judgedBy?: JudgedBy<T>): Outcome;
 }
 
-const check = optionsOf({ signal: withMethods('an AbortSignal', 'addEventListener'), classify: aFunction });
+const check = optionsOf({
+  signal: withMethods('an AbortSignal', 'addEventListener'),
+  maxWaitMs: milliseconds(),
+  classify: aFunction,
+});
 const anOutcome = oneOf('success', 'failure', 'neutral');
 
 /** See `CircuitBreaker.execute`. */
@@ -56,7 +70,8 @@ export async function execute<T>(
   const given = options && own(options);
   const signal = given?.signal;
   throwIfAborted(signal);
-  const answer = breaker.acquire();
+  const maxWaitMs = given?.maxWaitMs;
+  const answer = maxWaitMs ? breaker.acquireWithin(() => maxWaitMs, signal) : breaker.acquire();
   const permit = answer instanceof Promise ? await answer : answer;
   if (signal?.aborted && permit.admitted) permit.settle('neutral');
   throwIfAborted(signal);

@@ -89,6 +89,11 @@ export interface CircuitBreakerOptions {
   openOnRetryAfter?: boolean | undefined;
   halfOpen?: HalfOpenOptions | undefined;
   /**
+   * How many attempts may wait for the circuit at a time, an integer >= 0; the newest is rejected. See `maxWaitMs`.
+   * @default 100
+   */
+  maxQueue?: number | undefined;
+  /**
    * What a rejection means.
    * @default 'enforce'
    */
@@ -129,6 +134,7 @@ export const CIRCUIT_DEFAULTS = Object.freeze({
   maxRetryAfterMs: 60_000,
   openOnRetryAfter: false,
   halfOpen: Object.freeze({ permits: 1, successThreshold: 1 }),
+  maxQueue: 100,
   mode: 'enforce',
   maxBreakers: 256,
 });
@@ -140,6 +146,7 @@ export interface CircuitPolicy {
   readonly maxRetryAfterMs: number;
   readonly openOnRetryAfter: boolean;
   readonly halfOpen: HalfOpenOptions & { readonly permits: number; readonly successThreshold: number };
+  readonly maxQueue: number;
   readonly mode: BreakerMode;
   readonly store?: Fleet | undefined;
   readonly clock: Clock;
@@ -167,6 +174,7 @@ const CIRCUIT_RULES = {
     leaseMs: milliseconds(1),
     probeTimeoutMs: milliseconds(1),
   }),
+  maxQueue: anInteger(0),
   mode: aMode,
   store: withMethods('a store made by redisStore(client) or fleet(store)', 'link', 'close'),
 };
@@ -187,9 +195,9 @@ export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: Ci
   checkCircuit(given, path);
   const policy = merged(base ?? DEFAULT_POLICY, given, 'halfOpen');
   if (Object.hasOwn(given, 'detector')) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
-  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, mode, store, clock, random } = policy;
+  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, maxQueue, mode, store, clock, random } = policy;
   const halfOpen = merged(policy.halfOpen);
-  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock, random };
+  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, maxQueue, mode, store, clock, random };
 }
 
 /** 0.29 × 100 is a little less than 29. */

@@ -85,7 +85,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     this.#maxBreakers = maxBreakers;
     for (const breaker of this) breaker.update(this.#policyOf(breaker.key, this.#own.get(breaker)));
     if (mode !== undefined) this.setMode(mode);
-    while (this.size > this.#maxBreakers) this.#evict();
+    this.#evict();
   }
 
   /** Drops the breaker of the key; whether there was one. It begins anew when it is next asked for. */
@@ -168,10 +168,13 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     return this.#isObserving ? { ...policy, mode: 'observe' } : policy;
   }
 
-  /** Drops one: of those that would lose the least, the least recently used. */
+  /** Drops what is too much: those that would lose the least, and of those the least recently used. */
   #evict(): void {
-    const victim = this.#victims.next(this.#breakers, this.#latest);
-    if (victim) this.#drop(victim);
+    while (this.size > this.#maxBreakers) {
+      const victim = this.#victims.next(this.#breakers, this.#latest);
+      if (!victim) return;
+      this.#drop(victim);
+    }
   }
 
   #drop(breaker: CircuitBreaker): void {

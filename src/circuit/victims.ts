@@ -3,7 +3,10 @@ import type { CircuitBreaker } from './breaker.js';
 /** Victims that are chosen at a time, so that a registry full of what is worth keeping is not gone through for each. */
 const AT_A_TIME = 64;
 
-/** Chooses which breakers a full registry drops: those that would lose the least, and of those the least recently used. */
+/**
+ * Chooses which breakers a full registry drops: those that would lose the least, and of those the least recently used. None
+ * goes for which attempts wait.
+ */
 export class Victims {
   /** In the order in which they go. */
   readonly #chosen = new Map<CircuitBreaker, number>();
@@ -19,6 +22,7 @@ export class Victims {
       if (breaker === latest) continue;
       const { worth } = breaker;
       if (worth === 0) return breaker;
+      if (worth === 4) continue;
       byWorth[worth].push(breaker);
     }
     const worth = byWorth.findIndex(({ length }) => length > 0);

@@ -11,6 +11,7 @@ import type { Guard, Pass } from './guard.js';
 import { type CallHandlers, type Handler, handler } from './placement.js';
 import type { Policy } from './policy.js';
 import type { CallState } from './report.js';
+import { type Pauses, Waits } from './waits.js';
 
 type Config = InternalAxiosRequestConfig;
 type Adapter = Config['adapter'];
@@ -25,6 +26,8 @@ export interface Attachment {
   readonly times: AttemptTimes;
   /** What each attempt passes before it is sent, in this order. */
   readonly guards: readonly Guard<Attempt>[];
+  /** What its calls wait for at present. */
+  readonly pauses: Pauses;
   /** Sends a config again. */
   readonly dispatch: Dispatch;
   policy: Policy;
@@ -54,6 +57,13 @@ export interface Caretakers {
   readonly refused: (call: Call, error: unknown) => unknown;
 }
 
+/** What the last attempt came to. */
+interface Failure {
+  readonly error?: unknown;
+  readonly response?: AxiosResponse | undefined;
+  readonly outcome: Outcome | undefined;
+}
+
 /**
  * One call of the user's, from its beginning to its result: what is fixed for it. Handlers and adapter know it by closure;
  * on the config there is only its report. It is a handler of the response side itself, since objects are what a healthy
@@ -79,6 +89,10 @@ export class Call implements CallHandlers {
   made = 0;
   /** Written where a call turns out to be no success at the first attempt. */
   report: CallState | undefined = undefined;
+  /** Written where the circuit would reject: what the call has waited for it. */
+  waits: Waits | undefined = undefined;
+  /** Written by `repeat`: the failure that is to be repeated. */
+  failure: Failure | undefined = undefined;
   /** Written by `repeat`: the response of the attempt before, which the next one replaces. */
   superseded: AxiosResponse | undefined = undefined;
   /** The headers that the call puts on its requests by itself, in lower case; written where they are. */
@@ -111,6 +125,12 @@ export class Call implements CallHandlers {
   /** Time since the beginning, ms. */
   elapsedMs(now = this.attachment.clock.now()): number {
     return now - this.startedAt;
+  }
+
+  /** What the call has waited for its circuit; made where that is first asked. */
+  openWaits(): Waits {
+    this.waits ??= new Waits(this.attachment.clock);
+    return this.waits;
   }
 
   /** What is left of the deadline, ms. */

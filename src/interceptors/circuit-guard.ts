@@ -1,37 +1,106 @@
+import type { CircuitBreaker } from '../circuit/breaker.js';
 import type { Permit, Rejection } from '../circuit/contract.js';
+import { DEFAULT_LEASE_MS } from '../circuit/options.js';
 import type { BreakerRegistry } from '../circuit/registry.js';
+import type { Waiting } from '../circuit/waiting.js';
 import type { Clock } from '../clock.js';
 import { CircuitOpenError, markRejection, type RejectionContext } from '../errors.js';
 import type { AttemptTimes } from './attempt-times.js';
 import type { Attempt } from './call.js';
+import { hasFallback } from './fallback.js';
 import type { Admission, Guard, Later, Pass, Refusal } from './guard.js';
+import { openReport } from './records.js';
 
 /** How late a timeout may be before its probe counts as lost. */
 const LEASE_GRACE_MS = 1_000;
 
-/** Asks the circuit of an attempt for a permit. */
+/** Asks the circuit of an attempt for a permit, and waits for one where that may help. */
 export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: AttemptTimes): Guard<Attempt> {
   const isOnItsClock = registry.clock === clock;
-  const passOf = (permit: Permit): Pass => (isOnItsClock ? permit : onAnotherClock(permit));
+  const admissionOf = (attempt: Attempt, given: Permit | Rejection): Admission | Later => {
+    if (!given.admitted) return refusalOf(attempt, given);
+    attempt.call.waits?.end();
+    return isOnItsClock ? given : onAnotherClock(given);
+  };
+  const waitOrRefuse = (
+    attempt: Attempt,
+    breaker: CircuitBreaker,
+    { leaseMs = DEFAULT_LEASE_MS, mayProbe }: { readonly leaseMs: number | undefined; readonly mayProbe: boolean },
+    retryAfterMs: number,
+  ): Admission | Later => {
+    const now = registry.clock.now();
+    const asking = { until: now + patienceMs(attempt), leaseMs, mayProbe, caller: attempt.call };
+    const next = breaker.waitOrReject(asking, retryAfterMs, now, () => !answersInstead(attempt, retryAfterMs));
+    if ('admitted' in next) return admissionOf(attempt, next);
+    const over = waiting(attempt, next);
+    const answer = next.answer.then((given) => {
+      over();
+      return settledLater(admissionOf(attempt, given));
+    });
+    const leave = () => {
+      over();
+      next.leave();
+    };
+    return { admitted: 'later', answer, leave };
+  };
   return {
     admit(attempt) {
       const { call, circuitKey, config, startedAt } = attempt;
       if (circuitKey === null) return undefined;
       const { timeout }: { timeout?: unknown } = config;
       const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
+      const breaker = registry.ensure(circuitKey);
       const remainingMs = call.remainingMs();
       const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(circuitKey) ?? 0);
-      const now = isOnItsClock ? startedAt : undefined;
-      const answer = registry.ensure(circuitKey).acquire(now, leaseMs, call, mayProbe);
-      if (!(answer instanceof Promise)) return answer.admitted ? passOf(answer) : refusalOf(attempt, answer);
-      const admissionOf = async (): Promise<Admission> => {
-        const given = await answer;
-        if (given.admitted) return passOf(given);
-        const refusal = refusalOf(attempt, given);
-        return refusal.admitted === 'later' ? (refusal.answer as Promise<Admission>) : refusal;
-      };
-      return { admitted: 'later', answer: admissionOf() };
+      const given = breaker.ask(isOnItsClock ? startedAt : undefined, leaseMs, call, mayProbe);
+      if (!(given instanceof Promise)) {
+        return typeof given === 'number'
+          ? waitOrRefuse(attempt, breaker, { leaseMs, mayProbe }, given)
+          : admissionOf(attempt, given);
+      }
+      let later: Later | undefined;
+      const answer = given.then((answered) => {
+        if (typeof answered !== 'number') return settledLater(admissionOf(attempt, answered));
+        const next = waitOrRefuse(attempt, breaker, { leaseMs, mayProbe }, answered);
+        if (next.admitted === 'later') later = next;
+        return settledLater(next);
+      });
+      return { admitted: 'later', answer, leave: () => later?.leave?.() };
     },
+  };
+}
+
+const settledLater = (admission: Admission | Later): Admission | Promise<Admission> =>
+  admission.admitted === 'later' ? (admission.answer as Promise<Admission>) : admission;
+
+/** How long the attempt may wait from now, ms. */
+function patienceMs({ call, captured: { policy } }: Attempt): number {
+  if (call.attachment.pauses.isClosed) return 0;
+  const waits = call.openWaits();
+  waits.begin();
+  return waits.leftMs(policy, call.remainingMs());
+}
+
+/** Whether a fallback would answer the call if its circuit rejected it. */
+function answersInstead({ call: { failure }, key, config, captured }: Attempt, retryAfterMs: number): boolean {
+  const { policy } = captured;
+  if (policy.fallback === undefined) return false;
+  const error = failure ? failure.error : new CircuitOpenError({ key, retryAfterMs, config });
+  const { response, outcome } = failure ?? {};
+  return hasFallback(policy, { key, stopped: 'circuit-open', outcome, error, response, config: captured.config });
+}
+
+/** Notes the wait, which a shutdown ends; the returned function is called when it is over. */
+function waiting({ call }: Attempt, place: Waiting): () => void {
+  const { clock, pauses } = call.attachment;
+  const waits = call.openWaits();
+  const since = clock.now();
+  openReport(call);
+  const remove = pauses.add(() => place.end());
+  return () => {
+    remove();
+    waits.end();
+    waits.queuedMs += clock.now() - since;
   };
 }
 

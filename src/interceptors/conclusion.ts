@@ -36,6 +36,7 @@ export function conclude(
   showLast(captured, ending);
   if (result.rejected) remember(result.error, report);
   report.stopped = stopped;
+  if (call.waits) report.waitedMs = { circuit: call.waits.queuedMs };
   report.elapsedMs = call.elapsedMs(stopped === 'success' ? attempt?.endedAt : undefined);
   if (!report.key) report.key = byMethodAndBaseUrl(captured.config);
   restore(call, captured, result.response, report);
@@ -74,5 +75,5 @@ function restore(call: Call, captured: Captured, response: AxiosResponse | undef
   if (!Reflect.set(config, 'resilienceState', report)) remember(response, report);
   conceal(call, config);
   // A kept response keeps its request, and that knows the call: it must not keep the bodies of other attempts.
-  call.superseded = call.attempt = undefined;
+  call.superseded = call.attempt = call.failure = undefined;
 }

@@ -8,6 +8,7 @@ import type { Call, Captured } from './call.js';
 import { isDeadlineError } from './deadline.js';
 import type { Result } from './diagnosis.js';
 import { interruptible } from './interruptible.js';
+import type { Policy } from './policy.js';
 import { asCause, type CallState } from './report.js';
 
 /** How the call ended. */
@@ -29,10 +30,7 @@ export function fallbackFor(
   const { attachment } = call;
   const { key } = report;
   const context: FallbackContext = { key, stopped, outcome, error, response, config };
-  const applies: unknown =
-    typeof fallbackOn === 'function'
-      ? asked(fallbackOn, context)
-      : stopped === 'circuit-open' || (fallbackOn === 'failure' && outcome === 'failure');
+  const applies = typeof fallbackOn === 'function' ? asked(fallbackOn, context) : appliesTo(fallbackOn, context);
   if (applies instanceof Promise) throw unexpected('fallbackOn(context)', 'a boolean', applies);
   if (!applies) return undefined;
   const respond = async (): Promise<AxiosResponse | undefined> => {
@@ -54,6 +52,25 @@ export function fallbackFor(
   };
   return respond();
 }
+
+/**
+ * Whether a fallback would answer a call that its circuit rejects: then there is nothing to wait for. A predicate that throws,
+ * or answers with a promise, is asked again at the end of the call, and ends it with its error.
+ */
+export function hasFallback({ fallback, fallbackOn }: Policy, context: FallbackContext): boolean {
+  if (fallback === undefined) return false;
+  if (typeof fallbackOn !== 'function') return appliesTo(fallbackOn, context);
+  try {
+    const applies: unknown = fallbackOn(context);
+    if (applies instanceof Promise) applies.catch(() => undefined);
+    return Boolean(applies);
+  } catch {
+    return true;
+  }
+}
+
+const appliesTo = (fallbackOn: 'open' | 'failure' | undefined, { stopped, outcome }: FallbackContext): boolean =>
+  stopped === 'circuit-open' || (fallbackOn === 'failure' && outcome === 'failure');
 
 type FallbackFunction = (context: FallbackContext) => unknown;
 

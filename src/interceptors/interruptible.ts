@@ -1,6 +1,7 @@
 import { CanceledError, type InternalAxiosRequestConfig } from 'axios';
 import { MAX_TIMER_MS } from '../clock.js';
 import { deadlineError } from './deadline.js';
+import type { Pauses } from './waits.js';
 
 /** What CancelToken has at run time and its types leave out. */
 interface CancelTokenLike {
@@ -36,13 +37,21 @@ export function interruptible<T>(
   }).finally(() => release());
 }
 
-/** Waits for `delayMs`, also for longer than a timer takes, unless the call is cancelled. */
-export async function wait(config: InternalAxiosRequestConfig, delayMs: number): Promise<void> {
+/**
+ * Waits for `delayMs`, also for longer than a timer takes, unless the call is cancelled. It is over at once when all waits are
+ * ended.
+ */
+export async function wait(config: InternalAxiosRequestConfig, delayMs: number, pauses: Pauses): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let remove = () => {};
   const elapsed = () =>
     new Promise<void>((resolve) => {
       timer = setTimeout(resolve, Math.min(delayMs, MAX_TIMER_MS));
+      remove = pauses.add(resolve);
     });
-  await interruptible(config, Number.POSITIVE_INFINITY, elapsed).finally(() => clearTimeout(timer));
-  if (delayMs > MAX_TIMER_MS) await wait(config, delayMs - MAX_TIMER_MS);
+  await interruptible(config, Number.POSITIVE_INFINITY, elapsed).finally(() => {
+    clearTimeout(timer);
+    remove();
+  });
+  if (delayMs > MAX_TIMER_MS && !pauses.isClosed) await wait(config, delayMs - MAX_TIMER_MS, pauses);
 }

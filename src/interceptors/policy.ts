@@ -85,7 +85,12 @@ const RETRY_RULES = {
   beforeRetry: aFunction,
 };
 
-const REQUEST_BREAKER_RULES = { key: aFunction, classify: aFunction, createError: aFunction };
+const REQUEST_BREAKER_RULES = {
+  key: aFunction,
+  classify: aFunction,
+  createError: aFunction,
+  maxWaitMs: milliseconds(0, MAX_TIMER_MS),
+};
 
 const onlyAtAttach: Rule = (_value, path) => {
   throw new TypeError(`Expected \`${path}\` to be given to attach alone`);

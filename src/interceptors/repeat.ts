@@ -1,7 +1,7 @@
 import type { AxiosResponse } from 'axios';
 import { giveCause, isAbort } from '../errors.js';
 import type { Outcome, Stopped } from '../events.js';
-import type { RetryContext } from '../options.js';
+import type { FallbackContext, RetryContext } from '../options.js';
 import { TIMEOUT_RETRY_COST } from '../retry/budget.js';
 import { decideRetry } from '../retry/decision.js';
 import { discard, isOneShot } from './bodies.js';
@@ -11,6 +11,7 @@ import type { Ending } from './conclusion.js';
 import { isDeadlineError } from './deadline.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from './diagnosis.js';
 import { configLike } from './dispatch.js';
+import { hasFallback } from './fallback.js';
 import { serverDelay } from './headers.js';
 import { interruptible, wait } from './interruptible.js';
 import { methodOf, urlWithoutSecrets } from './key.js';
@@ -48,7 +49,9 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   if (typeof delayMs === 'string') return { ...round, stopped: delayMs };
   // Nobody is given this body any more; an accepted one is, if no further attempt can be made after all.
   if (result.rejected) discard(result.response);
-  await wait(config, delayMs);
+  const { pauses } = call.attachment;
+  await wait(config, delayMs, pauses);
+  if (pauses.isClosed) return { ...round, stopped: 'closed' };
   const next = configLike(config, fields, headers);
   const { beforeRetry } = policy.retry;
   if (beforeRetry) {
@@ -58,10 +61,11 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   if (next.data === fields.data && isOneShot(next.data)) return { ...round, stopped: 'body' };
   const { attempt: before } = call;
   call.superseded = result.response;
+  call.failure = { ...result, outcome: round.outcome };
   const repeated = await call.attachment.dispatch(next).then(accepted, failed);
   const attempt = call.attempt === before ? undefined : call.attempt;
-  if (attempt?.refusal && attempt.refusal !== 'aborted' && repeated.rejected)
-    return { ...round, stopped: attempt.refusal };
+  if (attempt?.refusal === 'aborted') return { ...round, stopped: 'aborted', result: repeated };
+  if (attempt?.refusal && repeated.rejected) return { ...round, stopped: attempt.refusal };
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
 }
 
@@ -101,6 +105,7 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
     (await interruptible(config, call.remainingMs(), () =>
       question(contextOf(call, captured, report, result, attempt)),
     ));
+  const circuit = circuitAhead(call, captured, key, round);
   const response = result.response ?? made.response;
   const retryAfterMs = retry.retryAfter.respect ? serverDelay({ response }) : undefined;
   const delayMs = decideRetry(
@@ -115,13 +120,16 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
       random: attachment.random,
       verdict: objection && !result.rejected ? verdict || undefined : verdict,
       refusal: objection,
-      obstacle: obstacleTo(call, captured, key, retryAfterMs ?? 0),
+      obstacle: circuit === 'hopeless' ? 'circuit-open' : obstacleTo(call, captured, retryAfterMs ?? 0),
       remainingMs: call.remainingMs(),
     },
-    () =>
-      !retry.budget ||
-      outcome === 'success' ||
-      attachment.budgets.withdraw(key, retry.budget, attachment.clock.now(), retryCost(diagnosis)),
+    () => {
+      if (!retry.budget || objection === 'success') return true;
+      const cost = retryCost(diagnosis);
+      if (circuit !== 'open') return attachment.budgets.withdraw(key, retry.budget, attachment.clock.now(), cost);
+      call.openWaits().owedTokens = cost ?? 1;
+      return true;
+    },
   );
   if (typeof delayMs === 'number') {
     report.delaysMs = [...delaysMs, delayMs];
@@ -142,18 +150,32 @@ const TIMEOUT = /TIMEDOUT|TIMEOUT|^ECONNABORTED$/;
 const retryCost = ({ codes }: Diagnosis): number | undefined =>
   codes.some((code) => TIMEOUT.test(code)) ? TIMEOUT_RETRY_COST : undefined;
 
-/** Why the next attempt cannot be made, whoever wants it. */
-function obstacleTo(
-  { attachment }: Call,
-  { config, fields, policy }: Captured,
+/** Whether the circuit of the next attempt is open at present, and if so, whether it is worth waiting for. */
+function circuitAhead(
+  call: Call,
+  { config, policy }: Captured,
   latestKey: string,
-  serverDelayMs: number,
-): Stopped | undefined {
-  const keys = policy.breaker.enabled ? [circuitKeyOf(config, policy), latestKey] : [];
+  { result, outcome }: Round,
+): 'hopeless' | 'open' | undefined {
+  const keys = policy.breaker.enabled ? new Set([circuitKeyOf(config, policy), latestKey]) : [];
+  let answer: 'open' | undefined;
   for (const key of keys) {
-    const breaker = key === null ? undefined : attachment.registry.get(key);
-    if (breaker?.mode === 'enforce' && breaker.isOpen) return 'circuit-open';
+    const breaker = key === null ? undefined : call.attachment.registry.get(key);
+    if (breaker?.mode !== 'enforce' || !breaker.isOpen) continue;
+    const waits = call.openWaits();
+    waits.begin();
+    const { error, response } = result;
+    const context: FallbackContext = { key: breaker.key, stopped: 'circuit-open', outcome, error, response, config };
+    const isWorthIt = breaker.isWorthWaiting(waits.leftMs(policy, call.remainingMs()));
+    if (!isWorthIt || hasFallback(policy, context)) return 'hopeless';
+    answer = 'open';
   }
+  return answer;
+}
+
+/** Why the next attempt cannot be made, whoever wants it. */
+function obstacleTo({ attachment }: Call, { fields, policy }: Captured, serverDelayMs: number): Stopped | undefined {
+  if (attachment.pauses.isClosed) return 'closed';
   if (!policy.retry.beforeRetry && isOneShot(fields.data)) return 'body';
   return serverDelayMs > policy.retry.retryAfter.maxMs ? 'retry-after' : undefined;
 }

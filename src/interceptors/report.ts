@@ -16,6 +16,8 @@ export interface ResilienceReport {
   readonly attempts: number;
   /** The delay before each retry, ms. */
   readonly delaysMs: readonly number[];
+  /** How long attempts waited, ms, by what they waited for. */
+  readonly waitedMs: { readonly circuit: number };
   /** From the beginning of the call to its end, ms; where it succeeded, to the answer, before that was decoded. */
   readonly elapsedMs: number;
   /** Why there was no further attempt; `undefined` while the call is under way. */
@@ -30,6 +32,7 @@ export interface ResilienceReport {
 const STATE = 'resilienceState';
 
 const NONE: readonly never[] = Object.freeze([]);
+const NO_WAIT = Object.freeze({ circuit: 0 });
 
 /** What stands on the config of a call. A class, since axios clones plain objects. */
 export interface Reported extends ResilienceReport {
@@ -41,14 +44,24 @@ export class CallState implements Reported {
   key = '';
   attempts = 0;
   delaysMs: readonly number[] = NONE;
+  waitedMs: { readonly circuit: number } = NO_WAIT;
   elapsedMs = 0;
   stopped: Stopped | undefined = undefined;
   fallback = false;
   history: readonly AttemptRecord[] = NONE;
 
   toJSON(): ResilienceReport {
-    const { key, attempts, delaysMs, elapsedMs, stopped, fallback, history } = this;
-    return { key, attempts, delaysMs: [...delaysMs], elapsedMs, stopped, fallback, history: [...history] };
+    const { key, attempts, delaysMs, waitedMs, elapsedMs, stopped, fallback, history } = this;
+    return {
+      key,
+      attempts,
+      delaysMs: [...delaysMs],
+      waitedMs: { ...waitedMs },
+      elapsedMs,
+      stopped,
+      fallback,
+      history: [...history],
+    };
   }
 }
 
@@ -74,6 +87,10 @@ export class FirstSuccess implements Reported {
     return [];
   }
 
+  get waitedMs(): { readonly circuit: number } {
+    return NO_WAIT;
+  }
+
   get stopped(): Stopped {
     return 'success';
   }
@@ -87,8 +104,8 @@ export class FirstSuccess implements Reported {
   }
 
   toJSON(): ResilienceReport {
-    const { key, attempts, delaysMs, elapsedMs, stopped, fallback, history } = this;
-    return { key, attempts, delaysMs, elapsedMs, stopped, fallback, history };
+    const { key, attempts, delaysMs, waitedMs, elapsedMs, stopped, fallback, history } = this;
+    return { key, attempts, delaysMs, waitedMs: { ...waitedMs }, elapsedMs, stopped, fallback, history };
   }
 }
 

@@ -42,3 +42,14 @@ export function decideRetry(
   if (totalMs >= failed.remainingMs) return 'deadline';
   return withdraw() ? totalMs : 'budget';
 }
+
+/** What the backoffs before this attempt's successors come to, ms, as they would be drawn now. */
+export function backoffsLeftMs({ retries, backoff }: RetryLimits, context: DelayContext): number {
+  let totalMs = 0;
+  let { previousMs } = context;
+  for (let { attempt } = context; attempt <= retries; attempt++) {
+    previousMs = delayOf(backoff, { ...context, attempt, previousMs }, 'retry.backoff(context)');
+    totalMs += previousMs;
+  }
+  return totalMs;
+}

@@ -6,7 +6,8 @@ import type { Outcome } from '../events.js';
 import { outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import type { RetryBudget } from './budget.js';
-import { decideRetry } from './decision.js';
+import { backoffsLeftMs, decideRetry } from './decision.js';
+import { Patience } from './patience.js';
 import { openScope, type Scope } from './scope.js';
 
 /** What `shouldRetry` is told about the attempt that has just failed. */
@@ -46,7 +47,10 @@ export interface RetryGuard {
   readonly key: string;
   readonly mode: 'enforce' | 'observe';
   readonly isOpen: boolean;
-  acquire(now?: number, leaseMs?: number, caller?: object): GuardAnswer | Promise<GuardAnswer>;
+  /** @internal As `acquire`, which may wait. */
+  acquireWithin(maxWaitMs: () => number, signal?: AbortSignal, caller?: object): GuardAnswer | Promise<GuardAnswer>;
+  /** @internal Whether a permit may be hoped for within that time. */
+  isWorthWaiting(maxWaitMs: number): boolean;
   /** @internal */
   judge<T>(ended: Ended<T>, judgedBy?: JudgedBy<T>): Outcome;
 }
@@ -93,6 +97,12 @@ export interface RetryFunctionOptions<T = unknown> {
   /** Asked for a permit before every attempt. A probe has its `halfOpen.probeTimeoutMs`, and then fails with a `TimeoutError`. */
   breaker?: RetryGuard | undefined;
   /**
+   * How long the attempts of a call may wait in sum for a breaker that would reject them, ms >= 0; where it is not given, as
+   * long as the backoffs of the retries that are left would take.
+   * @default none
+   */
+  maxWaitMs?: number | undefined;
+  /**
    * Says what the result of an attempt, or what it threw, means for the breaker; `undefined`: decide as usual. It does not
    * change what is retried. What it throws becomes a `listenerError` of the breaker.
    */
@@ -112,7 +122,8 @@ const check = optionsOf({
   budget: withMethods('a RetryBudget', 'deposit', 'withdraw'),
   shouldRetry: aFunction,
   onRetry: aFunction,
-  breaker: withMethods('a CircuitBreaker', 'acquire', 'judge'),
+  breaker: withMethods('a CircuitBreaker', 'acquireWithin', 'judge'),
+  maxWaitMs: milliseconds(),
   classify: aFunction,
   signal: withMethods('an AbortSignal', 'addEventListener'),
   clock: withMethods('a clock with a method now()', 'now'),
@@ -145,10 +156,28 @@ export async function retry<T>(
   const scope = openScope(given.signal, deadlineMs);
   let previousMs: number | undefined;
   let lastError: unknown;
+  const contextOf = (attempt: number) => ({
+    attempt,
+    key: breaker?.key ?? '',
+    previousMs,
+    error: lastError,
+    response: undefined,
+    retryAfterMs: undefined,
+    random,
+  });
+  const patience = new Patience(given.maxWaitMs, clock, (attempt) => backoffsLeftMs(limits, contextOf(attempt)));
+  const remainingMs = () => (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt);
+  let owesToken = false;
   try {
     for (let attempt = 1; ; attempt++) {
-      const answer = breaker?.acquire(undefined, undefined, scope);
+      const maxWaitMs = () => Math.min(patience.begin(attempt), remainingMs());
+      const answer = breaker?.acquireWithin(maxWaitMs, scope.signal, scope);
       const permit = answer instanceof Promise ? await answer : answer;
+      patience.end();
+      if (permit?.admitted && owesToken && budget?.withdraw(clock.now()) === false) {
+        permit.settle('neutral');
+        throw lastError;
+      }
       if (permit?.admitted === false) {
         throw attempt > 1
           ? lastError
@@ -176,24 +205,21 @@ export async function retry<T>(
         attempt > limits.retries
           ? undefined
           : await scope.race(async () => given.shouldRetry?.(failure)).catch(withCause(lastError));
+      const isOpen = breaker?.mode === 'enforce' && breaker.isOpen;
+      const isHopeless = () => !breaker?.isWorthWaiting(Math.min(patience.begin(attempt), remainingMs()));
+      owesToken = isOpen;
       let decision: ReturnType<typeof decideRetry>;
       try {
         decision = decideRetry(
           limits,
           {
-            attempt,
-            key: breaker?.key ?? '',
-            previousMs,
-            error: lastError,
-            response: undefined,
-            retryAfterMs: undefined,
-            random,
+            ...contextOf(attempt),
             verdict,
             refusal: rejectedKeyOf(lastError) !== undefined ? 'circuit-open' : undefined,
-            obstacle: breaker?.mode === 'enforce' && breaker.isOpen ? 'circuit-open' : undefined,
-            remainingMs: (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt),
+            obstacle: isOpen && isHopeless() ? 'circuit-open' : undefined,
+            remainingMs: remainingMs(),
           },
-          () => budget?.withdraw(clock.now()) ?? true,
+          () => owesToken || (budget?.withdraw(clock.now()) ?? true),
         );
       } catch (error) {
         return withCause(lastError)(error);

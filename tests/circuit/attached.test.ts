@@ -618,7 +618,7 @@ describe('the end of a retry loop', () => {
 
   test("comes with the original error when the probe's seat is taken", async () => {
     server.script(503);
-    const { api, circuit, on } = guard({ retry: { backoff: () => 20 } });
+    const { api, circuit, on } = guard({ retry: { backoff: () => 20 }, breaker: { maxWaitMs: 0 } });
     on('retry', () => {
       halfOpen(circuit);
       acquire(circuit);

@@ -955,6 +955,7 @@ describe('stats', () => {
       rate: undefined,
       openings: 0,
       inFlight: 0,
+      waiting: 0,
       isolated: false,
       counts: { success: 0, failure: 0, neutral: 0, rejected: 0, late: 0 },
     });

@@ -211,6 +211,7 @@ export class ReferenceModel {
       rate: verdict.rate,
       openings: this.#openings,
       inFlight: this.#permits.filter(({ outcome }) => outcome === undefined).length,
+      waiting: 0,
       isolated: this.isolations > 0,
       counts: { ...this.counts },
     };

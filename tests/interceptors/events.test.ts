@@ -389,7 +389,7 @@ describe('case 32: exactly one giveUp on every final path', () => {
     [
       'a circuit that opens under the loop',
       'circuit-open',
-      { ...fast(), breaker: { detector: consecutiveFailures(1) } },
+      { ...fast(), breaker: { detector: consecutiveFailures(1), maxWaitMs: 0 } },
       [503],
     ],
     [
@@ -588,7 +588,7 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
     'on every event of a call that fails: one that %s changes neither result nor attempts',
     async (_how, failing) => {
       const { adapter, resilience, run } = start(
-        { retry: { retries: 2, backoff: 0 }, breaker: { detector: consecutiveFailures(3) } },
+        { retry: { retries: 2, backoff: 0 }, breaker: { detector: consecutiveFailures(3), maxWaitMs: 0 } },
         503,
       );
       const types: EventType[] = [

@@ -11,6 +11,7 @@ import { bareInstance, dispatchOf } from '../../src/interceptors/dispatch.js';
 import type { Admission, Guard, Later, Pass, Refusal } from '../../src/interceptors/guard.js';
 import { place } from '../../src/interceptors/placement.js';
 import { DEFAULT_POLICY, extendPolicy } from '../../src/interceptors/policy.js';
+import { Pauses } from '../../src/interceptors/waits.js';
 import { RetryBudgets } from '../../src/retry/budget.js';
 import { rejectionOf } from '../support/orders.js';
 import { type ScriptedAdapter, type Step, scripted } from '../support/scripted-adapter.js';
@@ -62,6 +63,7 @@ function guardedBy(guards: readonly Guard<Attempt>[], { steps = [200], retry = {
     random: () => 0,
     times: new AttemptTimes(),
     guards,
+    pauses: new Pauses(),
     dispatch: dispatchOf(bareInstance(api)),
     policy: extendPolicy(DEFAULT_POLICY, { retry: { backoff: () => 0, ...retry } }),
   };

@@ -118,6 +118,12 @@ test('by default adds 2 a second', async () => {
   expect(await fail(api)).toEqual([3, 'budget']);
 });
 
+test('a retry of a status that was listed is charged, though the service is well', async () => {
+  const { api, adapter } = start({ retry: { statuses: [404] } });
+  adapter.script(404);
+  expect(await fail(api)).toEqual([3, 'budget']);
+});
+
 test('the retry of a timeout takes six', async () => {
   const { api, adapter } = start({ retry: { budget: { ratio: 0.5, minPerSecond: 1.25 } } });
   adapter.script(new AxiosError('timeout of 5 ms exceeded', 'ECONNABORTED'));

@@ -285,7 +285,7 @@ describe('an abort', () => {
     const fn = vi.fn();
     const signal = AbortSignal.abort(reason);
     const breaker = openAfter(1);
-    const asked = vi.spyOn(breaker, 'acquire');
+    const asked = vi.spyOn(breaker, 'acquireWithin');
     const budget = new RetryBudget();
     const paid = vi.spyOn(budget, 'deposit');
     const { error } = await ending(retry(fn, { signal, breaker, budget, deadlineMs: 100 }));
@@ -520,7 +520,7 @@ describe('a RetryBudget', () => {
 describe('a breaker', () => {
   test('is asked before every attempt, and every attempt counts', async () => {
     const breaker = openAfter(10);
-    const asked = vi.spyOn(breaker, 'acquire');
+    const asked = vi.spyOn(breaker, 'acquireWithin');
     const { fn } = failing(2);
     expect(await ending(retry(fn, { breaker }))).toMatchObject({ value: 'done' });
     expect(asked).toHaveBeenCalledTimes(3);
@@ -539,12 +539,12 @@ describe('a breaker', () => {
     expect(fn).not.toHaveBeenCalled();
   });
 
-  test('that opens under the loop ends it with the error of the last attempt, without a wait or a token', async () => {
+  test('that opens under the loop and is not to be waited for ends it with the error of the last attempt, without a wait or a token', async () => {
     const breaker = openAfter(2);
     const budget = new RetryBudget();
     const spent = vi.spyOn(budget, 'withdraw');
     const { fn, times } = failing();
-    const end = await ending(retry(fn, { retries: 5, breaker, budget, backoff: 100 }));
+    const end = await ending(retry(fn, { retries: 5, breaker, budget, backoff: 100, maxWaitMs: 0 }));
     expect(times()).toEqual([0, 100]);
     expect([message(end), end.afterMs]).toEqual(['attempt 2 failed', 100]);
     expect(spent).toHaveBeenCalledTimes(1);
@@ -721,7 +721,7 @@ describe('the decisions are those of attach', () => {
         recordAttempt();
         if (attempt <= failures) throw new Error('503');
       };
-      return retry(fn, { ...policy, ...shared, random });
+      return retry(fn, { ...policy, ...shared, maxWaitMs: 0, random });
     });
   }
 
@@ -729,7 +729,7 @@ describe('the decisions are those of attach', () => {
     const adapter = scripted(503);
     const api = axios.create({ baseURL: 'https://api.example.com', adapter });
     const options = { ...policy, budget: budget ?? false } as RetryOptions;
-    attach(api, { retry: options, breaker: { detector: consecutiveFailures(threshold) }, random });
+    attach(api, { retry: options, breaker: { detector: consecutiveFailures(threshold), maxWaitMs: 0 }, random });
     return twice((recordAttempt) => {
       let attempts = 0;
       adapter.script(() => {

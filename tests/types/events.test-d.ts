@@ -68,6 +68,8 @@ test('events are told apart by type', () => {
         return `${event.degradedMs}`;
       case 'storeDropped':
         return `${event.key} ${event.outcomes}`;
+      case 'waiting':
+        return `${event.key} ${event.waiting} ${event.maxWaitMs}`;
       case 'resync':
         return `${event.circuits}`;
       default:

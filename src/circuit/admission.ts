@@ -1,0 +1,259 @@
+import type { Permit, Rejection } from './contract.js';
+import { ControlledCircuit } from './control.js';
+import { Gate } from './gate.js';
+import type { Lease, LeaseAnswer } from './link.js';
+import { DEFAULT_LEASE_MS } from './options.js';
+import { Pace } from './pace.js';
+import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
+import { type Asking, type GatedCircuit, type Outlook, unlessAborted, type Waiting } from './waiting.js';
+
+/** How long it is worth waiting for a probe where no recent success tells, ms. */
+const PATIENCE_MS = 1_000;
+
+/** A permit, or when it is worth asking again, ms. */
+export type Answer = IssuedPermit | number;
+
+/** A circuit that lets attempts in, lets them wait, or rejects them. */
+export abstract class AdmittingCircuit extends ControlledCircuit {
+  /** @internal Notes how long successes take. */
+  protected readonly pace = new Pace();
+  #inFlight = 0;
+  #rejected = 0;
+  /** Made for the first that would wait. */
+  #gate: Gate | undefined;
+
+  /** Permits that are not settled yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Attempts that wait for the circuit. */
+  get waiting(): number {
+    return this.#gate?.size ?? 0;
+  }
+
+  /**
+   * Asks for the right to make one attempt. A permit must be settled; a rejection need not be looked after.
+   *
+   * A circuit with a store gives no probes here, since a probe of the whole fleet has to be waited for: see `acquire`.
+   *
+   * @param now The time on the circuit's clock, ms.
+   * @param leaseMs How long a probe holds its permit, unless the options say; 30_000 for what is not finite.
+   * @param caller Any object that stands for the call which the attempt is of: it gets one probe in each half-open period,
+   *   so that the retries of one call do not use up all of them.
+   */
+  tryAcquire(
+    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
+    leaseMs: number = DEFAULT_LEASE_MS,
+    caller?: object,
+  ): Permit | Rejection {
+    const isLeased = this.#isLeasedAt(now, caller);
+    this.circuit.link?.touch();
+    return isLeased ? this.#reject(now, 0) : this.#answer(this.#admit(now, leaseMs, caller), now);
+  }
+
+  /**
+   * As `tryAcquire`, and where the circuit has a store and is half-open, it asks that for a probe of the whole fleet:
+   * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
+   *
+   * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
+   *   service is back, so it gets no probe.
+   */
+  acquire(
+    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
+    leaseMs: number = DEFAULT_LEASE_MS,
+    caller?: object,
+    mayProbe = true,
+  ): Permit | Rejection | Promise<Permit | Rejection> {
+    const answer = this.ask(now, leaseMs, caller, mayProbe);
+    return answer instanceof Promise
+      ? answer.then((later) => this.#answer(later, this.now))
+      : this.#answer(answer, now);
+  }
+
+  /** @internal A permit, or when it is worth asking again, ms; nothing is told of a rejection. */
+  ask(
+    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
+    leaseMs: number = DEFAULT_LEASE_MS,
+    caller?: object,
+    mayProbe = true,
+  ): Answer | Promise<Answer> {
+    const isLeased = this.#isLeasedAt(now, caller);
+    this.circuit.link?.touch();
+    if (!mayProbe && !this.isIsolated && this.circuit.at(now).name === 'half-open') return 0;
+    if (!isLeased) return this.#admit(now, leaseMs, caller);
+    const answer = this.circuit.link?.lease(this.circuit.heldMs(leaseMs));
+    return answer instanceof Promise
+      ? answer.then((later) => this.#admitLeased(later, this.now, leaseMs, caller))
+      : this.#admitLeased(answer, now, leaseMs, caller);
+  }
+
+  /**
+   * @internal A place in the queue for one that `ask` gave no permit, or its rejection.
+   *
+   * @param agrees Asked before it waits.
+   */
+  waitOrReject(asking: Asking, retryAfterMs: number, now: number, agrees = () => true): Waiting | Permit | Rejection {
+    const isPatient = this.mode === 'enforce' && asking.until > now;
+    if (!isPatient) return this.#reject(now, retryAfterMs);
+    const gate = this.#ensureGate();
+    const isWorthIt = gate.isWorthIt(asking.until, now) && agrees();
+    const place = isWorthIt ? gate.wait(asking, now) : undefined;
+    if (!place) return this.#reject(now, retryAfterMs);
+    this.emit({ type: 'waiting', key: this.key, waiting: gate.size, maxWaitMs: asking.until - now });
+    return place;
+  }
+
+  /**
+   * @internal As `acquire`, and one that would be rejected waits instead; an abort ends the wait with the signal's reason.
+   *
+   * @param maxWaitMs Asked where it would be rejected.
+   */
+  acquireWithin(
+    maxWaitMs: () => number,
+    signal?: AbortSignal,
+    caller?: object,
+  ): Permit | Rejection | Promise<Permit | Rejection> {
+    const waited = (answer: Answer): Permit | Rejection | Promise<Permit | Rejection> => {
+      if (typeof answer !== 'number') return answer;
+      const { now } = this;
+      const next = this.waitOrReject({ until: now + maxWaitMs(), leaseMs: DEFAULT_LEASE_MS, caller }, answer, now);
+      return 'admitted' in next ? next : unlessAborted(next, signal);
+    };
+    const answer = this.ask(undefined, undefined, caller);
+    return answer instanceof Promise ? answer.then(waited) : waited(answer);
+  }
+
+  /** @internal Whether an attempt that can wait as long as that may hope for a permit, as far as can be foreseen. */
+  isWorthWaiting(maxWaitMs: number): boolean {
+    const { now } = this;
+    return maxWaitMs > 0 && this.#ensureGate().isWorthIt(now + maxWaitMs, now);
+  }
+
+  /** @internal How many attempts were rejected. */
+  protected get rejected(): number {
+    return this.#rejected;
+  }
+
+  /** @internal A permit comes back. */
+  protected returning(): void {
+    this.#inFlight--;
+  }
+
+  /** @internal The circuit has taken in what came back with a permit: there may be room for one that waits. */
+  protected returned(): void {
+    if (this.waiting > 0) this.#gate?.look(this.now);
+  }
+
+  /** @internal */
+  protected override changed(now: number): void {
+    this.#gate?.moved(now);
+  }
+
+  /** @internal The time, unless nobody looks at it in a closed circuit: the clock is the dearest part of a healthy call. */
+  protected timeUnless(isUnseen: boolean): number {
+    return isUnseen && this.circuit.isClosed ? 0 : this.now;
+  }
+
+  #answer(answer: Answer, now: number): Permit | Rejection {
+    return typeof answer === 'number' ? this.#reject(now, answer) : answer;
+  }
+
+  /** Whether a lease of the store is needed: for a probe, unless the call has had its own or already holds one. */
+  #isLeasedAt(now: number, caller: object | undefined): boolean {
+    const state = this.circuit.at(now);
+    if (state.name !== 'half-open' || this.circuit.link === undefined || this.isIsolated) return false;
+    return !state.probes.hasSpare && !state.probes.hasSeated(caller);
+  }
+
+  #admit(now: number, leaseMs: number, caller: object | undefined, lease?: Lease): Answer {
+    if (this.isIsolated) return Number.POSITIVE_INFINITY;
+    const answer = this.circuit.admit(now, leaseMs, caller, lease);
+    if (typeof answer !== 'number') this.#inFlight++;
+    return answer;
+  }
+
+  /** While the store was asked, the circuit may have moved on. */
+  #admitLeased(answer: LeaseAnswer, now: number, leaseMs: number, caller: object | undefined): Answer {
+    if (answer && this.#isLeasedAt(now, caller)) {
+      return answer.granted ? this.#admit(now, leaseMs, caller, answer) : answer.retryAfterMs;
+    }
+    if (answer?.granted) this.circuit.link?.settle(answer, 'neutral', undefined);
+    return this.#admit(now, leaseMs, caller);
+  }
+
+  #reject(now: number, retryAfterMs: number): Permit | Rejection {
+    const observed = this.mode === 'observe';
+    if (!observed) this.#rejected++;
+    this.emit({ type: 'rejected', key: this.key, retryAfterMs, observed });
+    if (!observed) return new Denial(retryAfterMs, this.cause);
+    this.#inFlight++;
+    return new IssuedPermit(this, UNCOUNTED, now, now);
+  }
+
+  #ensureGate(): Gate {
+    this.#gate ??= new Gate(this.#gated());
+    return this.#gate;
+  }
+
+  #gated(): GatedCircuit {
+    const now = () => this.now;
+    const maxQueue = () => this.circuit.policy.maxQueue;
+    return {
+      get now() {
+        return now();
+      },
+      get maxQueue() {
+        return maxQueue();
+      },
+      outlook: (at) => this.#outlook(at),
+      admit: (asking, at) => this.#admitWaiter(asking, at),
+      reject: (at) => this.#reject(at, this.#waitMs(at)) as Rejection,
+    };
+  }
+
+  #admitWaiter({ leaseMs, caller, mayProbe }: Asking, now: number): Permit | undefined | Promise<Permit | undefined> {
+    const permitOf = (answer: Answer): Permit | undefined => {
+      if (typeof answer !== 'number') return answer;
+      return this.mode === 'observe' ? (this.#reject(this.now, answer) as Permit) : undefined;
+    };
+    const answer = this.ask(now, leaseMs, caller, mayProbe);
+    return answer instanceof Promise ? answer.then(permitOf) : permitOf(answer);
+  }
+
+  #waitMs(now: number): number {
+    if (this.isIsolated) return Number.POSITIVE_INFINITY;
+    const state = this.circuit.at(now);
+    if (state.name === 'open') return state.until - now;
+    return state.name === 'half-open' ? state.probes.waitMs(now) : 0;
+  }
+
+  #outlook(now: number): Outlook {
+    if (this.mode === 'observe') return this.#passing();
+    if (this.isIsolated) return { name: 'shut' };
+    const state = this.circuit.at(now);
+    switch (state.name) {
+      case 'closed':
+        return this.#passing();
+      case 'open':
+        return state.byHand ? { name: 'shut' } : { name: 'cooling', until: state.until };
+      case 'half-open': {
+        const { slowestMs } = this.pace;
+        return {
+          name: 'probing',
+          hasSeat: state.probes.hasSeat(this.circuit.policy.halfOpen.permits, undefined),
+          since: state.probes.since,
+          patienceMs: slowestMs === undefined ? PATIENCE_MS : 2 * slowestMs,
+        };
+      }
+    }
+  }
+
+  /** The processes of a fleet close at the same moment: each begins a little later than the next. */
+  #passing(): Outlook {
+    return {
+      name: 'passing',
+      startsInMs: this.circuit.link ? (this.circuit.policy.random() * this.cooldownMs) / 10 : 0,
+    };
+  }
+}
