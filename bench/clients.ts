@@ -11,12 +11,15 @@ export interface Caller {
 /** How people make axios resilient today, as the README of each library advises. */
 export interface Client {
   readonly settings: string;
-  /** Equips an instance of its own; `cooldownMs` is how long its circuit rejects, where it has one. */
-  equip(api: AxiosInstance, cooldownMs: number): Promise<Caller>;
+  /** Equips an instance of its own; `cooldownMs` is how long its circuit rejects, where it has one; by default what its README says. */
+  equip(api: AxiosInstance, cooldownMs?: number): Promise<Caller>;
 }
 
 /** Where an experiment does not say: what the READMEs of cockatiel and of this package say. */
 export const COOLDOWN_MS = 10_000;
+
+/** What the README of opossum says. */
+const OPOSSUM_COOLDOWN_MS = 30_000;
 
 const callerOf = (api: AxiosInstance): Caller => ({
   get: (url) => api.get(url),
@@ -32,8 +35,9 @@ async function withAxiosRetry(api: AxiosInstance): Promise<Caller> {
 const attached = (settings: string, options: ResilienceOptions): Client => ({
   settings: options.breaker === false ? settings : `${settings}; \`breaker.cooldownMs\`: the cooldown`,
   equip: async (api, cooldownMs) => {
-    const breaker = options.breaker === false ? false : { ...options.breaker, cooldownMs };
-    attach(api, { ...options, breaker });
+    const breaker =
+      options.breaker === false || cooldownMs === undefined ? options.breaker : { ...options.breaker, cooldownMs };
+    attach(api, breaker === undefined ? options : { ...options, breaker });
     return callerOf(api);
   },
 });
@@ -87,7 +91,7 @@ export const CLIENTS = {
   'axios-retry + opossum': {
     settings:
       'axios-retry, and around each method `{ timeout: 3000, errorThresholdPercentage: 50 }`; `resetTimeout`: the cooldown',
-    equip: async (api, cooldownMs) => {
+    equip: async (api, cooldownMs = OPOSSUM_COOLDOWN_MS) => {
       const { get, post } = await withAxiosRetry(api);
       const CircuitBreaker = await loadOpossum();
       const options = { timeout: 3_000, errorThresholdPercentage: 50, resetTimeout: cooldownMs };
@@ -99,7 +103,7 @@ export const CLIENTS = {
   cockatiel: {
     settings:
       '`wrap(retry(handleAll, { maxAttempts: 3, backoff: new ExponentialBackoff() }), circuitBreaker(handleAll, { breaker: new ConsecutiveBreaker(5) }))`; `halfOpenAfter`: the cooldown',
-    equip: async (api, cooldownMs) => {
+    equip: async (api, cooldownMs = COOLDOWN_MS) => {
       const { circuitBreaker, ConsecutiveBreaker, ExponentialBackoff, handleAll, retry, wrap } = await loadCockatiel();
       const policy = wrap(
         retry(handleAll, { maxAttempts: 3, backoff: new ExponentialBackoff() }),

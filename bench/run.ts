@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { breaker } from './breaker/breaker.js';
+import { faults } from './faults/faults.js';
 import { fleet } from './fleet/fleet.js';
 import { memory } from './memory/memory.js';
 import { outage } from './outage/outage.js';
@@ -13,12 +14,12 @@ import type { Part, Plot } from './report/section.js';
 import { size } from './size/size.js';
 import { storm } from './storm/storm.js';
 
-const PARTS: Readonly<Record<string, Part>> = { overhead, breaker, memory, size, outage, storm, fleet };
+const PARTS: Readonly<Record<string, Part>> = { overhead, breaker, memory, size, outage, storm, faults, fleet };
 
 const USAGE = `npm run bench [-- ${Object.keys(PARTS).join(' | ')}]
 
 Runs all parts or those that are named, shows what they came to, and writes it to bench/RESULTS.md.
-The part fleet needs redis-server.`;
+The part fleet needs redis-server. With flags (faults takes some: see bench/faults/flags.ts) results are only shown.`;
 
 const BENCH = fileURLToPath(new URL('.', import.meta.url));
 const RESULTS = `${BENCH}RESULTS.md`;
@@ -38,21 +39,25 @@ function writePlots(plots: readonly Plot[]): void {
   for (const { name, svg } of plots) writeFileSync(`${BENCH}plots/${name}.svg`, svg);
 }
 
-async function run(name: string): Promise<void> {
+async function run(name: string, flags: readonly string[]): Promise<void> {
   console.error(`${name} ...`);
   const begun = circumstances();
-  const section = await (PARTS[name] as Part)();
+  const section = await (PARTS[name] as Part)(flags);
   const text = sectionText({ ...section, intro: `${section.intro} ${begun}` });
   console.log(`${text}\n`);
+  if (flags.length > 0) return;
   writePlots(section.plots ?? []);
   const results = existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : '';
   writeFileSync(RESULTS, withSections(results, `${HEAD}\n\n${surroundings()}`, text));
 }
 
 const given = process.argv.slice(2);
-if (given.every((name) => Object.hasOwn(PARTS, name))) {
+const firstFlag = given.findIndex((argument) => argument.startsWith('--'));
+const names = firstFlag === -1 ? given : given.slice(0, firstFlag);
+const flags = given.slice(names.length);
+if (names.every((name) => Object.hasOwn(PARTS, name))) {
   installPeers();
-  for (const name of given.length > 0 ? given : Object.keys(PARTS)) await run(name);
+  for (const name of names.length > 0 ? names : Object.keys(PARTS)) await run(name, flags);
 } else {
   console.error(USAGE);
   process.exitCode = 2;

@@ -28,5 +28,5 @@ export interface Section {
   readonly plots?: readonly Plot[];
 }
 
-/** A part of the benchmarks: does its experiments and tells what they came to. */
-export type Part = () => Promise<Section>;
+/** A part of the benchmarks: does its experiments and tells what they came to. Some take flags that narrow them. */
+export type Part = (flags: readonly string[]) => Promise<Section>;
