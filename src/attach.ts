@@ -50,8 +50,8 @@ const MARK = Symbol.for('axios-resilience');
 export function attach(instance: Attachable, options: ResilienceOptions = {}): Resilience {
   checkInstance(instance);
   checkAttachOptions(options, '');
-  const { clock = monotonicClock, sinks = DEFAULTS.sinks } = options;
-  const registry = registryOf(options, clock);
+  const { clock = monotonicClock, random = () => Math.random(), sinks = DEFAULTS.sinks } = options;
+  const registry = registryOf(options, clock, random);
   const events = new Emitter();
   for (const sink of sinks) events.pipe(sink);
   const attachment: Attachment = {
@@ -59,7 +59,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     budgets: new RetryBudgets(),
     events,
     clock,
-    random: options.random ?? Math.random,
+    random,
     bare: bareInstance(instance as AxiosInstance),
     policy: extendPolicy(DEFAULT_POLICY, options),
   };
@@ -103,10 +103,10 @@ function checkInstance(instance: Attachable): void {
   if (MARK in request) throw new Error('axios-resilience is attached to this instance already; detach it first');
 }
 
-function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock): BreakerRegistry {
+function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock, random: () => number): BreakerRegistry {
   const { key, classify, createError, ...circuit } = breaker || {};
   const given: BreakerRegistryOptions = circuit;
-  if (registry === undefined) return new BreakerRegistry({ ...given, clock });
+  if (registry === undefined) return new BreakerRegistry({ ...given, clock, random });
   const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (name !== undefined) throw new TypeError(`Expected \`breaker.${name}\` to be left to the \`registry\`, got both`);
   return registry;

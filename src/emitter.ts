@@ -18,14 +18,62 @@ const forwarded = new WeakMap<Sink, WeakSet<ResilienceEvent>>();
 
 const NOBODY: readonly Receiver[] = [];
 
-/** Hands events to listeners and sinks, none of which can fail its caller. */
+interface Emission {
+  readonly emitter: Emitter;
+  readonly event: ResilienceEvent;
+}
+
+/** How often listeners may answer events by causing others before those are dropped: without a bound they could go on for ever. */
+const MOST_ROUNDS = 100;
+
+let isTelling = false;
+/** What was emitted while others were being told. */
+let untold: Emission[] = [];
+
+/** Makes a change, and tells what it emitted once it is complete. */
+export function tellAfterwards(change: () => void): void {
+  if (isTelling) {
+    change();
+    return;
+  }
+  isTelling = true;
+  try {
+    change();
+  } finally {
+    tellUntold();
+  }
+}
+
+function tellUntold(): void {
+  for (let round = 1; untold.length > 0; round++) {
+    const emissions = untold;
+    untold = [];
+    for (const { emitter, event } of emissions) {
+      if (round <= MOST_ROUNDS) emitter.tell(event);
+      else if (event === emissions[0]?.event) emitter.complainOfRounds(event.key);
+    }
+    if (round > MOST_ROUNDS) untold = [];
+  }
+  isTelling = false;
+}
+
+/**
+ * Hands events to listeners and sinks, none of which can fail its caller. What is emitted while an event is told, of
+ * whichever emitter, is told after it: so every receiver hears of changes in the order in which they were made.
+ */
 export class Emitter {
+  /** Hears what this one emits, after its own receivers. */
+  readonly parent: Emitter | undefined;
   /** Replaced by each change and never changed, so that whoever is being told goes by the list that it began with. */
   #receivers = NOBODY;
 
+  constructor(parent?: Emitter) {
+    this.parent = parent;
+  }
+
   /** Whether anybody would receive an event; asked before one is built on the healthy path. */
   get active(): boolean {
-    return this.#receivers.length > 0;
+    return this.#receivers.length > 0 || this.parent?.active === true;
   }
 
   /** Adds a receiver of all events; the returned function takes it out. */
@@ -47,7 +95,27 @@ export class Emitter {
   emit(event: NewEvent & { at?: number }): void {
     if (!this.active) return;
     event.at = Date.now();
-    for (const receiver of this.#receivers) this.#tell(receiver, event as ResilienceEvent);
+    if (isTelling) {
+      untold.push({ emitter: this, event: event as ResilienceEvent });
+      return;
+    }
+    isTelling = true;
+    try {
+      this.tell(event as ResilienceEvent);
+    } finally {
+      tellUntold();
+    }
+  }
+
+  /** Tells everybody at once. */
+  tell(event: ResilienceEvent): void {
+    for (const receiver of this.#receivers) this.#handTo(receiver, event);
+    this.parent?.tell(event);
+  }
+
+  complainOfRounds(key: string): void {
+    const error = new Error(`Events that listeners caused were dropped after ${MOST_ROUNDS} rounds`);
+    this.tell({ type: 'listenerError', key, at: Date.now(), source: 'listener', error });
   }
 
   /** Passes on an event of a registry as it is, once to each sink, though the sink be given to several instances. */
@@ -56,11 +124,11 @@ export class Emitter {
       const heard = forwarded.get(receiver.sink) ?? new WeakSet();
       if (heard.has(event)) continue;
       forwarded.set(receiver.sink, heard.add(event));
-      this.#tell(receiver, event);
+      this.#handTo(receiver, event);
     }
   }
 
-  #tell({ sink, source }: Receiver, event: ResilienceEvent): void {
+  #handTo({ sink, source }: Receiver, event: ResilienceEvent): void {
     try {
       const result: unknown = sink.record(event);
       if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {

@@ -12,7 +12,6 @@ export type {
   RegistrySnapshot,
   Rejection,
 } from './circuit/contract.js';
-export { type CooldownContext, type ExponentialCooldownOptions, exponentialCooldown } from './circuit/cooldown.js';
 export {
   type ConsecutiveFailuresOptions,
   consecutiveFailures,
@@ -46,6 +45,15 @@ export {
   slowCallRate,
 } from './circuit/window-detectors.js';
 export type { Clock } from './clock.js';
+export {
+  type Delay,
+  type DelayContext,
+  decorrelatedJitter,
+  type ExponentialOptions,
+  equalJitter,
+  exponential,
+  fullJitter,
+} from './delay.js';
 export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
 export type {
   AttemptEvent,
@@ -102,18 +110,6 @@ export {
   type RetryOptions,
   type UpdateOptions,
 } from './options.js';
-export {
-  type Backoff,
-  type BackoffContext,
-  capped,
-  constant,
-  decorrelatedJitter,
-  type ExponentialOptions,
-  equalJitter,
-  exponential,
-  fullJitter,
-  linear,
-} from './retry/backoff.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
 export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
 export { type Logger, type LogLevel, type LogSinkOptions, logSink } from './sinks/log.js';

@@ -2,9 +2,9 @@ import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { type BreakerRegistryOptions, CIRCUIT_DEFAULTS } from './circuit/options.js';
 import type { BreakerRegistry } from './circuit/registry.js';
 import type { Clock } from './clock.js';
+import { type Delay, exponential, fullJitter } from './delay.js';
 import type { RejectionContext } from './errors.js';
 import type { Outcome, Sink, Stopped } from './events.js';
-import { type Backoff, exponential, fullJitter } from './retry/backoff.js';
 import { BUDGET_DEFAULTS, type BudgetOptions } from './retry/budget.js';
 import { TRANSIENT_CODES } from './retry/transient-codes.js';
 
@@ -93,11 +93,11 @@ export interface RetryOptions {
    */
   codes?: readonly string[] | undefined;
   /**
-   * The delay before the next attempt.
+   * The delay before the next attempt: a number of ms, or a function.
    * @default fullJitter(exponential({ baseMs: 100, factor: 2, maxMs: 30_000 }))
    * @example ({ attempt }) => 250 * attempt
    */
-  backoff?: Backoff | undefined;
+  backoff?: number | Delay | undefined;
   retryAfter?: RetryAfterOptions | undefined;
   /**
    * The most that the whole call may take, from its beginning, ms from 1 to 2_147_483_647. Attempts, waits and hooks are cut
@@ -172,7 +172,7 @@ export interface RequestBreakerOptions {
 }
 
 /** How circuits are kept, and what they count. */
-export interface BreakerOptions extends RequestBreakerOptions, Omit<BreakerRegistryOptions, 'clock'> {}
+export interface BreakerOptions extends RequestBreakerOptions, Omit<BreakerRegistryOptions, 'clock' | 'random'> {}
 
 /** What a fallback, or the predicate for it, is told. */
 export interface FallbackContext {

@@ -51,10 +51,10 @@ export const anInteger = (min: number, max = Number.POSITIVE_INFINITY): Rule =>
   );
 
 /** A duration; finite, unless `max` is `Infinity`. */
-export const milliseconds = (min = 0, max = Number.MAX_VALUE): Rule =>
+export const milliseconds = (min = 0, max = Number.MAX_VALUE, orElse = ''): Rule =>
   ofType(
     'number',
-    `a number of milliseconds ${max < Number.MAX_VALUE ? `from ${min} to ${max}` : `>= ${min}`}`,
+    `a number of milliseconds ${max < Number.MAX_VALUE ? `from ${min} to ${max}` : `>= ${min}`}${orElse}`,
     (value: number) => value >= min && value <= max,
   );
 

@@ -1,6 +1,6 @@
 import axios, { type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach, CircuitOpenError, constant, type Resilience, reportOf } from '../src/index.js';
+import { attach, CircuitOpenError, type Resilience, reportOf } from '../src/index.js';
 import { type ScriptedAdapter, scripted } from './support/scripted-adapter.js';
 
 vi.setConfig({ testTimeout: 4_000 });
@@ -16,7 +16,7 @@ let resilience: Resilience;
 beforeEach(() => {
   adapter = scripted(503);
   api = axios.create({ baseURL: BASE_URL, adapter });
-  resilience = attach(api, { retry: { backoff: constant(1_000) } });
+  resilience = attach(api, { retry: { backoff: 1_000 } });
   vi.useFakeTimers();
 });
 afterEach(() => void vi.useRealTimers());
@@ -63,7 +63,7 @@ describe('case 33: fake timers installed after attach', () => {
   });
 
   test('a budget is refilled by them', async () => {
-    const retry = { retries: 9, backoff: constant(0), budget: { ratio: 0.001, minPerSecond: 0.1 } };
+    const retry = { retries: 9, backoff: 0, budget: { ratio: 0.001, minPerSecond: 0.1 } };
     const limited = axios.create({ baseURL: BASE_URL, adapter });
     attach(limited, { retry, breaker: false });
     const attempts = async () => {
@@ -80,7 +80,7 @@ describe('case 33: fake timers installed after attach', () => {
   test('a call that began before they were installed ends under the real ones', async () => {
     vi.useRealTimers();
     adapter.script(503, 200);
-    const response = api.get('/', { resilience: { retry: { backoff: constant(5) } } });
+    const response = api.get('/', { resilience: { retry: { backoff: 5 } } });
     expect((await response).status).toBe(200);
   });
 

@@ -298,18 +298,23 @@ describe('the option tables', () => {
 
   /** Functions are compared by what they do. */
   const comparable = (path: string, value: unknown): unknown => {
-    if (path === 'backoff') return delaysOf(value as library.Backoff);
-    if (path === 'cooldownMs') return cooldownsOf(value as (context: library.CooldownContext) => number);
+    if (path === 'backoff') return delaysOf(value as library.Delay);
+    if (path === 'cooldownMs') return cooldownsOf(value as (context: library.DelayContext) => number);
     return path === 'detector' ? failuresToTrip(value as library.DetectorFactory) : value;
   };
-  const delaysOf = (backoff: library.Backoff) =>
-    [0, 0.5, 0.99].flatMap((random) =>
-      [1, 2, 3, 9, 10, 20].map((attempt) => backoff({ attempt, previousDelayMs: undefined, random: () => random })),
-    );
-  const cooldownsOf = (cooldownMs: (context: library.CooldownContext) => number) => {
-    vi.spyOn(Math, 'random').mockReturnValue(0.5);
-    const cooldowns = [1, 2, 3, 9, 10, 20].map((openings) => cooldownMs({ key: '', openings }));
-    vi.restoreAllMocks();
+  const contextOf = (attempt: number, random: number): library.DelayContext => ({
+    key: '',
+    attempt,
+    previousMs: undefined,
+    error: undefined,
+    response: undefined,
+    retryAfterMs: undefined,
+    random: () => random,
+  });
+  const delaysOf = (backoff: library.Delay) =>
+    [0, 0.5, 0.99].flatMap((random) => [1, 2, 3, 9, 10, 20].map((attempt) => backoff(contextOf(attempt, random))));
+  const cooldownsOf = (cooldownMs: (context: library.DelayContext) => number) => {
+    const cooldowns = [1, 2, 3, 9, 10, 20].map((openings) => cooldownMs(contextOf(openings, 0.5)));
     return cooldowns;
   };
   const failuresToTrip = (make: library.DetectorFactory) => {
@@ -351,10 +356,10 @@ describe('the option tables', () => {
         const [factory = '', field = ''] = codeIn(cell).join().split('.');
         return [factory, OPTIONS_OF_DETECTORS[factory] ?? '', field, shown];
       }),
-    exponentialCooldown: () =>
-      table('Cooldown and probes', 'option of `exponentialCooldown`').rows.map(([cell, shown]) => [
-        'exponentialCooldown',
-        'ExponentialCooldownOptions',
+    exponential: () =>
+      table('Cooldown and probes', 'option of `exponential`').rows.map(([cell, shown]) => [
+        'exponential',
+        'ExponentialOptions',
         codeIn(cell).join(),
         shown,
       ]),
@@ -408,26 +413,24 @@ describe('the option tables', () => {
     }
   });
 
-  test('the defaults of exponentialCooldown are what it does, and twice as much is something else', async () => {
-    const cooldowns = (given: library.ExponentialCooldownOptions) =>
-      [1, 2, 3, 4, 5, 20].map((openings) =>
-        library.exponentialCooldown({ random: () => 0.5, ...given })({ key: '', openings }),
-      );
-    expect(cooldowns({})).toEqual([5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
-    for (const [, , field, shown] of documented['exponentialCooldown']?.() ?? []) {
+  test('the defaults of exponential are what it does, and twice as much is something else', async () => {
+    const delays = (given: library.ExponentialOptions) =>
+      [1, 2, 3, 4, 5, 20].map((attempt) => library.exponential(given)(contextOf(attempt, 0.5)));
+    expect(delays({})).toEqual([100, 200, 400, 800, 1_600, 30_000]);
+    for (const [, , field, shown] of documented['exponential']?.() ?? []) {
       const code = wholeCode(shown);
       if (code === undefined) continue;
       const value = await evaluate(code);
-      expect([field, cooldowns({ [field]: value })]).toEqual([field, cooldowns({})]);
+      expect([field, delays({ [field]: value })]).toEqual([field, delays({})]);
       const other = value === false ? 0.5 : Number(value) * 2;
-      expect([field, cooldowns({ [field]: other })]).not.toEqual([field, cooldowns({})]);
+      expect([field, delays({ [field]: other })]).not.toEqual([field, delays({})]);
     }
   });
 
   test('retry has the defaults of attach', async () => {
     const shown = new Map(documented['retry']?.().map(([, , field, cell]) => [field, wholeCode(cell)]));
     expect(await evaluate(shown.get('retries') ?? '')).toBe(DEFAULTS.retry.retries);
-    const backoff = (await evaluate(shown.get('backoff') ?? '')) as library.Backoff;
+    const backoff = (await evaluate(shown.get('backoff') ?? '')) as library.Delay;
     expect(delaysOf(backoff)).toEqual(delaysOf(DEFAULTS.retry.backoff));
   });
 

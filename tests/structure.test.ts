@@ -68,7 +68,7 @@ const LAYERS: readonly RegExp[] = [
   /^interceptors\/|^axios-augmentation\.ts$/,
   /^options\.ts$/,
   /^circuit\/|^retry\/|^sinks\/|^metrics\//,
-  /^(?:errors|events|clock|emitter|validation)\.ts$/,
+  /^(?:errors|events|clock|delay|emitter|validation)\.ts$/,
 ];
 
 /** Each is a folder and an export of the package. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type CircuitState, consecutiveFailures, exponentialCooldown, type StateChangeEvent } from 'axios-resilience';
+import { type CircuitState, consecutiveFailures, exponential, type StateChangeEvent } from 'axios-resilience';
 import { plainCaller, resilientCaller } from './callers.js';
 import { serveMetrics } from './metrics.js';
 import { type Phase, startService } from './service.js';
@@ -19,7 +19,7 @@ const TIMEOUT_MS = 750 * pace;
 /** The circuit as it is by default, at the pace of the demo. */
 const CIRCUIT = {
   detector: consecutiveFailures(5, { minSpanMs: 600 * pace, maxAgeMs: 60_000 }),
-  cooldownMs: exponentialCooldown({ baseMs: 400 * pace, factor: 1.25, maxMs: 1_500 * pace, jitter: 0.2 }),
+  cooldownMs: exponential({ baseMs: 400 * pace, factor: 1.25, maxMs: 1_500 * pace, jitter: 0.2 }),
 };
 
 const OUTAGE: readonly { readonly phase: Phase; readonly lastsMs: number; readonly meaning: string }[] = [

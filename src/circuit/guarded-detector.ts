@@ -1,4 +1,4 @@
-import type { Emitter } from '../emitter.js';
+import type { NewEvent } from '../emitter.js';
 import { anInteger, aShare, oneOf } from '../validation.js';
 import { aDetector, checkVerdict, type DetectorFactory, type FailureDetector } from './detectors.js';
 import type { SharedThreshold } from './link.js';
@@ -7,6 +7,11 @@ import { CIRCUIT_DEFAULTS } from './options.js';
 const aCount = anInteger(0);
 const aReason = oneOf('threshold', 'slow');
 
+interface Owner {
+  readonly key: string;
+  emit(event: NewEvent): void;
+}
+
 /** A detector that may be the user's: what it throws, or answers wrongly, is reported and fails no call. */
 export class GuardedDetector {
   /** Whether it needs no time for a success; see `FailureDetector`. */
@@ -14,12 +19,10 @@ export class GuardedDetector {
   /** Whether it needs no time for a permit. */
   readonly ignoresDuration: boolean;
   readonly #detector: FailureDetector;
-  readonly #key: string;
-  readonly #events: Emitter;
+  readonly #owner: Owner;
 
-  constructor(factory: DetectorFactory, key: string, events: Emitter) {
-    this.#key = key;
-    this.#events = events;
+  constructor(factory: DetectorFactory, owner: Owner) {
+    this.#owner = owner;
     this.#detector = this.#try(() => checked(factory()), undefined) ?? CIRCUIT_DEFAULTS.detector();
     this.isTimeless = this.#try(() => this.#detector.isTimeless, false) === true;
     this.ignoresDuration = this.isTimeless || this.#try(() => this.#detector.ignoresDuration, false) === true;
@@ -86,7 +89,7 @@ export class GuardedDetector {
   }
 
   #complain<T>(error: unknown, otherwise: T): T {
-    this.#events.emit({ type: 'listenerError', key: this.#key, source: 'breaker.detector', error });
+    this.#owner.emit({ type: 'listenerError', key: this.#owner.key, source: 'breaker.detector', error });
     return otherwise;
   }
 }

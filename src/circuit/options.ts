@@ -1,10 +1,10 @@
 import { type Clock, monotonicClock } from '../clock.js';
+import { aDelay, type Delay, type DelayContext, exponential } from '../delay.js';
 import {
   aBoolean,
   aFunction,
   anInteger,
   aRatio,
-  eitherOf,
   merged,
   milliseconds,
   oneOf,
@@ -13,7 +13,6 @@ import {
   unexpected,
   withMethods,
 } from '../validation.js';
-import { type CooldownContext, exponentialCooldown } from './cooldown.js';
 import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors.js';
 import type { Fleet, ProbeRules } from './link.js';
 
@@ -26,8 +25,10 @@ export interface FailureDetails {
   readonly status?: number | undefined;
   /** What the server asked to wait, ms (`Retry-After`). */
   readonly retryAfterMs?: number | undefined;
-  /** The error of the attempt, or its response. */
-  readonly failure?: unknown;
+  /** The error of the attempt. */
+  readonly error?: unknown;
+  /** The response, if one came. */
+  readonly response?: DelayContext['response'];
   /** Whether the host of this process is at fault (its DNS, its network): no other process is told. */
   readonly isLocal?: boolean | undefined;
 }
@@ -70,11 +71,11 @@ export interface CircuitBreakerOptions {
    */
   detector?: DetectorFactory | undefined;
   /**
-   * How long an open circuit rejects before it may be probed, ms >= 0, or a function of the context.
-   * @default exponentialCooldown({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 })
+   * How long an open circuit rejects before it may be probed: a number of ms, or a function.
+   * @default exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 })
    * @example 10_000
    */
-  cooldownMs?: number | ((context: CooldownContext) => number) | undefined;
+  cooldownMs?: number | Delay | undefined;
   /**
    * The most that a `Retry-After` on the tripping response may lengthen the cooldown to, ms >= 0; 0: it is not looked at.
    * @default 60_000
@@ -100,6 +101,8 @@ export interface CircuitBreakerOptions {
   store?: Fleet | undefined;
   /** The time source. */
   clock?: Clock | undefined;
+  /** Yields numbers in [0, 1), for exact tests. */
+  random?: (() => number) | undefined;
 }
 
 /** What a registry makes its breakers from. */
@@ -117,9 +120,12 @@ export interface BreakerRegistryOptions extends CircuitBreakerOptions {
   overrides?: ((key: string) => CircuitBreakerOptions | undefined) | undefined;
 }
 
+/** How long a probe holds its permit where nobody says, ms. */
+export const DEFAULT_LEASE_MS = 30_000;
+
 export const CIRCUIT_DEFAULTS = Object.freeze({
   detector: consecutiveFailures(5, { minSpanMs: 600, maxAgeMs: 60_000 }),
-  cooldownMs: exponentialCooldown({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }),
+  cooldownMs: exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }),
   maxRetryAfterMs: 60_000,
   openOnRetryAfter: false,
   halfOpen: Object.freeze({ permits: 1, successThreshold: 1 }),
@@ -130,13 +136,14 @@ export const CIRCUIT_DEFAULTS = Object.freeze({
 /** The options of a breaker: checked, merged and complete. */
 export interface CircuitPolicy {
   readonly detector: DetectorFactory;
-  readonly cooldownMs: number | ((context: CooldownContext) => number);
+  readonly cooldownMs: number | Delay;
   readonly maxRetryAfterMs: number;
   readonly openOnRetryAfter: boolean;
   readonly halfOpen: HalfOpenOptions & { readonly permits: number; readonly successThreshold: number };
   readonly mode: BreakerMode;
   readonly store?: Fleet | undefined;
   readonly clock: Clock;
+  readonly random: () => number;
 }
 
 const withNow = withMethods('a clock with a method now()', 'now');
@@ -150,7 +157,7 @@ export const aMode = oneOf('enforce', 'observe');
 
 const CIRCUIT_RULES = {
   detector: aFunction,
-  cooldownMs: eitherOf({ function: aFunction }, milliseconds()),
+  cooldownMs: aDelay,
   maxRetryAfterMs: milliseconds(),
   openOnRetryAfter: aBoolean,
   halfOpen: options({
@@ -166,17 +173,22 @@ const CIRCUIT_RULES = {
 
 export const REGISTRY_RULES = { ...CIRCUIT_RULES, maxBreakers: anInteger(1), overrides: aFunction };
 
-const checkCircuit = options({ ...CIRCUIT_RULES, clock: aClock });
+const checkCircuit = options({ ...CIRCUIT_RULES, clock: aClock, random: aFunction });
 
-const DEFAULT_POLICY: CircuitPolicy = { ...CIRCUIT_DEFAULTS, mode: 'enforce', clock: monotonicClock };
+const DEFAULT_POLICY: CircuitPolicy = {
+  ...CIRCUIT_DEFAULTS,
+  mode: 'enforce',
+  clock: monotonicClock,
+  random: () => Math.random(),
+};
 
 /** Checks options and lays them over a policy. */
 export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: CircuitPolicy): CircuitPolicy {
   checkCircuit(given, path);
   const policy = merged(base ?? DEFAULT_POLICY, given, 'halfOpen');
   if (given.detector) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
-  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock } = policy;
-  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock };
+  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock, random } = policy;
+  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock, random };
 }
 
 /** 0.29 × 100 is a little less than 29. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { Emitter } from '../emitter.js';
 import type { EventOf, EventType, Sink } from '../events.js';
-import { options, unexpected } from '../validation.js';
+import { aFunction, options, unexpected } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
 import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
 import {
@@ -15,7 +15,7 @@ import {
   REGISTRY_RULES,
 } from './options.js';
 
-const checkRegistry = options({ ...REGISTRY_RULES, clock: aClock });
+const checkRegistry = options({ ...REGISTRY_RULES, clock: aClock, random: aFunction });
 
 /** The circuit breakers of one or more axios instances, by key. Bounded: see `maxBreakers`. */
 export class BreakerRegistry implements Iterable<CircuitBreaker> {
@@ -131,7 +131,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     }
     if (!victim) return;
     this.#breakers.delete(victim.key);
-    victim.leaveFleet();
+    victim.leave();
     this.#events.emit({ type: 'evicted', key: victim.key, state: victim.state });
   }
 }

@@ -166,7 +166,7 @@ function settleAttempt(
   state.history = [...state.history, { status, code, durationMs }];
   const details =
     outcome === 'failure'
-      ? { status, retryAfterMs: serverDelay(result), failure: error ?? response, isLocal: isOfOwnHost(diagnosis) }
+      ? { status, retryAfterMs: serverDelay(result), error, response, isLocal: isOfOwnHost(diagnosis) }
       : undefined;
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   const guarded = permit !== undefined;

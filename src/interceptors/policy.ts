@@ -1,5 +1,6 @@
 import { aClock, aMode, REGISTRY_RULES } from '../circuit/options.js';
 import { MAX_TIMER_MS } from '../clock.js';
+import { aDelay, type Delay } from '../delay.js';
 import {
   DEFAULTS,
   type IdempotencyKeyOptions,
@@ -10,7 +11,6 @@ import {
   type RetryOptions,
   type UpdateOptions,
 } from '../options.js';
-import type { Backoff } from '../retry/backoff.js';
 import { BUDGET_RULES, type Budget } from '../retry/budget.js';
 import {
   aBoolean,
@@ -37,7 +37,7 @@ export interface RetryPolicy extends Pick<RetryOptions, 'shouldRetry' | 'shouldR
   readonly methods: readonly string[];
   readonly statuses: readonly number[];
   readonly codes: readonly string[];
-  readonly backoff: Backoff;
+  readonly backoff: number | Delay;
   readonly retryAfter: { readonly respect: boolean; readonly maxMs: number };
   readonly deadlineMs: number | undefined;
   readonly budget: Budget | false;
@@ -68,7 +68,7 @@ const RETRY_RULES = {
   methods: listOf(aName),
   statuses: listOf(anInteger(100, 599)),
   codes: listOf(aName),
-  backoff: aFunction,
+  backoff: aDelay,
   retryAfter: options({ respect: aBoolean, maxMs: milliseconds(0, Number.POSITIVE_INFINITY) }),
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   budget: orFalse(options(BUDGET_RULES)),

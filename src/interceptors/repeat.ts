@@ -98,18 +98,22 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
   const verdict =
     question &&
     (await interruptible(config, call.remainingMs(), () => question(contextOf(call, captured, result, attempt))));
-  const serverDelayMs =
-    (retry.retryAfter.respect && serverDelay({ response: result.response ?? settled?.response })) || 0;
+  const retryAfterMs = retry.retryAfter.respect
+    ? serverDelay({ response: result.response ?? settled?.response })
+    : undefined;
   const delayMs = decideRetry(
     retry,
     {
       attempt,
-      previousDelayMs: delaysMs.at(-1),
+      key,
+      previousMs: delaysMs.at(-1),
+      error: result.error,
+      response: result.response ?? settled?.response,
+      retryAfterMs,
       random: attachment.random,
       verdict: objection && !result.rejected ? verdict || undefined : verdict,
       refusal: objection,
-      obstacle: obstacleTo(call, captured, serverDelayMs),
-      serverDelayMs,
+      obstacle: obstacleTo(call, captured, retryAfterMs ?? 0),
       remainingMs: call.remainingMs(),
     },
     () =>
@@ -156,7 +160,7 @@ function obstacleTo(
 ): Stopped | undefined {
   const keys = policy.breaker.enabled ? [circuitKeyOf(config, policy), state.key] : [];
   for (const key of keys) {
-    const breaker = attachment.registry.get(key ?? '');
+    const breaker = key === null ? undefined : attachment.registry.get(key);
     if (breaker?.mode === 'enforce' && breaker.isOpen) return 'circuit-open';
   }
   if (!policy.retry.beforeRetry && isOneShot(fields.data)) return 'body';

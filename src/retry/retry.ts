@@ -1,8 +1,8 @@
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
+import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, isCircuitOpenError } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { aFunction, anInteger, milliseconds, options, withMethods } from '../validation.js';
-import { type Backoff, exponential, fullJitter } from './backoff.js';
 import type { RetryBudget } from './budget.js';
 import { decideRetry } from './decision.js';
 
@@ -36,10 +36,10 @@ export interface RetryFunctionOptions {
    */
   retries?: number | undefined;
   /**
-   * The delay before the next attempt.
+   * The delay before the next attempt: a number of ms, or a function.
    * @default fullJitter(exponential({ baseMs: 100, factor: 2, maxMs: 30_000 }))
    */
-  backoff?: Backoff | undefined;
+  backoff?: number | Delay | undefined;
   /**
    * The most that all attempts and waits may take, ms from 1 to 2_147_483_647. When it is over, the signal that the
    * function was given aborts.
@@ -65,7 +65,7 @@ export interface RetryFunctionOptions {
 
 const check = options({
   retries: anInteger(0),
-  backoff: aFunction,
+  backoff: aDelay,
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   budget: withMethods('a RetryBudget', 'deposit', 'withdraw'),
   shouldRetry: aFunction,
@@ -98,7 +98,7 @@ export async function retry<T>(
   given.signal?.throwIfAborted();
   const startedAt = clock.now();
   const scope = openScope(given.signal, deadlineMs);
-  let previousDelayMs: number | undefined;
+  let previousMs: number | undefined;
   let lastError: unknown;
   try {
     for (let attempt = 1; ; attempt++) {
@@ -141,12 +141,15 @@ export async function retry<T>(
           limits,
           {
             attempt,
-            previousDelayMs,
+            key: given.breaker?.key ?? '',
+            previousMs,
+            error: lastError,
+            response: undefined,
+            retryAfterMs: undefined,
             random,
             verdict,
             refusal: isCircuitOpenError(lastError) ? 'circuit-open' : undefined,
             obstacle: given.breaker?.mode === 'enforce' && given.breaker.isOpen ? 'circuit-open' : undefined,
-            serverDelayMs: 0,
             remainingMs: (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt),
           },
           () => budget?.withdraw(clock.now()) ?? true,
@@ -155,7 +158,7 @@ export async function retry<T>(
         return withCause(lastError)(error);
       }
       if (typeof decision === 'string') throw lastError;
-      previousDelayMs = decision;
+      previousMs = decision;
       await scope.wait(decision);
     }
   } finally {

@@ -4,8 +4,8 @@ import {
   CircuitBreaker,
   type CircuitBreakerOptions,
   CircuitOpenError,
-  type CooldownContext,
   consecutiveFailures,
+  type DelayContext,
   type FailureDetector,
   failureRate,
   failureRateInWindow,
@@ -571,7 +571,7 @@ describe('rejections', () => {
 
 describe('cooldown', () => {
   test('a function is told the key and how often in succession the circuit opened, also when it closed for less than a cooldown', () => {
-    const cooldownMs = vi.fn(({ openings }: CooldownContext) => 1_000 * openings);
+    const cooldownMs = vi.fn(({ attempt }: DelayContext) => 1_000 * attempt);
     const breaker = create({ cooldownMs });
     fail(breaker, 5);
     expect(ask(breaker)).toBe(1_000);
@@ -584,9 +584,9 @@ describe('cooldown', () => {
     fail(breaker, 5);
     expect(ask(breaker)).toBe(3_000);
     expect(cooldownMs.mock.calls).toMatchObject([
-      [{ key: KEY, openings: 1 }],
-      [{ key: KEY, openings: 2 }],
-      [{ key: KEY, openings: 3 }],
+      [{ key: KEY, attempt: 1 }],
+      [{ key: KEY, attempt: 2 }],
+      [{ key: KEY, attempt: 3 }],
     ]);
   });
 
@@ -1103,9 +1103,17 @@ describe('arguments that make no sense', () => {
 
 describe('options', () => {
   test.each<[unknown, ErrorConstructor, string]>([
-    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got -1'],
-    [{ cooldownMs: Number.NaN }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got NaN'],
-    [{ cooldownMs: '10s' }, TypeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got "10s"'],
+    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got -1'],
+    [
+      { cooldownMs: Number.NaN },
+      RangeError,
+      'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got NaN',
+    ],
+    [
+      { cooldownMs: '10s' },
+      TypeError,
+      'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got "10s"',
+    ],
     [{ detector: 5 }, TypeError, 'Expected `detector` to be a function, got 5'],
     [{ halfOpen: { permits: 0 } }, RangeError, 'Expected `halfOpen.permits` to be an integer >= 1, got 0'],
     [{ halfOpen: { successThreshold: 1.5 } }, RangeError, '`halfOpen.successThreshold` to be an integer >= 1, got 1.5'],

@@ -6,7 +6,7 @@ import {
   type CircuitBreakerOptions,
   CircuitOpenError,
   consecutiveFailures,
-  exponentialCooldown,
+  exponential,
   type ResilienceOptions,
   reportOf,
 } from '../../src/index.js';
@@ -97,7 +97,7 @@ describe('trip', () => {
   });
 
   test('counts as an opening, so that the next cooldown grows', () => {
-    const breaker = create({ cooldownMs: exponentialCooldown({ baseMs: 1_000 }) });
+    const breaker = create({ cooldownMs: exponential({ baseMs: 1_000 }) });
     breaker.trip();
     clock.advance(1_000);
     fail(breaker);

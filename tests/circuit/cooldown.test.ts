@@ -4,10 +4,9 @@ import {
   attach,
   CircuitBreaker,
   type CircuitBreakerOptions,
-  type CooldownContext,
   consecutiveFailures,
-  type ExponentialCooldownOptions,
-  exponentialCooldown,
+  type DelayContext,
+  exponential,
   type MemorySink,
   memorySink,
   type ResilienceOptions,
@@ -25,8 +24,6 @@ beforeEach(() => {
 
 const create = (options: CircuitBreakerOptions = {}) =>
   new CircuitBreaker(KEY, { ...CLASSIC, clock, detector: consecutiveFailures(1), ...options });
-
-const at = (openings: number): CooldownContext => ({ key: KEY, openings });
 
 /** Opens a closed or half-open circuit; says for how long. */
 function open(breaker: CircuitBreaker): number {
@@ -77,9 +74,16 @@ describe('a function', () => {
   test('is told the key, the number of the opening, the failure and what the server asked for', () => {
     const cooldownMs = vi.fn(() => 100);
     const breaker = create({ cooldownMs });
-    const failure = new Error('503');
-    acquire(breaker).settle('failure', undefined, { retryAfterMs: 50, failure });
-    expect(cooldownMs.mock.calls).toEqual([[{ key: KEY, openings: 1, retryAfterMs: 50, failure }]]);
+    const error = new Error('503');
+    const random = expect.any(Function) as unknown;
+    acquire(breaker).settle('failure', undefined, { retryAfterMs: 50, error });
+    clock.advance(100);
+    fail(breaker);
+    const { response, retryAfterMs } = { response: undefined, retryAfterMs: undefined };
+    expect(cooldownMs.mock.calls).toEqual([
+      [{ key: KEY, attempt: 1, previousMs: undefined, error, response, retryAfterMs: 50, random }],
+      [{ key: KEY, attempt: 2, previousMs: 100, error: undefined, response, retryAfterMs, random }],
+    ]);
     expect(ask(breaker)).toBe(100);
   });
 
@@ -100,7 +104,7 @@ describe('a function', () => {
   });
 
   test('is asked once for each opening, also of a probe that failed and of trip', () => {
-    const cooldownMs = vi.fn(({ openings }: CooldownContext) => openings * 100);
+    const cooldownMs = vi.fn(({ attempt }: DelayContext) => attempt * 100);
     const breaker = create({ cooldownMs });
     expect(keepOpening(breaker, 2)).toEqual([100, 200]);
     clock.advance(200);
@@ -119,78 +123,8 @@ describe('a function', () => {
   });
 });
 
-describe('exponentialCooldown', () => {
-  test('doubles from 5 s to at most 60 s', () => {
-    expect(keepOpening(create({ cooldownMs: exponentialCooldown() }), 6)).toEqual([
-      5_000, 10_000, 20_000, 40_000, 60_000, 60_000,
-    ]);
-  });
-
-  test.each<[ExponentialCooldownOptions, number[]]>([
-    [{ baseMs: 100, factor: 3, maxMs: 2_000 }, [100, 300, 900, 2_000]],
-    [{ baseMs: 1_000, factor: 1 }, [1_000, 1_000, 1_000, 1_000]],
-    [{ baseMs: 800, factor: 0.5 }, [800, 400, 200, 100]],
-    [{ baseMs: 5_000, maxMs: 1_000 }, [1_000, 1_000, 1_000, 1_000]],
-    [{ baseMs: undefined, factor: undefined, maxMs: undefined, jitter: undefined }, [5_000, 10_000, 20_000, 40_000]],
-  ])('%j yields %j', (options, expected) => {
-    const cooldownMs = exponentialCooldown(options);
-    expect([1, 2, 3, 4].map((openings) => cooldownMs(at(openings)))).toEqual(expected);
-  });
-
-  test('stays at maxMs for any number of openings', () => {
-    expect(exponentialCooldown()(at(5_000))).toBe(60_000);
-  });
-
-  test('of baseMs 0 stays 0 for any number of openings', () => {
-    expect([1, 2, 5_000].map((openings) => exponentialCooldown({ baseMs: 0 })(at(openings)))).toEqual([0, 0, 0]);
-  });
-
-  test.each([
-    [0, 10_000],
-    [0.5, 9_000],
-    [0.999, 8_002],
-  ])('with jitter 0.2 a random number of %d makes 10 s to %d ms', (number, expected) => {
-    const random = vi.fn(() => number);
-    const cooldownMs = exponentialCooldown({ baseMs: 10_000, jitter: 0.2, random });
-    expect(cooldownMs(at(1))).toBeCloseTo(expected, 6);
-    expect(random).toHaveBeenCalledTimes(1);
-  });
-
-  test('with jitter 1 yields anything from 0 to the whole, and never more than maxMs', () => {
-    const cooldownMs = (number: number) =>
-      exponentialCooldown({ baseMs: 10_000, maxMs: 20_000, jitter: 1, random: () => number })(at(9));
-    expect([0, 0.25, 0.75].map(cooldownMs)).toEqual([20_000, 15_000, 5_000]);
-  });
-
-  test.each([undefined, false] as const)('with jitter %s random changes nothing', (jitter) => {
-    expect(exponentialCooldown({ jitter, random: () => 0.9 })(at(2))).toBe(10_000);
-  });
-
-  test.each<[unknown, ErrorConstructor, string]>([
-    [
-      { baseMs: -1 },
-      RangeError,
-      'Expected `exponentialCooldown(options).baseMs` to be a number of milliseconds >= 0, got -1',
-    ],
-    [{ factor: 0 }, RangeError, 'Expected `exponentialCooldown(options).factor` to be a finite number > 0, got 0'],
-    [
-      { maxMs: '1m' },
-      TypeError,
-      'Expected `exponentialCooldown(options).maxMs` to be a number of milliseconds >= 0, got "1m"',
-    ],
-    [{ jitter: 1.5 }, RangeError, 'Expected `exponentialCooldown(options).jitter` to be a number in (0, 1], got 1.5'],
-    [{ jitter: true }, TypeError, 'Expected `exponentialCooldown(options).jitter` to be a number in (0, 1], got true'],
-    [{ random: 4 }, TypeError, 'Expected `exponentialCooldown(options).random` to be a function, got 4'],
-    [{ base: 5 }, TypeError, 'Unknown option `exponentialCooldown(options).base`: did you mean `baseMs`?'],
-  ])('%j is refused', (options, kind, message) => {
-    const make = () => exponentialCooldown(options as ExponentialCooldownOptions);
-    expect(make).toThrow(kind);
-    expect(make).toThrow(message);
-  });
-});
-
 describe('growth', () => {
-  const doubling = exponentialCooldown({ baseMs: 1_000, maxMs: 8_000 });
+  const doubling = exponential({ baseMs: 1_000, maxMs: 8_000 });
 
   /** Lets the closed circuit answer calls. */
   function serve(breaker: CircuitBreaker, times: number): void {
@@ -292,7 +226,7 @@ describe('Retry-After', () => {
     [{ maxRetryAfterMs: 5_000 }, 3_600_000, 10_000],
     [{ maxRetryAfterMs: 0 }, 25_000, 10_000],
     [{ cooldownMs: 90_000 }, 3_600_000, 90_000],
-    [{ cooldownMs: exponentialCooldown({ baseMs: 2_000 }) }, 30_000, 30_000],
+    [{ cooldownMs: exponential({ baseMs: 2_000 }) }, 30_000, 30_000],
   ])('with %j and %d ms asked for the circuit is open for %d ms', (options, retryAfterMs, expected) => {
     const breaker = create(options);
     const events = listen(breaker);
@@ -405,22 +339,22 @@ describe('over HTTP', () => {
 
   test('it counts on a response that validateStatus accepts, and the function is told of that response', async () => {
     server.script(json(429, {}, { 'retry-after': '30' }));
-    const cooldownMs = vi.fn(({ openings }: CooldownContext) => openings);
+    const cooldownMs = vi.fn(({ attempt }: DelayContext) => attempt);
     const { api, circuit } = guard({ detector: consecutiveFailures(1), cooldownMs });
     const response = await api.get('/', { validateStatus: () => true });
     expect(circuit.stats().remainingCooldownMs).toBe(30_000);
     const [context] = cooldownMs.mock.calls[0] ?? [];
-    expect(context).toMatchObject({ key: circuit.key, openings: 1, retryAfterMs: 30_000, failure: { status: 429 } });
+    expect(context).toMatchObject({ key: circuit.key, attempt: 1, retryAfterMs: 30_000, response: { status: 429 } });
     expect(response.status).toBe(429);
   });
 
   test('the function is told of the error that trips the circuit', async () => {
     server.script(json(503, {}, { 'retry-after': '120' }));
-    const cooldownMs = vi.fn(({ retryAfterMs }: CooldownContext) => retryAfterMs ?? 0);
+    const cooldownMs = vi.fn(({ retryAfterMs }: DelayContext) => retryAfterMs ?? 0);
     const { api, circuit } = guard({ detector: consecutiveFailures(1), cooldownMs });
     const [result] = await Promise.allSettled([api.get('/')]);
     expect(cooldownMs).toHaveBeenCalledTimes(1);
-    expect(cooldownMs.mock.calls[0]?.[0].failure).toBe(result.status === 'rejected' && result.reason);
+    expect(cooldownMs.mock.calls[0]?.[0].error).toBe(result.status === 'rejected' && result.reason);
     expect(circuit.stats().remainingCooldownMs).toBe(120_000);
   });
 

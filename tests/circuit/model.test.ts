@@ -9,7 +9,7 @@ import {
   type CircuitSnapshot,
   consecutiveFailures,
   type DetectorFactory,
-  exponentialCooldown,
+  exponential,
   failureRate,
   failureRateInWindow,
   failuresInWindow,
@@ -94,7 +94,7 @@ function breakerOf(plan: CircuitPlan, clock: ManualClock): CircuitBreaker {
   const { cooldown, permits, successThreshold, failurePercent, leaseMs } = plan;
   return new CircuitBreaker(KEY, {
     detector: detectorOf(plan.detector),
-    cooldownMs: typeof cooldown === 'number' ? cooldown : exponentialCooldown(cooldown),
+    cooldownMs: typeof cooldown === 'number' ? cooldown : exponential(cooldown),
     maxRetryAfterMs: plan.maxRetryAfterMs,
     openOnRetryAfter: plan.openOnRetryAfter,
     halfOpen: {

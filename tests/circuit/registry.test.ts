@@ -181,7 +181,7 @@ describe('overrides', () => {
     const registry = create({ overrides: () => ({ cooldownMs: -1 }) });
     expect(() => registry.ensure('a')).toThrow(RangeError);
     expect(() => registry.ensure('a')).toThrow(
-      'Expected `overrides("a").cooldownMs` to be a number of milliseconds >= 0, got -1',
+      'Expected `overrides("a").cooldownMs` to be a number of milliseconds >= 0 or a function, got -1',
     );
     expect(registry.size).toBe(0);
   });
@@ -258,7 +258,7 @@ describe('options', () => {
     [{ maxBreakers: 2.5 }, RangeError, 'Expected `maxBreakers` to be an integer >= 1, got 2.5'],
     [{ maxBreakers: '9' }, TypeError, 'Expected `maxBreakers` to be an integer >= 1, got "9"'],
     [{ overrides: {} }, TypeError, 'Expected `overrides` to be a function, got '],
-    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0, got -1'],
+    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got -1'],
     [{ maxBreaker: 9 }, TypeError, 'Unknown option `maxBreaker`: did you mean `maxBreakers`?'],
     [{ override: null }, TypeError, 'Unknown option `override`: did you mean `overrides`?'],
   ])('%j is refused', (options, kind, message) => {

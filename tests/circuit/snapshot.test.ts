@@ -9,7 +9,7 @@ import {
   type CircuitSnapshot,
   consecutiveFailures,
   type DetectorFactory,
-  exponentialCooldown,
+  exponential,
   failureRate,
   failureRateInWindow,
   failuresInWindow,
@@ -209,7 +209,7 @@ describe('restore', () => {
   });
 
   test('the growth of the cooldown goes on after an open circuit was restored', () => {
-    const cooldownMs = exponentialCooldown({ baseMs: 1_000 });
+    const cooldownMs = exponential({ baseMs: 1_000 });
     const breaker = create({ cooldownMs });
     for (const waitMs of [1_000, 2_000, 3_999]) {
       fail(breaker, breaker.state === 'closed' ? 5 : 1);
@@ -227,7 +227,7 @@ describe('restore', () => {
     [9, 8_000],
     [10, 1_000],
   ])('flapping is remembered: after %d successes and a restore it opens for %d ms', (served, expected) => {
-    const cooldownMs = exponentialCooldown({ baseMs: 1_000 });
+    const cooldownMs = exponential({ baseMs: 1_000 });
     const breaker = create({ cooldownMs });
     for (const waitMs of [1_000, 2_000, 4_000]) {
       fail(breaker, breaker.state === 'closed' ? 5 : 1);
@@ -242,7 +242,7 @@ describe('restore', () => {
   });
 
   test('an open circuit that was restored grows on when it flaps within the cooldown it had', () => {
-    const cooldownMs = exponentialCooldown({ baseMs: 1_000 });
+    const cooldownMs = exponential({ baseMs: 1_000 });
     const breaker = create({ cooldownMs });
     fail(breaker, 5);
     clock.advance(999);

@@ -6,7 +6,6 @@ import {
   attach,
   BreakerRegistry,
   consecutiveFailures,
-  constant,
   type EventOf,
   type EventType,
   type ResilienceEvent,
@@ -33,7 +32,7 @@ function start(options: ResilienceOptions = {}, ...steps: Step[]) {
   const events: ResilienceEvent[] = [];
   const resilience = attach(api, {
     ...options,
-    retry: options.retry ?? { backoff: constant(100) },
+    retry: options.retry ?? { backoff: 100 },
     sinks: [{ record: (event) => void events.push(event) }],
   });
   const ofType = <Type extends EventType>(type: Type) =>
@@ -119,7 +118,7 @@ describe('payloads', () => {
   });
 
   test('call: how many attempts a call made, and why it made no more, whatever it came to', async () => {
-    const { adapter, api, ofType, resilience, run } = start({ retry: { retries: 1, backoff: constant(100) } });
+    const { adapter, api, ofType, resilience, run } = start({ retry: { retries: 1, backoff: 100 } });
     const ends = async (config?: AxiosRequestConfig) => {
       await run(config);
       const { attempts, stopped, elapsedMs } = ofType('call').at(-1)!;
@@ -163,7 +162,7 @@ describe('payloads', () => {
   });
 
   test('giveUp', async () => {
-    const { events, run } = start({ retry: { retries: 1, backoff: constant(100) } }, slow(503));
+    const { events, run } = start({ retry: { retries: 1, backoff: 100 } }, slow(503));
     await run();
     expect(events.at(-1)).toEqual({
       type: 'giveUp',
@@ -318,7 +317,7 @@ describe('payloads', () => {
   test('the reason of a retry is the status, the code, or the hook that asked for it', async () => {
     const retry: RetryOptions = {
       retries: 4,
-      backoff: constant(0),
+      backoff: 0,
       shouldRetry: ({ response }) => (response?.status === 404 ? true : undefined),
       shouldRetryResponse: ({ response }) => response?.status === 202,
     };
@@ -354,7 +353,7 @@ describe('payloads', () => {
     ['an absolute url', { url: 'https://other.example.com:8443/a/b?c=secret' }, 'https://other.example.com:8443/a/b'],
     ['auth', { url: '/users', auth: { username: 'user', password: 'secret' } }, `${BASE_URL}/users`],
   ])('the url of a retry shows nothing of %s', async (_name, config, url) => {
-    const { events, ofType, run } = start({ retry: { retries: 1, backoff: constant(0) } }, 503);
+    const { events, ofType, run } = start({ retry: { retries: 1, backoff: 0 } }, 503);
     await run(config);
     expect(ofType('retry').map((event) => event.url)).toEqual([url]);
     expect(JSON.stringify(events)).not.toContain('secret');
@@ -363,7 +362,7 @@ describe('payloads', () => {
 
 describe('case 32: exactly one giveUp on every final path', () => {
   const fast = (retry: RetryOptions = {}): ResilienceOptions => ({
-    retry: { retries: 1, backoff: constant(0), ...retry },
+    retry: { retries: 1, backoff: 0, ...retry },
   });
 
   test.each<[string, string, ResilienceOptions, Step[], AxiosRequestConfig?]>([
@@ -377,7 +376,7 @@ describe('case 32: exactly one giveUp on every final path', () => {
     ['an accepted response to a POST', 'method', fast(), [503], { method: 'post', validateStatus: () => true }],
     ['a stream', 'body', fast(), [503], { method: 'put', data: Readable.from(['once']) }],
     ['no budget', 'budget', fast({ retries: 9, budget: { ratio: 0.001, minPerSecond: 0.1 } }), [503]],
-    ['a wait that does not fit', 'deadline', fast({ deadlineMs: 10, backoff: constant(20) }), [503]],
+    ['a wait that does not fit', 'deadline', fast({ deadlineMs: 10, backoff: 20 }), [503]],
     ['a server that does not answer in time', 'deadline', fast({ deadlineMs: 10 }), [forever]],
     ['a server that asks for too much', 'retry-after', fast(), [{ status: 503, headers: { 'retry-after': '3600' } }]],
     ['shouldRetry that says no', 'vetoed', fast({ shouldRetry: () => false }), [503]],
@@ -589,7 +588,7 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
     'on every event of a call that fails: one that %s changes neither result nor attempts',
     async (_how, failing) => {
       const { adapter, resilience, run } = start(
-        { retry: { retries: 2, backoff: constant(0) }, breaker: { detector: consecutiveFailures(3) } },
+        { retry: { retries: 2, backoff: 0 }, breaker: { detector: consecutiveFailures(3) } },
         503,
       );
       const types: EventType[] = [

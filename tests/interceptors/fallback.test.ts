@@ -4,7 +4,6 @@ import {
   attach,
   CircuitOpenError,
   consecutiveFailures,
-  constant,
   type FallbackContext,
   type ResilienceOptions,
   reportOf,
@@ -20,7 +19,7 @@ const failureOf = async (call: Promise<unknown>): Promise<any> =>
 function start(options: ResilienceOptions, ...steps: Step[]) {
   const adapter = scripted(...(steps.length > 0 ? steps : [503]));
   const api = axios.create({ baseURL: BASE_URL, adapter });
-  const resilience = attach(api, { retry: { retries: 1, backoff: constant(0) }, ...options });
+  const resilience = attach(api, { retry: { retries: 1, backoff: 0 }, ...options });
   const open = () => resilience.breakers.ensure(KEY).trip();
   return { api, adapter, open, resilience };
 }
@@ -223,7 +222,7 @@ describe("fallbackOn 'open', the default", () => {
     const { api, adapter } = start({
       fallback: 'data',
       breaker: { detector: consecutiveFailures(2) },
-      retry: { retries: 5, backoff: constant(0) },
+      retry: { retries: 5, backoff: 0 },
     });
     const response = await api.get('/');
     expect(response.data).toBe('data');
@@ -292,7 +291,7 @@ describe("fallbackOn 'failure'", () => {
 
   test('does not answer a 409 that was retried in vain', async () => {
     const { api } = start(
-      { fallback: 'data', fallbackOn: 'failure', retry: { retries: 1, backoff: constant(0), statuses: [409] } },
+      { fallback: 'data', fallbackOn: 'failure', retry: { retries: 1, backoff: 0, statuses: [409] } },
       409,
     );
     const error = await failureOf(api.get('/'));

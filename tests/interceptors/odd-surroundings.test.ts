@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import axios, { type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { attach, constant, memorySink, type Resilience, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { attach, memorySink, type Resilience, type ResilienceOptions, reportOf } from '../../src/index.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer | undefined;
@@ -11,7 +11,7 @@ afterEach(async () => {
 });
 
 const KEY = 'GET https://api.example.com';
-const AT_ONCE = { backoff: constant(0) };
+const AT_ONCE = { backoff: 0 };
 
 type Adapter = (config: InternalAxiosRequestConfig) => unknown;
 

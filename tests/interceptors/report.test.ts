@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import {
   attach,
   consecutiveFailures,
-  constant,
   type ResilienceOptions,
   type ResilienceReport,
   type RetryOptions,
@@ -391,7 +390,7 @@ describe('reportOf', () => {
   });
 
   test('of two calls at once each has its own', async () => {
-    const { api, adapter } = start({ retry: { backoff: constant(1) } });
+    const { api, adapter } = start({ retry: { backoff: 1 } });
     adapter.script((config) => (config.url === '/bad' ? 404 : 200));
     const [good, bad] = await Promise.all([api.get('/good'), failureOf(api.get('/bad'))]);
     expect([reportOf(good)?.stopped, reportOf(bad)?.stopped]).toEqual(['success', 'not-retryable']);

@@ -1,6 +1,6 @@
 import axios, { type AxiosRequestConfig, CanceledError, type CancelToken } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach, constant, type RetryOptions, reportOf } from '../../src/index.js';
+import { attach, type RetryOptions, reportOf } from '../../src/index.js';
 import { type Step, scripted, untilCancelled } from '../support/scripted-adapter.js';
 import { hang, json, startServer } from '../support/server.js';
 
@@ -58,7 +58,7 @@ describe.each(WAYS)('case 30: %s', (_name, make) => {
   function start(retry: RetryOptions, ...steps: Step[]) {
     const adapter = scripted(...steps);
     const api = axios.create({ baseURL: BASE_URL, adapter });
-    const resilience = attach(api, { retry: { backoff: constant(1_000), ...retry } });
+    const resilience = attach(api, { retry: { backoff: 1_000, ...retry } });
     const giveUps: string[] = [];
     resilience.on('giveUp', ({ stopped }) => giveUps.push(stopped));
     const canceller = make();
@@ -262,7 +262,7 @@ describe.each(WAYS)('case 30: %s', (_name, make) => {
   test('a cancelled call gets no fallback', async () => {
     const adapter = scripted(503);
     const api = axios.create({ baseURL: BASE_URL, adapter });
-    attach(api, { retry: { backoff: constant(1_000) }, fallback: 'data', fallbackOn: () => true });
+    attach(api, { retry: { backoff: 1_000 }, fallback: 'data', fallbackOn: () => true });
     const canceller = make();
     const result = api.get('/', canceller.config).catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(400);
@@ -274,7 +274,7 @@ describe.each(WAYS)('case 30: %s', (_name, make) => {
 test('the CanceledError of an AbortSignal carries the report', async () => {
   const controller = new AbortController();
   const api = axios.create({ baseURL: BASE_URL, adapter: scripted(503) });
-  attach(api, { retry: { backoff: constant(60_000) } }).on('retry', () => controller.abort());
+  attach(api, { retry: { backoff: 60_000 } }).on('retry', () => controller.abort());
   const error = await api.get('/', { signal: controller.signal }).catch((reason: unknown) => reason);
   expect(reportOf(error)).toMatchObject({ attempts: 1, delaysMs: [60_000], stopped: 'aborted' });
 });
@@ -282,7 +282,7 @@ test('the CanceledError of an AbortSignal carries the report', async () => {
 test('the CanceledError of a CancelToken is the very reason of the token', async () => {
   const source = axios.CancelToken.source();
   const api = axios.create({ baseURL: BASE_URL, adapter: scripted(503) });
-  attach(api, { retry: { backoff: constant(60_000) } }).on('retry', () => source.cancel('enough'));
+  attach(api, { retry: { backoff: 60_000 } }).on('retry', () => source.cancel('enough'));
   const error = await api.get('/', { cancelToken: source.token }).catch((reason: unknown) => reason);
   expect(error).toBe(source.token.reason);
   expect(error).toMatchObject({ message: 'enough' });

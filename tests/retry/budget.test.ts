@@ -1,6 +1,6 @@
 import axios, { type AxiosInstance, type AxiosRequestConfig } from 'axios';
 import { expect, test } from 'vitest';
-import { attach, consecutiveFailures, constant, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { attach, consecutiveFailures, type ResilienceOptions, reportOf } from '../../src/index.js';
 import { scripted, startClock } from '../support/scripted-adapter.js';
 
 const BASE_URL = 'https://api.example.com';
@@ -13,7 +13,7 @@ function start(options: Omit<ResilienceOptions, 'retry'> & { retry?: object } = 
     clock,
     breaker: { detector: consecutiveFailures(100_000) },
     ...options,
-    retry: { retries: 10, backoff: constant(0), budget: { ratio: 0.5, minPerSecond: 0.2 }, ...options.retry },
+    retry: { retries: 10, backoff: 0, budget: { ratio: 0.5, minPerSecond: 0.2 }, ...options.retry },
   });
   return { api, adapter, clock, resilience };
 }

@@ -2,7 +2,7 @@ import { getEventListeners, once } from 'node:events';
 import type { Readable } from 'node:stream';
 import axios, { type AxiosAdapter, getAdapter } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach, type Backoff, constant, type RetryOptions, reportOf } from '../../src/index.js';
+import { attach, type Delay, type RetryOptions, reportOf } from '../../src/index.js';
 import { after, connectionError, type Step, scripted, untilCancelled } from '../support/scripted-adapter.js';
 import { hang, startServer } from '../support/server.js';
 
@@ -24,7 +24,7 @@ describe('case 31: deadlineMs', () => {
   function start(retry: RetryOptions, ...steps: Step[]) {
     const adapter = scripted(...steps);
     const api = axios.create({ baseURL: BASE_URL, adapter });
-    const resilience = attach(api, { retry: { backoff: constant(100), ...retry } });
+    const resilience = attach(api, { retry: { backoff: 100, ...retry } });
     const outcomes: string[] = [];
     resilience.on('attempt', ({ outcome }) => outcomes.push(outcome));
     return { adapter, api, outcomes, resilience };
@@ -68,7 +68,7 @@ describe('case 31: deadlineMs', () => {
   });
 
   test('with a wait that does not fit gives up at once with the last real error', async () => {
-    const { api, adapter } = start({ deadlineMs: 500, backoff: constant(1_000) }, after(20, 503));
+    const { api, adapter } = start({ deadlineMs: 500, backoff: 1_000 }, after(20, 503));
     const { error, afterMs } = await rejection(api.get('/'));
     expect(afterMs).toBe(20);
     expect(error.response.status).toBe(503);
@@ -87,9 +87,9 @@ describe('case 31: deadlineMs', () => {
     expect(reportOf(error)).toMatchObject({ attempts: 2, delaysMs: [300], stopped: 'deadline' });
   });
 
-  test.each<[string, Backoff, number]>([
-    ['that would end with the deadline does not fit', constant(500), 1],
-    ['that ends 1 ms before it does', constant(499), 2],
+  test.each<[string, number | Delay, number]>([
+    ['that would end with the deadline does not fit', 500, 1],
+    ['that ends 1 ms before it does', 499, 2],
   ])('a wait %s', async (_name, backoff, attempts) => {
     const { api } = start({ deadlineMs: 500, backoff, retries: 1 }, 503);
     expect(reportOf((await rejection(api.get('/'))).error)?.attempts).toBe(attempts);

@@ -5,7 +5,6 @@ import {
   attach,
   type BeforeRetryContext,
   consecutiveFailures,
-  constant,
   type ResilienceOptions,
   type RetryContext,
   type RetryOptions,
@@ -23,7 +22,7 @@ const failureOf = async (call: Promise<unknown>): Promise<any> =>
 function start(retry: RetryOptions, options: Omit<ResilienceOptions, 'retry'> = {}) {
   const adapter = scripted(503);
   const api = axios.create({ baseURL: BASE_URL, adapter });
-  const resilience = attach(api, { ...options, retry: { retries: 3, backoff: constant(1), ...retry } });
+  const resilience = attach(api, { ...options, retry: { retries: 3, backoff: 1, ...retry } });
   return { api, adapter, resilience };
 }
 
@@ -203,7 +202,7 @@ describe('beforeRetry', () => {
       const api = axios.create({ baseURL: server.url });
       attach(api, {
         retry: {
-          backoff: constant(1),
+          backoff: 1,
           beforeRetry: ({ attempt, config }) => {
             config.headers.set(`X-After-${attempt}`, 'yes');
             config.headers.delete('X-First');
@@ -225,7 +224,7 @@ describe('beforeRetry', () => {
       const api = axios.create({ baseURL: server.url });
       attach(api, {
         retry: {
-          backoff: constant(1),
+          backoff: 1,
           beforeRetry: ({ config }) => {
             config.headers = { 'X-Signed': 'again' } as never;
           },
@@ -241,7 +240,7 @@ describe('beforeRetry', () => {
       const api = axios.create({ baseURL: server.url });
       attach(api, {
         retry: {
-          backoff: constant(1),
+          backoff: 1,
           beforeRetry: ({ config }) => {
             config.url = '/replica';
           },
@@ -255,7 +254,7 @@ describe('beforeRetry', () => {
       const api = axios.create({ baseURL: server.url });
       const resilience = attach(api, {
         retry: {
-          backoff: constant(1),
+          backoff: 1,
           beforeRetry: ({ config }) => {
             config.baseURL = other.url;
           },
@@ -279,7 +278,7 @@ describe('beforeRetry', () => {
       const api = axios.create({ baseURL: server.url });
       attach(api, {
         retry: {
-          backoff: constant(1),
+          backoff: 1,
           beforeRetry: ({ config }) => {
             config.data = data;
           },
@@ -301,7 +300,7 @@ describe('beforeRetry', () => {
       const api = axios.create({ baseURL: server.url });
       attach(api, {
         retry: {
-          backoff: constant(1),
+          backoff: 1,
           beforeRetry: ({ config }) => {
             config.data = Readable.from(['body']);
           },
@@ -314,7 +313,7 @@ describe('beforeRetry', () => {
 
     test('that leaves a used-up stream as it is does not send it again', async () => {
       const api = axios.create({ baseURL: server.url });
-      attach(api, { retry: { backoff: constant(1), beforeRetry: () => undefined } });
+      attach(api, { retry: { backoff: 1, beforeRetry: () => undefined } });
       const error = await failureOf(api.put('/', Readable.from(['body'])));
       expect(error.response.status).toBe(503);
       expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'body' });
@@ -357,7 +356,7 @@ describe('beforeRetry', () => {
       breaker: { detector: consecutiveFailures(1_000) },
       retry: {
         retries: 10,
-        backoff: constant(0),
+        backoff: 0,
         budget: { ratio: 0.001, minPerSecond: 0.5 },
         beforeRetry: ({ config }) => {
           config.baseURL = 'https://other.example.com';

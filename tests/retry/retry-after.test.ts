@@ -1,6 +1,6 @@
 import axios, { type AxiosResponse } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach, constant, type ResilienceOptions, type RetryAfterOptions, reportOf } from '../../src/index.js';
+import { attach, type ResilienceOptions, type RetryAfterOptions, reportOf } from '../../src/index.js';
 import { scripted } from '../support/scripted-adapter.js';
 import { json, startServer } from '../support/server.js';
 
@@ -34,7 +34,7 @@ describe('case 28: Retry-After', () => {
       },
     );
     const api = axios.create({ baseURL: 'https://api.example.com', adapter });
-    attach(api, { retry: { backoff: constant(7), ...retry } });
+    attach(api, { retry: { backoff: 7, ...retry } });
     const settled = api.get('/').then(
       (response: AxiosResponse) => ({ response, error: undefined }),
       (error: unknown) => ({ error: error as any, response: undefined }),
@@ -206,7 +206,7 @@ describe('case 28: Retry-After', () => {
   test('a 429 and a status that validateStatus accepts are waited for alike', async () => {
     const adapter = scripted({ status: 429, headers: { 'retry-after': '1' } }, 200);
     const api = axios.create({ baseURL: 'https://api.example.com', adapter, validateStatus: () => true });
-    attach(api, { retry: { backoff: constant(7) } });
+    attach(api, { retry: { backoff: 7 } });
     const response = api.get('/');
     await vi.runAllTimersAsync();
     expect(reportOf(await response)).toMatchObject({ attempts: 2, delaysMs: [1_007] });
@@ -215,7 +215,7 @@ describe('case 28: Retry-After', () => {
   test('a 2xx that shouldRetryResponse asks for again is waited for as its Retry-After says', async () => {
     const adapter = scripted({ status: 202, headers: { 'retry-after': '1' } }, 200);
     const api = axios.create({ baseURL: 'https://api.example.com', adapter });
-    attach(api, { retry: { backoff: constant(7), shouldRetryResponse: ({ response }) => response?.status === 202 } });
+    attach(api, { retry: { backoff: 7, shouldRetryResponse: ({ response }) => response?.status === 202 } });
     const response = api.get('/');
     await vi.runAllTimersAsync();
     expect(reportOf(await response)).toMatchObject({ attempts: 2, delaysMs: [1_007] });
@@ -232,7 +232,7 @@ describe('Retry-After over real HTTP', () => {
       200,
     );
     const api = axios.create({ baseURL: server.url, adapter });
-    attach(api, { retry: { backoff: constant(1) } });
+    attach(api, { retry: { backoff: 1 } });
     const response = await api.get('/');
     await server.close();
     expect(reportOf(response)).toMatchObject({ attempts: 4, delaysMs: [21, 1, 31] });

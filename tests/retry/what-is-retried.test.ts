@@ -3,18 +3,11 @@ import { type AddressInfo, createServer } from 'node:net';
 import { Readable } from 'node:stream';
 import axios, { type AxiosAdapter, AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  attach,
-  constant,
-  type Outcome,
-  type ResilienceOptions,
-  type RetryContext,
-  reportOf,
-} from '../../src/index.js';
+import { attach, type Outcome, type ResilienceOptions, type RetryContext, reportOf } from '../../src/index.js';
 import { connectionError, type Step, scripted } from '../support/scripted-adapter.js';
 import { cutOff, hang, json, reset, startServer, type TestServer } from '../support/server.js';
 
-const FAST = { retries: 2, backoff: constant(1) };
+const FAST = { retries: 2, backoff: 1 };
 const ADAPTERS = ['http', 'fetch'] as const;
 
 let server: TestServer;
@@ -506,7 +499,7 @@ describe('case 25: overrides', () => {
 
   test('a request turns on what the instance has off', async () => {
     const api = failing({ retry: false });
-    expect(await reported(api.get('/', { resilience: { retry: { retries: 2, backoff: constant(1) } } }))).toEqual([
+    expect(await reported(api.get('/', { resilience: { retry: { retries: 2, backoff: 1 } } }))).toEqual([
       3,
       'exhausted',
     ]);
@@ -519,7 +512,7 @@ describe('case 25: overrides', () => {
   });
 
   test('by default there are 3 retries', async () => {
-    const api = failing({ retry: { backoff: constant(1) } });
+    const api = failing({ retry: { backoff: 1 } });
     expect(await reported(api.get('/'))).toEqual([4, 'exhausted']);
   });
 });

@@ -2,12 +2,11 @@ import axios, { type AxiosResponse, type InternalAxiosRequestConfig } from 'axio
 import { expectTypeOf, test } from 'vitest';
 import {
   attach,
-  type Backoff,
-  type BackoffContext,
   type BeforeRetryContext,
   CircuitBreaker,
   type ClassifyContext,
-  type CooldownContext,
+  type Delay,
+  type DelayContext,
   type FallbackContext,
   fullJitter,
   type Outcome,
@@ -22,8 +21,8 @@ test('the hooks of retry are given their contexts', () => {
   attach(api, {
     retry: {
       backoff: (context) => {
-        expectTypeOf(context).toEqualTypeOf<BackoffContext>();
-        return context.previousDelayMs ?? context.attempt * context.random();
+        expectTypeOf(context).toEqualTypeOf<DelayContext>();
+        return context.previousMs ?? context.attempt * context.random();
       },
       shouldRetry: (context) => {
         expectTypeOf(context).toEqualTypeOf<RetryContext>();
@@ -56,8 +55,8 @@ test('the callbacks of the circuit breaker are given their contexts', () => {
         return context.status === 404 ? 'failure' : undefined;
       },
       cooldownMs: (context) => {
-        expectTypeOf(context).toEqualTypeOf<CooldownContext>();
-        return context.openings * 1_000;
+        expectTypeOf(context).toEqualTypeOf<DelayContext>();
+        return context.attempt * 1_000;
       },
       overrides: (key) => {
         expectTypeOf(key).toBeString();
@@ -123,8 +122,8 @@ test('callbacks that answer with the wrong type do not compile', () => {
 });
 
 test('a backoff of the user composes with ours', () => {
-  const fibonacci: Backoff = ({ attempt }) => [100, 100, 200, 300, 500][attempt - 1] ?? 800;
-  expectTypeOf(fullJitter(fibonacci)).toEqualTypeOf<Backoff>();
+  const fibonacci: Delay = ({ attempt }) => [100, 100, 200, 300, 500][attempt - 1] ?? 800;
+  expectTypeOf(fullJitter(fibonacci)).toEqualTypeOf<Delay>();
 });
 
 test('execute answers with what the function answers with', () => {

@@ -21,12 +21,12 @@ const adapter: axios.AxiosAdapter = async (config) => {
   throw new axios.AxiosError('down', 'ERR_BAD_RESPONSE', config, {}, response);
 };
 
-const backoff: axiosResilience.Backoff = ({ attempt, random }) => attempt * random();
+const backoff: axiosResilience.Delay = ({ attempt, random }) => attempt * random();
 const shouldRetry = ({ attempt, response }: axiosResilience.RetryContext): boolean | undefined =>
   attempt > 2 ? response?.status === 503 : undefined;
 const options: axiosResilience.ResilienceOptions = {
   retry: { retries: 2, backoff, shouldRetry, budget: { ratio: 0.5 } },
-  breaker: { detector: consecutiveFailures(4), key: byOrigin, cooldownMs: ({ openings }) => openings * 1_000 },
+  breaker: { detector: consecutiveFailures(4), key: byOrigin, cooldownMs: ({ attempt }) => attempt * 1_000 },
   sinks: [memorySink(), logSink({ info() {}, warn() {}, error() {} })],
 };
 const override: axiosResilience.RequestResilience = {

@@ -2,11 +2,11 @@ import axios, { type AxiosAdapter, type AxiosInstance } from 'axios';
 import {
   type AttemptEvent,
   attach,
-  type Backoff,
   BreakerRegistry,
   byOrigin,
   type CircuitState,
   consecutiveFailures,
+  type Delay,
   type EventOf,
   exponential,
   fullJitter,
@@ -28,12 +28,12 @@ const adapter: AxiosAdapter = async (config) => {
   throw new axios.AxiosError('down', 'ERR_BAD_RESPONSE', config, {}, response);
 };
 
-const backoff: Backoff = ({ attempt, random }) => attempt * random();
+const backoff: Delay = ({ attempt, random }) => attempt * random();
 const shouldRetry = ({ attempt, response }: RetryContext): boolean | undefined =>
   attempt > 2 ? response?.status === 503 : undefined;
 const options: ResilienceOptions = {
   retry: { retries: 2, backoff, shouldRetry, budget: { ratio: 0.5 } },
-  breaker: { detector: consecutiveFailures(4), key: byOrigin, cooldownMs: ({ openings }) => openings * 1_000 },
+  breaker: { detector: consecutiveFailures(4), key: byOrigin, cooldownMs: ({ attempt }) => attempt * 1_000 },
   sinks: [memorySink(), logSink({ info() {}, warn() {}, error() {} })],
 };
 const override: RequestResilience = { retry: { backoff: fullJitter(exponential({ baseMs: 1 })), retries: 1 } };

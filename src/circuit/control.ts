@@ -1,0 +1,154 @@
+import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
+import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
+import { aString, milliseconds, options as optionsOf } from '../validation.js';
+import { Circuit, type Transition } from './circuit.js';
+import type { Forced, Isolation } from './contract.js';
+import type { Opening } from './link.js';
+import { aMode, type BreakerMode, type CircuitPolicy, type FailureDetails } from './options.js';
+import { OwnEvents } from './own-events.js';
+import type { IssuedPermit } from './permit.js';
+
+const checkTrip = optionsOf({ forMs: milliseconds() });
+
+/** A circuit, and what lies above its automatic state: isolation and mode. What is forced hides what is found. */
+export abstract class ControlledCircuit {
+  /** What the circuit is of, e.g. `GET https://api.example.com`. */
+  readonly key: string;
+  /** @internal */
+  protected readonly circuit: Circuit;
+  /** The registry's, until somebody listens to this circuit alone. */
+  #events: Emitter;
+  #mode: BreakerMode;
+  #isolations = 0;
+  #shownSince: number;
+
+  /** @internal */
+  protected constructor(key: string, policy: CircuitPolicy, events: Emitter = new OwnEvents(key)) {
+    aString(key, 'key');
+    this.key = key;
+    this.#events = events;
+    this.#mode = policy.mode;
+    this.#shownSince = policy.clock.now();
+    this.circuit = new Circuit(this, policy, events);
+  }
+
+  /** The state at present; `open` while isolated. */
+  get state(): CircuitState {
+    return this.shownAt(this.now);
+  }
+
+  /** Whether the circuit is open and its cooldown not over, or isolated. */
+  get isOpen(): boolean {
+    return this.state === 'open';
+  }
+
+  /** Whether rejections are enforced. Can be set at any time; the state goes on as it is. */
+  get mode(): BreakerMode {
+    return this.#mode;
+  }
+
+  set mode(mode: BreakerMode) {
+    aMode(mode, 'mode');
+    this.#mode = mode;
+  }
+
+  /**
+   * Adds a listener for this circuit's events, and those of its store; the returned function takes it out. It belongs to
+   * this breaker and goes with it: the registry makes a new one for the same key without it.
+   */
+  on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
+    if (!(this.#events instanceof OwnEvents)) this.#events = new OwnEvents(this.key, this.#events);
+    return this.#events.on(type, listener);
+  }
+
+  /** Opens the circuit by hand. It is probed after `forMs` (default: its cooldown) like one that tripped. */
+  trip(options: { forMs?: number | undefined } = {}): Forced {
+    checkTrip(options, '');
+    const now = this.now;
+    const opening = this.circuit.nextOpening({}, options.forMs);
+    return this.#force('open', opening, () => this.circuit.open('manual', now, opening));
+  }
+
+  /** Closes the circuit by hand and forgets all failures. It does not lift an isolation. */
+  reset(): Forced {
+    return this.#force('closed', { cooldownMs: 0, openings: 0 }, () => this.circuit.reset(this.now));
+  }
+
+  /**
+   * Keeps the circuit open, without probes, until the handle is released; then it is as it would have been. Several
+   * isolations add up: the last one released lifts them. It is of this process alone, also with a store.
+   */
+  isolate(): Isolation {
+    this.#hold(1);
+    let held = true;
+    return {
+      release: () => {
+        if (held) this.#hold(-1);
+        held = false;
+      },
+    };
+  }
+
+  /** @internal */
+  abstract settled(permit: IssuedPermit, outcome: Outcome, now?: number, details?: FailureDetails): void;
+
+  /** @internal Hears of a change of the automatic state. */
+  moved(transition: Transition, now: number): void {
+    if (this.isIsolated) return;
+    this.#shownSince = now;
+    if (transition.from !== transition.to) this.emit({ type: 'stateChange', key: this.key, ...transition });
+  }
+
+  /** @internal */
+  emit(event: NewEvent): void {
+    this.#events.emit(event);
+  }
+
+  /** @internal Lets go of the store and of the registry; the circuit goes on by itself. */
+  leave(): void {
+    if (this.#events instanceof OwnEvents) this.#events.leave();
+    this.circuit.link?.close();
+  }
+
+  /** @internal */
+  protected get now(): number {
+    return this.circuit.policy.clock.now();
+  }
+
+  /** @internal */
+  protected get isIsolated(): boolean {
+    return this.#isolations > 0;
+  }
+
+  /** @internal How long the state that is shown has been the same, ms. */
+  protected shownFor(now: number): number {
+    return now - this.#shownSince;
+  }
+
+  /** @internal */
+  protected shownAt(now: number): CircuitState {
+    const { name } = this.circuit.at(now);
+    return this.isIsolated ? 'open' : name;
+  }
+
+  #hold(change: 1 | -1): void {
+    const now = this.now;
+    const from = this.shownAt(now);
+    this.#isolations += change;
+    const to = this.shownAt(now);
+    if (from === to) return;
+    this.#shownSince = now;
+    const failures = this.circuit.detector.failures(now);
+    this.emit({ type: 'stateChange', key: this.key, from, to, reason: 'manual', failures, cooldownMs: 0 });
+  }
+
+  /** Makes a change by hand and tells the fleet, before any listener can make another. */
+  #force(state: 'open' | 'closed', opening: Opening, change: () => void): Forced {
+    let taken = Promise.resolve(false);
+    tellAfterwards(() => {
+      change();
+      taken = this.circuit.link?.force(state, opening) ?? taken;
+    });
+    return { applied: taken.then((isTaken) => (isTaken ? 'fleet' : 'local')) };
+  }
+}

@@ -1,0 +1,117 @@
+import type { AxiosResponse } from 'axios';
+import {
+  aFunction,
+  aPositiveNumber,
+  aRatio,
+  eitherOf,
+  merged,
+  milliseconds,
+  options,
+  orFalse,
+  type Rule,
+} from './validation.js';
+
+/** What a delay is computed from: the wait before a retry, or the cooldown of a circuit that opens. */
+export interface DelayContext {
+  /** The circuit's key. */
+  readonly key: string;
+  /**
+   * Of a backoff: the attempt that failed, from 1. Of a cooldown: how many times in succession the circuit has opened, from
+   * 1; it begins anew once the circuit was closed and had 10 successes.
+   */
+  readonly attempt: number;
+  /** The delay before that attempt, or the cooldown before this one, ms; `undefined` for the first. */
+  readonly previousMs: number | undefined;
+  /** The error of the attempt; `undefined` where axios accepted the response, and for `trip`. */
+  readonly error: unknown;
+  /** The response, if one came. */
+  readonly response: AxiosResponse | undefined;
+  /** What the server asked to wait, ms (`Retry-After`); `undefined` where it did not. */
+  readonly retryAfterMs: number | undefined;
+  /** A random number in [0, 1); the `random` option. */
+  readonly random: () => number;
+}
+
+/** Yields a delay in ms, a finite number >= 0. Delays compose. */
+export type Delay = (context: DelayContext) => number;
+
+const aNumberOfMs = milliseconds();
+
+/** A number of milliseconds, or a function of the context. */
+export const aDelay: Rule = eitherOf({ function: aFunction }, milliseconds(0, undefined, ' or a function'));
+
+/**
+ * The delay, ms.
+ *
+ * @param path Names the function in the `TypeError` or `RangeError` for what is no number of milliseconds.
+ */
+export function delayOf(delay: number | Delay, context: DelayContext, path: string): number {
+  const delayMs = typeof delay === 'number' ? delay : delay(context);
+  aNumberOfMs(delayMs, path);
+  return delayMs;
+}
+
+/** The bounds of a delay that grows. */
+export interface ExponentialOptions {
+  /**
+   * The first delay, ms >= 0.
+   * @default 100
+   */
+  baseMs?: number | undefined;
+  /**
+   * What each delay is multiplied by, > 0.
+   * @default 2
+   */
+  factor?: number | undefined;
+  /**
+   * The longest delay, ms >= 0.
+   * @default 30_000
+   */
+  maxMs?: number | undefined;
+  /**
+   * The share of each delay that is random, in (0, 1], so that those who failed together do not return together; `false`:
+   * none.
+   * @default false
+   */
+  jitter?: number | false | undefined;
+}
+
+const checkExponential = options({
+  baseMs: aNumberOfMs,
+  factor: aPositiveNumber,
+  maxMs: aNumberOfMs,
+  jitter: orFalse(aRatio),
+});
+const checkDecorrelated = options({ baseMs: aNumberOfMs, maxMs: aNumberOfMs });
+
+/** `baseMs` × `factor` ^ (attempt − 1), at most `maxMs`: by default 100, 200, 400 ms … 30 s. */
+export function exponential(given: ExponentialOptions = {}): Delay {
+  checkExponential(given, 'exponential(options)');
+  const defaults = { baseMs: 100, factor: 2, maxMs: 30_000, jitter: false as number | false };
+  const { baseMs, factor, maxMs, jitter } = merged(defaults, given);
+  const whole = (attempt: number) => Math.min(maxMs, baseMs * factor ** (attempt - 1)) || 0;
+  return ({ attempt, random }) => (jitter ? whole(attempt) * (1 - jitter * random()) : whole(attempt));
+}
+
+/**
+ * A random delay between 0 and what the other says: clients that failed together do not return together.
+ *
+ * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ */
+export function fullJitter(delay: number | Delay): Delay {
+  aDelay(delay, 'fullJitter(delay)');
+  return (context) => context.random() * delayOf(delay, context, 'fullJitter(delay)(context)');
+}
+
+/** A random delay between half of what the other says and all of it. */
+export function equalJitter(delay: number | Delay): Delay {
+  aDelay(delay, 'equalJitter(delay)');
+  return (context) => ((1 + context.random()) / 2) * delayOf(delay, context, 'equalJitter(delay)(context)');
+}
+
+/** A random delay between `baseMs` and three times the previous delay, at most `maxMs`. */
+export function decorrelatedJitter(given: Pick<ExponentialOptions, 'baseMs' | 'maxMs'> = {}): Delay {
+  checkDecorrelated(given, 'decorrelatedJitter(options)');
+  const { baseMs, maxMs } = merged({ baseMs: 100, maxMs: 30_000 }, given);
+  return ({ previousMs = baseMs, random }) => Math.min(maxMs, baseMs + random() * Math.max(0, previousMs * 3 - baseMs));
+}
