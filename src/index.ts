@@ -54,7 +54,14 @@ export {
   exponential,
   fullJitter,
 } from './delay.js';
-export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
+export {
+  CircuitOpenError,
+  isCircuitOpenError,
+  isLimitError,
+  LimitError,
+  type RejectionContext,
+  type TurnedAway,
+} from './errors.js';
 export type {
   AttemptEvent,
   CallEvent,
@@ -110,6 +117,14 @@ export {
   type RetryOptions,
   type UpdateOptions,
 } from './options.js';
+export { type AdaptiveLimitOptions, adaptiveLimit } from './limiter/adaptive-limit.js';
+export { concurrencyLimit } from './limiter/concurrency-limit.js';
+export { customLimit, type Limit } from './limiter/limit.js';
+export { Limiter, type LimiterExecuteOptions, type LimiterOptions, type LimiterStats } from './limiter/limiter.js';
+export { type RateLimitOptions, rateLimit } from './limiter/rate-limit.js';
+export type { LimitedAttempt, LimitedReason, LimitRule, LimitRuleFactory } from './limiter/rule.js';
+export type { LimiterCounts, Slot } from './limiter/turnstile.js';
+export type { Priority } from './limiter/waiting-line.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
 export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
 export { type Logger, type LogLevel, type LogSinkOptions, logSink } from './sinks/log.js';

@@ -43,6 +43,7 @@ function tablesOf(cell: Cell, { rows, clients }: Selection, results: Results): T
       (outcomes) =>
         `${milliseconds(medianOf(outcomes, ({ failingMs }) => failingMs.median))} / ${milliseconds(medianOf(outcomes, ({ failingMs }) => failingMs.p90))} / ${milliseconds(medianOf(outcomes, ({ failingMs }) => failingMs.p99))}`,
     ),
+    table('wait of answered calls, median / p99', (outcomes) => `${milliseconds(medianOf(outcomes, ({ answeredMs }) => answeredMs.median))} / ${milliseconds(medianOf(outcomes, ({ answeredMs }) => answeredMs.p99))}`),
     table('all is answered again after', (outcomes) =>
       milliseconds(medianOf(outcomes, ({ againMs }) => againMs ?? Number.POSITIVE_INFINITY)),
     ),

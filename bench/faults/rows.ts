@@ -22,9 +22,17 @@ export interface Row {
   readonly repetitions?: number;
   /** The share of calls that goes to the path `/bad`. */
   readonly badShare?: number;
+  /** In place of the cell's. */
+  readonly timeoutMs?: number;
+  /** Whether there are no calls before it. */
+  readonly isCold?: boolean;
+  /** What the calls per second grow to, evenly, until `endMs`. */
+  readonly rampTo?: number;
+  /** From its beginning the event loop of the callers is blocked for so long, ms. */
+  readonly blockedMs?: number;
 }
 
-const during = (name: string, forMs: number, condition: Partial<Condition>): Row => ({
+export const during = (name: string, forMs: number, condition: Partial<Condition>): Row => ({
   name,
   endMs: forMs,
   steps: [{ atMs: 0, condition }],
@@ -34,14 +42,14 @@ const OUTAGES = [500, 1_000, 2_000, 5_000, 20_000];
 const HANGS = [1_000, 5_000, 20_000];
 const FAILING = [0.1, 0.3, 0.6];
 
-const overload = (factor: number, forMs: number, condition: Partial<Condition> = {}): Row => ({
+export const overload = (factor: number, forMs: number, condition: Partial<Condition> = {}): Row => ({
   name: `${factor} x the calls for ${forMs / 1_000} s${condition.sheds ? ', a service that sheds' : ''}`,
   endMs: forMs,
   steps: [{ atMs: 0, condition }],
   loadFactor: factor,
 });
 
-const badPath = (name: string, badShare: number): Row => ({
+export const badPath = (name: string, badShare: number): Row => ({
   ...during(name, 20_000, { isBadPath: true }),
   badShare,
 });

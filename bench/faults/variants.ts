@@ -1,4 +1,4 @@
-import { consecutiveFailures, exponentialCooldown, type ResilienceOptions } from '../../dist/index.js';
+import { consecutiveFailures, exponential, type ResilienceOptions } from '../../dist/index.js';
 
 /** Ways to set this package up that were tried, by name. Made anew for each process. */
 export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
@@ -11,6 +11,6 @@ export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
     retry: { budget: { ratio: 0.2, minPerSecond: 10 } },
   }),
   'growing cooldown': () => ({
-    breaker: { cooldownMs: exponentialCooldown({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }) },
+    breaker: { cooldownMs: exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }) },
   }),
 };
