@@ -6,6 +6,8 @@ export interface RejectionContext {
   readonly key: string;
   /** When it is worth trying again, in ms from now, >= 0. */
   readonly retryAfterMs: number;
+  /** The failure that opened the circuit; `undefined` where it was opened by hand. */
+  readonly cause?: unknown;
   /** The call's config; absent when the rejection is not of an axios call. */
   readonly config?: InternalAxiosRequestConfig | undefined;
 }
@@ -28,13 +30,14 @@ export class CircuitOpenError extends AxiosError {
   /** `Retry-After` in whole seconds, rounded up; none while the circuit is isolated, since nobody knows for how long. */
   readonly headers: { readonly 'Retry-After'?: string };
 
-  constructor({ key, retryAfterMs, config }: RejectionContext) {
+  constructor({ key, retryAfterMs, config, cause }: RejectionContext) {
     const hint = Number.isFinite(retryAfterMs) ? `retry in ${Math.ceil(retryAfterMs)} ms` : 'it is isolated';
     super(`The circuit "${key}" is open; ${hint}`, 'ERR_CIRCUIT_OPEN', config);
     this.name = 'CircuitOpenError';
     this.status = 503;
     this.key = key;
     this.retryAfterMs = retryAfterMs;
+    giveCause(this, cause);
     this.headers = Number.isFinite(retryAfterMs) ? { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) } : {};
   }
 }
@@ -99,7 +102,42 @@ export function isAbort(error: unknown): boolean {
 
 /** Gives an error a cause where it has none and can take one; never itself. */
 export function giveCause(error: unknown, value: unknown): void {
-  if (error instanceof Error && !error.cause && error !== value) {
+  if (error instanceof Error && !error.cause && error !== value && value !== undefined) {
     Reflect.defineProperty(error, 'cause', { value, writable: true, configurable: true });
   }
+}
+
+const rejections = new WeakMap<object, string>();
+
+/** Remembers that an error is a circuit's rejection, also one of the user's own making. */
+export function markRejection(error: unknown, key: string): void {
+  if (typeof error === 'object' && error !== null) rejections.set(error, key);
+}
+
+/** The key of the circuit whose rejection an error is; `undefined` for any other error. */
+export function rejectedKeyOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  return rejections.get(error) ?? (isCircuitOpenError(error) ? error.key : undefined);
+}
+
+interface Exchange {
+  readonly config?: unknown;
+  readonly status?: number;
+  readonly code?: string;
+}
+
+const MOST_CAUSES = 8;
+
+/** A failure as it may be kept: one of axios without config, request and response, which hold secrets and memory. */
+export function withoutExchange(failure: unknown, depth = 0): unknown {
+  if (typeof failure !== 'object' || failure === null || !('config' in failure)) return failure;
+  const { status, code } = failure as Exchange;
+  const error = failure instanceof Error ? failure : new AxiosError(`Request failed with status code ${status}`);
+  const kept = Object.create(Object.getPrototypeOf(error) as object) as Error;
+  const { name, message, stack } = error;
+  const cause = depth < MOST_CAUSES ? withoutExchange(error.cause, depth + 1) : undefined;
+  for (const [field, value] of Object.entries({ name, message, stack, cause })) {
+    if (value !== undefined) Object.defineProperty(kept, field, { value, writable: true, configurable: true });
+  }
+  return Object.assign(kept, code === undefined ? {} : { code }, status === undefined ? {} : { status });
 }

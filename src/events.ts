@@ -108,6 +108,11 @@ export interface StateChangeEvent extends Base<'stateChange'> {
   readonly failures: number;
   /** How long the circuit rejects, ms; 0 unless `to` is `open`, and while isolated. */
   readonly cooldownMs: number;
+  /**
+   * The failure that opened the circuit: an error as `execute` or `retry` caught it, or an axios error without config, request
+   * and response. Not enumerable.
+   */
+  readonly cause?: unknown;
 }
 
 /** The circuit had no permit to give. */
@@ -132,9 +137,11 @@ export interface RegisteredEvent extends Base<'registered'> {
   readonly state: CircuitState;
 }
 
-/** A circuit breaker was dropped because the registry is at its cap. */
+/** A circuit breaker was dropped: because the registry is at its cap, or by `delete`. */
 export interface EvictedEvent extends Base<'evicted'> {
   readonly state: CircuitState;
+  /** Whether something was lost with it that somebody had set: an isolation, a trip, or a mode. */
+  readonly byHand?: boolean | undefined;
 }
 
 /** A callback that must not fail a call threw, or returned what it must not. */

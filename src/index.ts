@@ -18,6 +18,7 @@ export {
   type DetectorFactory,
   type FailureDetector,
 } from './circuit/detectors.js';
+export type { Ended, ExecuteContext, ExecuteOptions } from './circuit/execute.js';
 export type {
   CircuitVersion,
   Fleet,
@@ -33,7 +34,7 @@ export type {
   FailureDetails,
   HalfOpenOptions,
 } from './circuit/options.js';
-export { BreakerRegistry } from './circuit/registry.js';
+export { BreakerRegistry, type RegistryUpdate } from './circuit/registry.js';
 export {
   type FailureRateInWindowOptions,
   type FailureRateOptions,
@@ -126,6 +127,12 @@ export type { LimitedAttempt, LimitedReason, LimitRule, LimitRuleFactory } from 
 export type { LimiterCounts, Slot } from './limiter/turnstile.js';
 export type { Priority } from './limiter/waiting-line.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
-export { type RetryFailure, type RetryFunctionOptions, type RetryGuard, retry } from './retry/retry.js';
+export {
+  type RetryFailure,
+  type RetryFunctionOptions,
+  type RetryGuard,
+  type RetryNotice,
+  retry,
+} from './retry/retry.js';
 export { type Logger, type LogLevel, type LogSinkOptions, logSink } from './sinks/log.js';
 export { type KeySummary, type MemorySink, memorySink } from './sinks/memory.js';

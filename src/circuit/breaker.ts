@@ -3,8 +3,8 @@ import type { Outcome } from '../events.js';
 import { oneOf, unexpected } from '../validation.js';
 import type { CircuitSnapshot, CircuitStats, Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
-import { type ExecuteContext, type ExecuteOptions, execute } from './execute.js';
-import type { LeaseAnswer } from './link.js';
+import { type Ended, type ExecuteContext, type ExecuteOptions, execute, outcomeOf } from './execute.js';
+import type { Lease, LeaseAnswer } from './link.js';
 import {
   type CircuitBreakerOptions,
   type CircuitPolicy,
@@ -12,8 +12,8 @@ import {
   DEFAULT_LEASE_MS,
   type FailureDetails,
 } from './options.js';
-import { IssuedPermit, UNCOUNTED } from './permit.js';
-import { isSnapshot, snapshotOf, statsOf } from './report.js';
+import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
+import { restore, snapshotOf, statsOf } from './report.js';
 
 const anOutcome = oneOf('success', 'failure', 'neutral');
 const NO_DETAILS: FailureDetails = {};
@@ -51,9 +51,15 @@ export class CircuitBreaker extends ControlledCircuit {
     return this.#inFlight;
   }
 
-  /** Whether nothing would be lost with it: closed, and no permit out. */
-  get isIdle(): boolean {
-    return this.circuit.isClosed && !this.isIsolated && this.#inFlight === 0;
+  /**
+   * @internal What would be lost with it: 0 nothing (closed without failures, or a cooldown that is over, and no permit out),
+   * 1 failures that are being counted, 2 a cooldown or permits, 3 what was set by hand.
+   */
+  get worth(): 0 | 1 | 2 | 3 {
+    if (this.isSetByHand) return 3;
+    if (this.#inFlight > 0) return 2;
+    if (!this.circuit.isClosed) return this.state === 'open' ? 2 : 0;
+    return this.circuit.detector.failures(this.now) === 0 ? 0 : 1;
   }
 
   /**
@@ -63,14 +69,17 @@ export class CircuitBreaker extends ControlledCircuit {
    *
    * @param now The time on the circuit's clock, ms.
    * @param leaseMs How long a probe holds its permit, unless the options say; 30_000 for what is not finite.
+   * @param caller Any object that stands for the call which the attempt is of: it gets one probe in each half-open period,
+   *   so that the retries of one call do not use up all of them.
    */
   tryAcquire(
     now: number = this.#timeUnless(this.circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
+    caller?: object,
   ): Permit | Rejection {
-    const isLeased = this.#isLeasedAt(now);
+    const isLeased = this.#isLeasedAt(now, caller);
     this.circuit.link?.touch();
-    return isLeased ? this.#reject(now, 0) : this.#admit(now, leaseMs);
+    return isLeased ? this.#reject(now, 0) : this.#admit(now, leaseMs, caller);
   }
 
   /**
@@ -80,25 +89,33 @@ export class CircuitBreaker extends ControlledCircuit {
   acquire(
     now: number = this.#timeUnless(this.circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
+    caller?: object,
   ): Permit | Rejection | Promise<Permit | Rejection> {
-    const isLeased = this.#isLeasedAt(now);
+    const isLeased = this.#isLeasedAt(now, caller);
     this.circuit.link?.touch();
-    if (!isLeased) return this.#admit(now, leaseMs);
+    if (!isLeased) return this.#admit(now, leaseMs, caller);
     const answer = this.circuit.link?.lease(this.circuit.heldMs(leaseMs));
     return answer instanceof Promise
-      ? answer.then((later) => this.#admitLeased(later, this.now, leaseMs))
-      : this.#admitLeased(answer, now, leaseMs);
+      ? answer.then((later) => this.#admitLeased(later, this.now, leaseMs, caller))
+      : this.#admitLeased(answer, now, leaseMs, caller);
   }
 
   /**
    * Runs `fn` if the circuit lets it. What it throws counts as a failure, except an abort (the signal's, `name`
    * `AbortError`, or an axios cancellation) and the rejection of another circuit, which count nothing.
    *
-   * @param fn Is given the signal.
+   * @param fn Is given a signal: the caller's, and for a probe one that also aborts at `halfOpen.probeTimeoutMs`.
    * @throws {CircuitOpenError} when there is no permit; `fn` was not called.
    */
-  execute<T>(fn: (context: ExecuteContext) => T | PromiseLike<T>, options?: ExecuteOptions): Promise<T> {
+  execute<T>(fn: (context: ExecuteContext) => T | PromiseLike<T>, options?: ExecuteOptions<T>): Promise<T> {
     return execute(this, fn, options);
+  }
+
+  /** @internal What the end of a function means for this circuit. */
+  judge<T>(ended: Ended<T>, options?: ExecuteOptions<T>): Outcome {
+    return outcomeOf(ended, options, (error) =>
+      this.emit({ type: 'listenerError', key: this.key, source: 'classify', error }),
+    );
   }
 
   /** The circuit as it is now. */
@@ -127,12 +144,9 @@ export class CircuitBreaker extends ControlledCircuit {
 
   /** Takes over a snapshot. One of an unknown version is ignored, with a `listenerError` of source `restore`. */
   restore(snapshot: CircuitSnapshot): void {
-    if (isSnapshot(snapshot)) {
-      this.circuit.restore(snapshot, this.now);
-    } else {
-      const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
-      this.emit({ type: 'listenerError', key: this.key, source: 'restore', error });
-    }
+    if (restore(this.circuit, snapshot, this.now)) return;
+    const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
+    this.emit({ type: 'listenerError', key: this.key, source: 'restore', error });
   }
 
   /** @internal Takes back a permit. */
@@ -153,35 +167,35 @@ export class CircuitBreaker extends ControlledCircuit {
     return isUnseen && this.circuit.isClosed ? 0 : this.now;
   }
 
-  /** Whether a probe needs a lease of the store. */
-  #isLeasedAt(now: number): boolean {
-    return this.circuit.at(now).name === 'half-open' && this.circuit.link !== undefined && !this.isIsolated;
+  /** Whether a lease of the store is needed: for a probe, unless the call has had its own or already holds one. */
+  #isLeasedAt(now: number, caller: object | undefined): boolean {
+    const state = this.circuit.at(now);
+    if (state.name !== 'half-open' || this.circuit.link === undefined || this.isIsolated) return false;
+    return !state.probes.hasSpare && !state.probes.hasSeated(caller);
   }
 
-  #admit(now: number, leaseMs: number): Permit | Rejection {
+  #admit(now: number, leaseMs: number, caller: object | undefined, lease?: Lease): Permit | Rejection {
     if (this.isIsolated) return this.#reject(now, Number.POSITIVE_INFINITY);
-    const answer = this.circuit.admit(now, this.circuit.heldMs(leaseMs));
+    const answer = this.circuit.admit(now, leaseMs, caller, lease);
     if (typeof answer === 'number') return this.#reject(now, answer);
     this.#inFlight++;
     return answer;
   }
 
   /** While the store was asked, the circuit may have moved on. */
-  #admitLeased(answer: LeaseAnswer, now: number, leaseMs: number): Permit | Rejection {
-    if (!answer || !this.#isLeasedAt(now)) {
-      if (answer?.granted) this.circuit.link?.settle(answer, 'neutral', undefined);
-      return this.#admit(now, leaseMs);
+  #admitLeased(answer: LeaseAnswer, now: number, leaseMs: number, caller: object | undefined): Permit | Rejection {
+    if (answer && this.#isLeasedAt(now, caller)) {
+      return answer.granted ? this.#admit(now, leaseMs, caller, answer) : this.#reject(now, answer.retryAfterMs);
     }
-    if (!answer.granted) return this.#reject(now, answer.retryAfterMs);
-    this.#inFlight++;
-    return this.circuit.admit(now, this.circuit.heldMs(leaseMs), answer) as IssuedPermit;
+    if (answer?.granted) this.circuit.link?.settle(answer, 'neutral', undefined);
+    return this.#admit(now, leaseMs, caller);
   }
 
   #reject(now: number, retryAfterMs: number): Permit | Rejection {
-    this.#rejected++;
     const observed = this.mode === 'observe';
+    if (!observed) this.#rejected++;
     this.emit({ type: 'rejected', key: this.key, retryAfterMs, observed });
-    if (!observed) return { admitted: false, retryAfterMs };
+    if (!observed) return new Denial(retryAfterMs, this.cause);
     this.#inFlight++;
     return new IssuedPermit(this, UNCOUNTED, now, now);
   }

@@ -1,30 +1,26 @@
-import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
-import type { CircuitState, Outcome, TransitionReason } from '../events.js';
-import type { CircuitSnapshot } from './contract.js';
-import { cooldownOf } from './cooldown.js';
+import { tellAfterwards } from '../emitter.js';
+import { rejectedKeyOf, withoutExchange } from '../errors.js';
+import type { Outcome, TransitionReason } from '../events.js';
+import { cooldownOf, isToldToWait } from './cooldown.js';
 import { GuardedDetector } from './guarded-detector.js';
 import type { CircuitLink, Lease, Opening, SharedView } from './link.js';
 import { CIRCUIT_DEFAULTS, type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
-import { IssuedPermit, type PermitIssuer } from './permit.js';
-
-/** The probes of a half-open circuit that are under way, and what came of the others. */
-interface Probes {
-  readonly leases: Set<IssuedPermit>;
-  successes: number;
-  failures: number;
-}
+import { IssuedPermit } from './permit.js';
+import { Probes } from './probes.js';
+import type { CircuitOwner, GivenState } from './transition.js';
 
 /**
- * | state     | leaves it                                                    | to        |
- * |-----------|--------------------------------------------------------------|-----------|
- * | closed    | the detector trips                                           | open      |
- * | open      | the cooldown has elapsed, seen at the next read              | half-open |
- * | half-open | a probe fails within its lease, or too many do               | open      |
- * | half-open | enough probes succeed                                        | closed    |
+ * | state     | leaves it                                                        | to        |
+ * |-----------|------------------------------------------------------------------|-----------|
+ * | closed    | the detector trips                                               | open      |
+ * | open      | the cooldown has elapsed, seen at the next read                  | half-open |
+ * | open      | enough probes succeed after all, whose leases had run out        | closed    |
+ * | half-open | a probe fails, or its lease runs out (seen at the next read)     | open      |
+ * | half-open | enough probes succeed                                            | closed    |
  */
 export type State =
-  | { readonly name: 'closed' }
-  | { readonly name: 'open'; readonly until: number }
+  | { readonly name: 'closed'; readonly probes?: undefined }
+  | { readonly name: 'open'; readonly until: number; readonly byHand: boolean; readonly probes: Probes }
   | { readonly name: 'half-open'; readonly probes: Probes };
 
 const CLOSED: State = { name: 'closed' };
@@ -32,61 +28,51 @@ const CLOSED: State = { name: 'closed' };
 /** How many successes in the closed circuit end the growth of its cooldown. */
 const SERVED_AGAIN = 10;
 
-/** One change of the automatic state. */
-export interface Transition {
-  readonly from: CircuitState;
-  readonly to: CircuitState;
-  readonly reason: TransitionReason;
-  /** Failures that the detector counted before. */
-  readonly failures: number;
-  readonly cooldownMs: number;
-}
-
-/** What a circuit belongs to: takes back its permits, and hears of each transition when it is final. */
-export interface CircuitOwner extends PermitIssuer {
-  readonly key: string;
-  emit(event: NewEvent): void;
-  moved(transition: Transition, now: number): void;
-}
-
 /**
  * The automatic state machine of one circuit, with its probes: it gives permits, takes in what they came to, and is the
  * one place where the state changes. Time is an argument.
  */
 export class Circuit {
-  readonly detector: GuardedDetector;
-  readonly policy: CircuitPolicy;
   readonly link: CircuitLink | undefined;
   readonly #owner: CircuitOwner;
+  #policy: CircuitPolicy;
+  #detector: GuardedDetector;
   #state: State = CLOSED;
   #generation = 0;
   #openings = 0;
   #lastCooldownMs: number | undefined;
   /** Successes since it closed, while there are openings to forget. */
   #served = 0;
+  #lastFailure: unknown;
 
-  constructor(owner: CircuitOwner, policy: CircuitPolicy, events: Emitter) {
-    this.policy = policy;
+  constructor(owner: CircuitOwner, policy: CircuitPolicy, join: (circuit: Circuit) => CircuitLink | undefined) {
+    this.#policy = policy;
     this.#owner = owner;
-    const detector = new GuardedDetector(policy.detector, owner);
-    this.detector = detector;
-    const isClosed = () => this.isClosed;
-    this.link = policy.store?.link({
-      key: owner.key,
-      events,
-      threshold: detector.threshold,
-      probes: probeRules(policy),
-      leaseMs: policy.halfOpen.leaseMs ?? DEFAULT_LEASE_MS,
-      get isClosed() {
-        return isClosed();
-      },
-      adopt: (view) => this.#adopt(view, policy.clock.now()),
-    });
+    this.#detector = new GuardedDetector(policy.detector, owner);
+    this.link = join(this);
+  }
+
+  get policy(): CircuitPolicy {
+    return this.#policy;
+  }
+
+  get detector(): GuardedDetector {
+    return this.#detector;
   }
 
   /** Openings in succession: `attempt` of a `DelayContext`. */
   get openings(): number {
     return this.#openings;
+  }
+
+  /** The last failure that counted since it was closed, without what it may not keep. */
+  get lastFailure(): unknown {
+    return this.#lastFailure;
+  }
+
+  /** Whether it was tripped by hand, in this process or another, and nobody has seen its cooldown end. */
+  get isTripped(): boolean {
+    return this.#state.name === 'open' && this.#state.byHand;
   }
 
   get isClosed(): boolean {
@@ -95,29 +81,42 @@ export class Circuit {
 
   /** The state. An open circuit becomes half-open when it is looked at after its cooldown. */
   at(now: number): State {
+    if (this.#state === CLOSED) return CLOSED;
+    if (this.#state.name === 'half-open') this.#loseProbes(this.#state.probes, now);
     if (this.#state.name === 'open' && !(now < this.#state.until)) {
-      const probes: Probes = { leases: new Set(), successes: 0, failures: 0 };
-      this.#transition({ name: 'half-open', probes }, 'cooldown-elapsed', now);
+      this.#transition({ name: 'half-open', probes: this.#state.probes }, 'cooldown-elapsed', now);
     }
     return this.#state;
   }
 
-  /** A permit, or how long to wait, ms; `lease` is the store's leave to probe. */
-  admit(now: number, leaseMs: number, lease?: Lease): IssuedPermit | number {
+  /**
+   * A permit, or how long to wait, ms.
+   *
+   * @param caller The call that the attempt is of; it gets one probe of each round.
+   * @param lease The store's leave to probe.
+   */
+  admit(now: number, leaseMs: number, caller?: object, lease?: Lease): IssuedPermit | number {
     const state = this.at(now);
     switch (state.name) {
       case 'closed':
         return new IssuedPermit(this.#owner, this.#generation, now);
       case 'open':
         return state.until - now;
-      case 'half-open':
-        return this.#probe(state.probes, now, leaseMs, lease);
+      case 'half-open': {
+        const { permits, probeTimeoutMs } = this.#policy.halfOpen;
+        const { probes } = state;
+        if (!lease && !probes.hasSeat(permits, caller)) return probes.waitMs(now);
+        const until = now + this.heldMs(leaseMs);
+        const permit = new IssuedPermit(this.#owner, this.#generation, now, until, probeTimeoutMs, lease, caller);
+        probes.seat(permit);
+        return permit;
+      }
     }
   }
 
   /** How long a probe holds its permit; a lease without an end would never free its seat. */
   heldMs(leaseMs: number): number {
-    return this.policy.halfOpen.leaseMs ?? (Number.isFinite(leaseMs) ? leaseMs : DEFAULT_LEASE_MS);
+    return this.#policy.halfOpen.leaseMs ?? (Number.isFinite(leaseMs) ? leaseMs : DEFAULT_LEASE_MS);
   }
 
   /** Takes back a permit; whether it came in time to count. `givenNow` is absent where the caller read no clock. */
@@ -129,65 +128,69 @@ export class Circuit {
     givenNow: number | undefined,
   ): boolean {
     const state = this.#state;
-    if (state.name === 'half-open') state.probes.leases.delete(permit);
+    const wasUnderWay = state.name === 'half-open' && state.probes.leave(permit);
     if (outcome === 'neutral') {
+      if (wasUnderWay) state.probes.giveBack(permit, rejectedKeyOf(details.error) === this.#owner.key);
       if (permit.lease) this.link?.settle(permit.lease, outcome, undefined);
       return true;
     }
-    const isLate = permit.generation !== this.#generation || (outcome === 'failure' && permit.leaseUntil <= now);
-    if (isLate) return false;
-    if (state.name === 'closed') this.#settleClosed(outcome, now, now - permit.acquiredAt, details, givenNow);
-    else if (state.name === 'half-open') this.#settleProbe(state.probes, permit.lease, outcome, now, details);
-    return true;
+    const current = this.at(now);
+    const durationMs = now - permit.acquiredAt;
+    if (current.name === 'closed') {
+      if (permit.generation !== this.#generation) return false;
+      this.#settleClosed(outcome, now, durationMs, details, givenNow);
+      return true;
+    }
+    const hasFailed = outcome === 'failure' || this.#detector.isSlow(durationMs);
+    // A probe whose lease ran out has failed already; its success counts all the same, or a slow service would stay shut off.
+    const counts = hasFailed ? wasUnderWay && current === state : current.probes.knows(permit);
+    // Of this round and not under way: it counted as lost, and has one outcome like any other.
+    if (counts && !wasUnderWay && permit.generation === this.#generation) current.probes.failures--;
+    if (counts) this.#settleProbe(current.probes, permit.lease, hasFailed ? 'failure' : 'success', now, details);
+    return counts;
   }
 
-  open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening): void {
+  /** Goes by other options from now on. What the detector counted is kept where the new one can take it over. */
+  update(policy: CircuitPolicy, now: number): void {
+    const before = this.#detector;
+    const isSame = policy.detector === this.#policy.detector;
+    this.#policy = policy;
+    if (isSame) return;
+    this.#detector = new GuardedDetector(policy.detector, this.#owner);
+    if (before.kind !== undefined && before.kind === this.#detector.kind) this.#detector.load(before.save(now), now);
+  }
+
+  /** Takes a state that was not found but given: by hand, by another process, or from a snapshot. */
+  assume({ state, remainingMs, openings }: GivenState, reason: TransitionReason, now: number, saved?: unknown): void {
+    const next = state === 'open' ? this.#opened(now + remainingMs, reason === 'manual') : CLOSED;
     this.#openings = openings;
-    this.#lastCooldownMs = cooldownMs;
-    this.#transition({ name: 'open', until: now + cooldownMs }, reason, now, cooldownMs);
+    if (reason === 'manual') this.#lastCooldownMs = remainingMs;
+    this.#transition(next, reason, now, remainingMs, saved);
   }
 
-  /** Closes it as if it had never been open. */
-  reset(now: number): void {
-    this.#openings = 0;
-    this.#transition(CLOSED, 'manual', now);
-  }
-
-  restore({ state, remainingCooldownMs, openings, detector }: CircuitSnapshot, now: number): void {
-    const next: State = state === 'open' ? { name: state, until: now + remainingCooldownMs } : CLOSED;
-    this.#openings = openings;
-    this.#transition(next, 'restored', now, remainingCooldownMs, detector);
+  /** Takes over what another process brought about; what this one did itself comes back to it without effect. */
+  adopt({ state, remainingMs, openings, byHand }: SharedView, now: number): void {
+    if (state === this.at(now).name && state !== 'open') this.#openings = openings;
+    else {
+      const given = { state: state === 'closed' ? state : 'open', remainingMs, openings } as const;
+      this.assume(given, byHand ? 'manual' : 'shared', now);
+    }
   }
 
   /** What an opening now would be like. */
   nextOpening(details: FailureDetails = {}, forMs?: number): Opening {
     const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
-    return { openings, cooldownMs: forMs ?? this.#cooldownMs(openings, details) };
-  }
-
-  #cooldownMs(attempt: number, { error, response, retryAfterMs }: FailureDetails): number {
     const { key } = this.#owner;
-    const previousMs = attempt > 1 ? this.#lastCooldownMs : undefined;
-    const context = { key, attempt, previousMs, error, response, retryAfterMs, random: this.policy.random };
+    const { error, response, retryAfterMs } = details;
+    const previousMs = openings > 1 ? this.#lastCooldownMs : undefined;
+    const { random } = this.#policy;
+    const context = { key, attempt: openings, previousMs, error, response, retryAfterMs, random };
     try {
-      return cooldownOf(this.policy, context);
+      return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context) };
     } catch (thrown) {
       this.#owner.emit({ type: 'listenerError', key, source: 'breaker.cooldownMs', error: thrown });
-      return CIRCUIT_DEFAULTS.cooldownMs(context);
+      return { openings, cooldownMs: CIRCUIT_DEFAULTS.cooldownMs(context) };
     }
-  }
-
-  #probe({ leases }: Probes, now: number, leaseMs: number, lease: Lease | undefined): IssuedPermit | number {
-    let firstEnd = Number.POSITIVE_INFINITY;
-    for (const probe of leases) {
-      if (probe.leaseUntil <= now) leases.delete(probe);
-      else firstEnd = Math.min(firstEnd, probe.leaseUntil);
-    }
-    const { permits, probeTimeoutMs } = this.policy.halfOpen;
-    if (!lease && leases.size >= permits) return firstEnd - now;
-    const permit = new IssuedPermit(this.#owner, this.#generation, now, now + leaseMs, probeTimeoutMs, lease);
-    leases.add(permit);
-    return permit;
   }
 
   #settleClosed(
@@ -197,24 +200,21 @@ export class Circuit {
     details: FailureDetails,
     givenNow: number | undefined,
   ): void {
-    const hasTripped = this.detector.record(outcome, endedAt, durationMs);
-    const toldToWait = outcome === 'failure' && this.policy.openOnRetryAfter && isToldToWait(details);
+    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
+    const hasTripped = this.#detector.record(outcome, endedAt, durationMs);
+    const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
-      if (outcome === 'success') this.#serve();
+      if (outcome === 'success' && this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;
       link?.record(outcome, outcome === 'failure' ? this.nextOpening(details) : undefined);
       return;
     }
-    const now = outcome === 'success' ? (givenNow ?? this.policy.clock.now()) : endedAt;
+    const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
     const opening = this.nextOpening(details);
     tellAfterwards(() => {
-      this.open(hasTripped ? this.detector.reason : 'retry-after', now, opening);
+      this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening);
       link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
     });
-  }
-
-  #serve(): void {
-    if (this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;
   }
 
   #settleProbe(
@@ -224,39 +224,52 @@ export class Circuit {
     now: number,
     details: FailureDetails,
   ): void {
-    if (outcome === 'success') probes.successes++;
-    else probes.failures++;
-    const { needed, allowed } = probeRules(this.policy);
+    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
+    probes[outcome === 'success' ? 'successes' : 'failures']++;
+    const { needed, allowed } = probeRules(this.#policy);
     const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.link !== undefined);
     const opening = mayOpen ? this.nextOpening(details) : undefined;
     tellAfterwards(() => {
-      if (opening && probes.failures > allowed) this.open('probe-failed', now, opening);
+      if (opening && probes.failures > allowed) this.#open('probe-failed', now, opening);
       else if (probes.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
       this.link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
     });
   }
 
-  /** Takes over what another process brought about; what this one did itself comes back to it without effect. */
-  #adopt({ state, remainingMs, openings, byHand }: SharedView, now: number): void {
-    const isAsItIs = state === this.at(now).name && state !== 'open';
-    const reason = byHand ? 'manual' : 'shared';
+  /** A probe that has not ended when its lease runs out has failed: at that moment, whenever it is seen. */
+  #loseProbes(probes: Probes, now: number): void {
+    const { allowed } = probeRules(this.#policy);
+    for (const { leaseUntil } of probes.takeLost(now)) {
+      const opening = this.nextOpening();
+      const isOver = ++probes.failures > allowed;
+      tellAfterwards(() => {
+        if (isOver) this.#open('probe-failed', leaseUntil, opening, probes.next());
+        this.link?.settle(undefined, 'failure', opening);
+      });
+      if (isOver) return;
+    }
+  }
+
+  #open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening, probes?: Probes): void {
     this.#openings = openings;
-    if (!isAsItIs && state === 'closed') this.#transition(CLOSED, reason, now);
-    else if (!isAsItIs) this.#transition({ name: 'open', until: now + remainingMs }, reason, now, remainingMs);
+    this.#lastCooldownMs = cooldownMs;
+    this.#transition(this.#opened(now + cooldownMs, false, probes), reason, now, cooldownMs);
+  }
+
+  /** @param probes What the next round goes on from; nothing, unless this one was lost. */
+  #opened(until: number, byHand: boolean, probes = new Probes(this.#state.probes)): State {
+    return { name: 'open', until, byHand, probes };
   }
 
   #transition(next: State, reason: TransitionReason, now: number, cooldownMs = 0, saved?: unknown): void {
     const from = this.#state.name;
-    const failures = this.detector.failures(now);
+    const failures = this.#detector.failures(now);
     this.#state = next;
+    if (next === CLOSED) this.#lastFailure = undefined;
     this.#generation++;
     this.#served = 0;
-    this.detector.reset();
-    this.detector.load(saved, now);
+    this.#detector.reset();
+    this.#detector.load(saved, now);
     this.#owner.moved({ from, to: next.name, reason, failures, cooldownMs }, now);
   }
 }
-
-/** A 429 or 503 with a `Retry-After`, or what is not HTTP. */
-const isToldToWait = ({ retryAfterMs, status = 503 }: FailureDetails): boolean =>
-  retryAfterMs !== undefined && (status === 429 || status === 503);

@@ -11,6 +11,14 @@ class Combination implements FailureDetector {
     this.#needed = needed;
   }
 
+  get kind(): string {
+    return `[${this.#parts.map(({ kind = '' }) => kind).join()}]`;
+  }
+
+  isSlow(durationMs: number): boolean {
+    return this.#parts.some((part) => part.isSlow?.(durationMs) === true);
+  }
+
   get isTimeless(): boolean {
     return this.#parts.every(({ isTimeless }) => isTimeless === true);
   }

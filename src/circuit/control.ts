@@ -1,17 +1,19 @@
 import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
 import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
 import { aString, milliseconds, options as optionsOf } from '../validation.js';
-import { Circuit, type Transition } from './circuit.js';
+import { Circuit } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
+import { joined } from './join.js';
 import type { Opening } from './link.js';
 import { aMode, type BreakerMode, type CircuitPolicy, type FailureDetails } from './options.js';
 import { OwnEvents } from './own-events.js';
 import type { IssuedPermit } from './permit.js';
+import type { CircuitOwner, Transition } from './transition.js';
 
 const checkTrip = optionsOf({ forMs: milliseconds() });
 
 /** A circuit, and what lies above its automatic state: isolation and mode. What is forced hides what is found. */
-export abstract class ControlledCircuit {
+export abstract class ControlledCircuit implements CircuitOwner {
   /** What the circuit is of, e.g. `GET https://api.example.com`. */
   readonly key: string;
   /** @internal */
@@ -29,7 +31,7 @@ export abstract class ControlledCircuit {
     this.#events = events;
     this.#mode = policy.mode;
     this.#shownSince = policy.clock.now();
-    this.circuit = new Circuit(this, policy, events);
+    this.circuit = new Circuit(this, policy, (circuit) => joined(key, circuit, events));
   }
 
   /** The state at present; `open` while isolated. */
@@ -66,12 +68,20 @@ export abstract class ControlledCircuit {
     checkTrip(options, '');
     const now = this.now;
     const opening = this.circuit.nextOpening({}, options.forMs);
-    return this.#force('open', opening, () => this.circuit.open('manual', now, opening));
+    return this.#force('open', opening, () =>
+      this.circuit.assume(
+        { state: 'open', openings: opening.openings, remainingMs: opening.cooldownMs },
+        'manual',
+        now,
+      ),
+    );
   }
 
   /** Closes the circuit by hand and forgets all failures. It does not lift an isolation. */
   reset(): Forced {
-    return this.#force('closed', { cooldownMs: 0, openings: 0 }, () => this.circuit.reset(this.now));
+    return this.#force('closed', { cooldownMs: 0, openings: 0 }, () =>
+      this.circuit.assume({ state: 'closed', openings: 0, remainingMs: 0 }, 'manual', this.now),
+    );
   }
 
   /**
@@ -96,7 +106,11 @@ export abstract class ControlledCircuit {
   moved(transition: Transition, now: number): void {
     if (this.isIsolated) return;
     this.#shownSince = now;
-    if (transition.from !== transition.to) this.emit({ type: 'stateChange', key: this.key, ...transition });
+    if (transition.from === transition.to) return;
+    const event = { type: 'stateChange' as const, key: this.key, ...transition };
+    const cause = transition.to === 'open' ? this.cause : undefined;
+    if (cause !== undefined) Object.defineProperty(event, 'cause', { value: cause });
+    this.emit(event);
   }
 
   /** @internal */
@@ -113,6 +127,28 @@ export abstract class ControlledCircuit {
   /** @internal */
   protected get now(): number {
     return this.circuit.policy.clock.now();
+  }
+
+  /** Whether the circuit is open because somebody isolated or tripped it, in this process or another. */
+  get isOpenedByHand(): boolean {
+    return this.state === 'open' && (this.isIsolated || this.circuit.isTripped);
+  }
+
+  /** @internal Whether something would be lost with it that somebody has set: an isolation, a trip, or a mode. */
+  get isSetByHand(): boolean {
+    return this.#mode !== this.circuit.policy.mode || this.isOpenedByHand;
+  }
+
+  /** @internal Goes by other options from now on. */
+  update(policy: CircuitPolicy): void {
+    const isModeOwn = this.#mode !== this.circuit.policy.mode;
+    this.circuit.update(policy, this.now);
+    if (!isModeOwn) this.#mode = policy.mode;
+  }
+
+  /** @internal The failure that opened the circuit; none where a hand did. */
+  protected get cause(): unknown {
+    return this.isIsolated || this.circuit.isTripped ? undefined : this.circuit.lastFailure;
   }
 
   /** @internal */

@@ -11,3 +11,12 @@ export function cooldownOf({ cooldownMs, maxRetryAfterMs }: Cooldown, context: D
   const computed = delayOf(cooldownMs, context, 'cooldownMs(context)');
   return Math.max(computed, Math.min(context.retryAfterMs || 0, maxRetryAfterMs) || 0);
 }
+
+interface Told {
+  readonly status?: number | undefined;
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** A 429 or 503 with a `Retry-After`, or what is not HTTP. One of 0 asks for no wait. */
+export const isToldToWait = ({ retryAfterMs = 0, status = 503 }: Told): boolean =>
+  retryAfterMs > 0 && (status === 429 || status === 503);

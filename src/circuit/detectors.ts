@@ -18,6 +18,10 @@ export interface FailureDetector {
   readonly threshold?: SharedThreshold | undefined;
   /** Why it tripped last; `threshold` unless given. */
   readonly reason?: 'threshold' | 'slow' | undefined;
+  /** Names what `save` gives: when options change, a new detector of the same kind goes on from that. Without it, it begins anew. */
+  readonly kind?: string | undefined;
+  /** Whether an attempt that took so long is as bad as one that failed: so a probe is judged. */
+  isSlow?(durationMs: number): boolean;
   /**
    * Takes in one outcome and says whether the circuit trips.
    *
@@ -64,6 +68,10 @@ export interface ConsecutiveFailuresOptions {
 const MOST_KEPT = 1_000;
 
 class ConsecutiveFailures implements FailureDetector {
+  get kind(): string {
+    return 'consecutive';
+  }
+
   failures = 0;
   readonly #needed: number;
   readonly #minSpanMs: number;

@@ -1,46 +1,109 @@
-import { CircuitOpenError, isAbort, isCircuitOpenError } from '../errors.js';
-import { aFunction, options as optionsOf, withMethods } from '../validation.js';
+import { namedError, reasonOf, throwIfAborted } from '../abort.js';
+import { CircuitOpenError, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
+import type { Outcome } from '../events.js';
+import { aFunction, oneOf, options as optionsOf, withMethods } from '../validation.js';
 import type { Permit, Rejection } from './contract.js';
 
+/** What a function came to. */
+export type Ended<T> =
+  | { readonly hasThrown: false; readonly result: T; readonly error?: undefined }
+  | { readonly hasThrown: true; readonly result?: undefined; readonly error: unknown };
+
 /** How a function is run behind a circuit. */
-export interface ExecuteOptions {
+export interface ExecuteOptions<T = unknown> {
   /** Aborted before: the function is not called, and its reason is thrown. */
   signal?: AbortSignal | undefined;
+  /**
+   * Says what the result, or what was thrown, means for the circuit; `undefined`: decide as usual. What it throws becomes a
+   * `listenerError`.
+   * @example ({ error }) => error instanceof NotFound ? 'success' : undefined
+   */
+  classify?: ((ended: Ended<T>) => Outcome | undefined) | undefined;
 }
 
 /** What a function behind a circuit is given. */
 export interface ExecuteContext {
+  /** The caller's; for a probe with `halfOpen.probeTimeoutMs` one that also aborts then, with a `TimeoutError`. */
   readonly signal: AbortSignal | undefined;
 }
 
 interface Guard {
   readonly key: string;
   acquire(): Permit | Rejection | Promise<Permit | Rejection>;
+  judge<T>(ended: Ended<T>, options?: ExecuteOptions<T>): Outcome;
 }
 
-const check = optionsOf({ signal: withMethods('an AbortSignal', 'throwIfAborted') });
+const check = optionsOf({ signal: withMethods('an AbortSignal', 'addEventListener'), classify: aFunction });
+const anOutcome = oneOf('success', 'failure', 'neutral');
 
 /** See `CircuitBreaker.execute`. */
 export async function execute<T>(
-  guard: Guard,
+  breaker: Guard,
   fn: (context: ExecuteContext) => T | PromiseLike<T>,
-  options: ExecuteOptions | undefined,
+  options: ExecuteOptions<T> | undefined,
 ): Promise<T> {
   if (typeof fn !== 'function') aFunction(fn, 'execute(fn)');
   if (options !== undefined) check(options, 'execute(options)');
   const signal = options?.signal;
-  signal?.throwIfAborted();
-  const answer = guard.acquire();
+  throwIfAborted(signal);
+  const answer = breaker.acquire();
   const permit = answer instanceof Promise ? await answer : answer;
   if (signal?.aborted && permit.admitted) permit.settle('neutral');
-  signal?.throwIfAborted();
-  if (!permit.admitted) throw new CircuitOpenError({ key: guard.key, retryAfterMs: permit.retryAfterMs });
+  throwIfAborted(signal);
+  if (!permit.admitted) {
+    throw new CircuitOpenError({ key: breaker.key, retryAfterMs: permit.retryAfterMs, cause: permit.cause });
+  }
+  const limit = permit.timeoutMs === undefined ? undefined : openLimit(signal, permit.timeoutMs);
   try {
-    const result = await fn({ signal });
-    permit.settle('success');
+    const result = await fn({ signal: limit?.signal ?? signal });
+    permit.settle(options?.classify ? breaker.judge({ hasThrown: false, result }, options) : 'success');
     return result;
   } catch (error) {
-    permit.settle(signal?.aborted || isAbort(error) || isCircuitOpenError(error) ? 'neutral' : 'failure');
+    const outcome = limit?.isOver() ? 'failure' : breaker.judge({ hasThrown: true, error }, options);
+    permit.settle(outcome, undefined, { error });
     throw error;
+  } finally {
+    limit?.close();
   }
+}
+
+/** What an end means for the circuit. An abort and the rejection of a circuit say nothing of the service. */
+export function outcomeOf<T>(
+  ended: Ended<T>,
+  { classify, signal }: ExecuteOptions<T> = {},
+  complain: (error: unknown) => void,
+): Outcome {
+  try {
+    const judged = classify?.(ended);
+    if (judged !== undefined) {
+      anOutcome(judged, 'classify(ended)');
+      return judged;
+    }
+  } catch (error) {
+    complain(error);
+  }
+  if (!ended.hasThrown) return 'success';
+  const isNeutral =
+    signal?.aborted || isAbort(ended.error) || isLimitError(ended.error) || rejectedKeyOf(ended.error) !== undefined;
+  return isNeutral ? 'neutral' : 'failure';
+}
+
+/** A signal that aborts with the caller's, and when the time of a probe is over. */
+function openLimit(outer: AbortSignal | undefined, timeoutMs: number) {
+  const controller = new AbortController();
+  let isOver = false;
+  const onAbort = () => controller.abort(outer && reasonOf(outer));
+  outer?.addEventListener('abort', onAbort);
+  const timer = setTimeout(() => {
+    isOver = true;
+    controller.abort(namedError(`The probe took longer than ${timeoutMs} ms`, 'TimeoutError'));
+  }, timeoutMs);
+  return {
+    signal: controller.signal,
+    isOver: () => isOver,
+    close: () => {
+      clearTimeout(timer);
+      outer?.removeEventListener('abort', onAbort);
+    },
+  };
 }

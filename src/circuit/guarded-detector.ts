@@ -49,6 +49,16 @@ export class GuardedDetector {
     return this.#try(() => this.#detector.threshold, undefined);
   }
 
+  /** What `save` and `load` agree on; see `FailureDetector`. */
+  get kind(): string | undefined {
+    return this.#try(() => this.#detector.kind, undefined);
+  }
+
+  /** Whether an attempt that took so long is as bad as one that failed. */
+  isSlow(durationMs: number): boolean {
+    return this.#try(() => this.#detector.isSlow?.(durationMs), false) === true;
+  }
+
   failures(now: number): number {
     return this.#try(() => {
       this.#detector.expire?.(now);

@@ -108,8 +108,8 @@ export interface CircuitBreakerOptions {
 /** What a registry makes its breakers from. */
 export interface BreakerRegistryOptions extends CircuitBreakerOptions {
   /**
-   * How many breakers are kept; an integer >= 1. Past it the least recently used go first, those that are not closed or
-   * have permits out last.
+   * How many breakers are kept; an integer >= 1. Past it those go first that lose nothing, the least recently used before
+   * the others: closed without failures, or with their cooldown over. What was set by hand goes last.
    * @default 256
    */
   maxBreakers?: number | undefined;

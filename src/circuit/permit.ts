@@ -1,5 +1,5 @@
 import type { Outcome } from '../events.js';
-import type { Permit } from './contract.js';
+import type { Permit, Rejection } from './contract.js';
 import type { Lease } from './link.js';
 import type { FailureDetails } from './options.js';
 
@@ -21,6 +21,8 @@ export class IssuedPermit implements Permit {
   readonly timeoutMs: number | undefined;
   /** For a probe of the whole fleet. */
   readonly lease: Lease | undefined;
+  /** The call that a probe is of. */
+  readonly caller: object | undefined;
   #issuer: PermitIssuer | undefined;
 
   constructor(
@@ -30,6 +32,7 @@ export class IssuedPermit implements Permit {
     leaseUntil = Number.POSITIVE_INFINITY,
     timeoutMs?: number,
     lease?: Lease,
+    caller?: object,
   ) {
     this.#issuer = issuer;
     this.generation = generation;
@@ -37,11 +40,27 @@ export class IssuedPermit implements Permit {
     this.leaseUntil = leaseUntil;
     this.timeoutMs = timeoutMs;
     this.lease = lease;
+    this.caller = caller;
   }
 
   settle(outcome: Outcome, now?: number, details?: FailureDetails): void {
     const issuer = this.#issuer;
     this.#issuer = undefined;
     issuer?.settled(this, outcome, now, details);
+  }
+}
+
+export class Denial implements Rejection {
+  readonly admitted = false;
+  readonly retryAfterMs: number;
+  readonly #cause: unknown;
+
+  constructor(retryAfterMs: number, cause: unknown) {
+    this.retryAfterMs = retryAfterMs;
+    this.#cause = cause;
+  }
+
+  get cause(): unknown {
+    return this.#cause;
   }
 }

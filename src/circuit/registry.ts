@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { Emitter } from '../emitter.js';
 import type { EventOf, EventType, Sink } from '../events.js';
-import { aFunction, options, unexpected } from '../validation.js';
+import { aFunction, options, type Rule, unexpected } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
 import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
 import {
@@ -10,12 +10,23 @@ import {
   type BreakerMode,
   type BreakerRegistryOptions,
   CIRCUIT_DEFAULTS,
+  type CircuitBreakerOptions,
   type CircuitPolicy,
   circuitPolicy,
   REGISTRY_RULES,
 } from './options.js';
+import { Victims } from './victims.js';
 
 const checkRegistry = options({ ...REGISTRY_RULES, clock: aClock, random: aFunction });
+
+/** What can be changed of a registry while calls are under way. */
+export type RegistryUpdate = Omit<BreakerRegistryOptions, 'clock' | 'store' | 'overrides'>;
+
+const fixed: Rule = (_value, path) => {
+  throw new TypeError(`Expected \`${path}\` to be given to the constructor alone`);
+};
+
+const checkUpdate = options({ ...REGISTRY_RULES, clock: fixed, store: fixed, overrides: fixed });
 
 /** The circuit breakers of one or more axios instances, by key. Bounded: see `maxBreakers`. */
 export class BreakerRegistry implements Iterable<CircuitBreaker> {
@@ -24,10 +35,14 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   /** In the order of use: the least recently used first. */
   readonly #breakers = new Map<string, CircuitBreaker>();
   readonly #events = new Emitter();
-  readonly #policy: CircuitPolicy;
-  readonly #maxBreakers: number;
+  #policy: CircuitPolicy;
+  #maxBreakers: number;
   readonly #overrides: BreakerRegistryOptions['overrides'];
-  #mode: BreakerMode | undefined;
+  /** What `overrides` said of the breakers that it knows. */
+  readonly #own = new WeakMap<CircuitBreaker, CircuitBreakerOptions>();
+  readonly #victims = new Victims();
+  /** Whether all are to observe, whatever `overrides` say. */
+  #isObserving = false;
   #latest: CircuitBreaker | undefined;
 
   /** @throws a `TypeError` or `RangeError` that names the option. */
@@ -45,11 +60,39 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     return this.#breakers.size;
   }
 
-  /** Sets the mode of all breakers, also of those made later. */
+  /**
+   * Sets the mode of all breakers, also of those made later. `observe` goes for all; with `enforce` those go on observing that
+   * `overrides` have put on `observe`.
+   */
   setMode(mode: BreakerMode): void {
     aMode(mode, 'mode');
-    this.#mode = mode;
-    for (const breaker of this) breaker.mode = mode;
+    this.#policy = { ...this.#policy, mode };
+    this.#isObserving = mode === 'observe';
+    for (const breaker of this) breaker.mode = this.#policyOf(breaker.key, this.#own.get(breaker)).mode;
+  }
+
+  /**
+   * Changes options for all circuits, those that there are and those made later; what `overrides` say goes before. Cooldowns
+   * and probes under way stay as they are, and so does what a detector has counted, where the new one is of the same kind:
+   * otherwise it begins anew. `clock`, `store` and `overrides` cannot be changed.
+   *
+   * @throws a `TypeError` or `RangeError` that names the option; then nothing has changed.
+   */
+  update(given: RegistryUpdate): void {
+    checkUpdate(given, 'update(options)');
+    const { maxBreakers = this.#maxBreakers, mode, ...circuit } = given;
+    this.#policy = circuitPolicy(circuit, 'update(options)', this.#policy);
+    this.#maxBreakers = maxBreakers;
+    for (const breaker of this) breaker.update(this.#policyOf(breaker.key, this.#own.get(breaker)));
+    if (mode !== undefined) this.setMode(mode);
+    while (this.size > this.#maxBreakers) this.#evict();
+  }
+
+  /** Drops the breaker of the key; whether there was one. It begins anew when it is next asked for. */
+  delete(key: string): boolean {
+    const breaker = this.#breakers.get(key);
+    if (breaker) this.#drop(breaker);
+    return breaker !== undefined;
   }
 
   /** The breaker of the key, if there is one. Looking does not count as use. */
@@ -65,6 +108,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     this.#breakers.delete(key);
     this.#breakers.set(key, breaker);
     this.#latest = breaker;
+    this.#victims.forget(breaker);
     if (!known) this.#events.emit({ type: 'registered', key, state: 'closed' });
     if (this.size > this.#maxBreakers) this.#evict();
     return breaker;
@@ -113,25 +157,30 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   #make(key: string): CircuitBreaker {
     const own = this.#overrides?.(key);
-    const policy = own ? circuitPolicy(own, `overrides("${key}")`, this.#policy) : this.#policy;
-    const breaker = new CircuitBreaker(key, undefined, { policy, events: this.#events });
-    if (this.#mode) breaker.mode = this.#mode;
+    const breaker = new CircuitBreaker(key, undefined, { policy: this.#policyOf(key, own), events: this.#events });
+    if (own) this.#own.set(breaker, own);
     return breaker;
   }
 
-  /** Drops one: the oldest that is closed and idle, else the oldest. */
+  #policyOf(key: string, own: CircuitBreakerOptions | undefined): CircuitPolicy {
+    if (!own) return this.#policy;
+    const policy = circuitPolicy(own, `overrides("${key}")`, this.#policy);
+    return this.#isObserving ? { ...policy, mode: 'observe' } : policy;
+  }
+
+  /** Drops one: of those that would lose the least, the least recently used. */
   #evict(): void {
-    let victim: CircuitBreaker | undefined;
-    for (const breaker of this) {
-      if (breaker === this.#latest) continue;
-      victim ??= breaker;
-      if (!breaker.isIdle) continue;
-      victim = breaker;
-      break;
-    }
-    if (!victim) return;
-    this.#breakers.delete(victim.key);
-    victim.leave();
-    this.#events.emit({ type: 'evicted', key: victim.key, state: victim.state });
+    const victim = this.#victims.next(this.#breakers, this.#latest);
+    if (victim) this.#drop(victim);
+  }
+
+  #drop(breaker: CircuitBreaker): void {
+    const { key, state } = breaker;
+    const byHand = breaker.isSetByHand;
+    this.#breakers.delete(key);
+    this.#victims.forget(breaker);
+    if (this.#latest === breaker) this.#latest = undefined;
+    breaker.leave();
+    this.#events.emit({ type: 'evicted', key, state, byHand });
   }
 }

@@ -14,6 +14,7 @@ export function statsOf(circuit: Circuit, now: number, { state, stateAgeMs, ...s
     failures: detector.failures(now),
     rate: detector.rate,
     openings: circuit.openings,
+    lastFailure: circuit.lastFailure,
     ...shown,
     ...(link && { shared: { generation: link.generation, live: link.live } }),
   };
@@ -31,7 +32,15 @@ export function snapshotOf(key: string, circuit: Circuit, now: number): CircuitS
   };
 }
 
-export const isSnapshot = (snapshot: Partial<CircuitSnapshot> | null | undefined): boolean =>
+/** Takes over a snapshot; whether it is one. */
+export function restore(circuit: Circuit, snapshot: CircuitSnapshot, now: number): boolean {
+  if (!isSnapshot(snapshot)) return false;
+  const { state, openings, detector } = snapshot;
+  circuit.assume({ state, openings, remainingMs: snapshot.remainingCooldownMs }, 'restored', now, detector);
+  return true;
+}
+
+const isSnapshot = (snapshot: Partial<CircuitSnapshot> | null | undefined): boolean =>
   snapshot?.version === 1 &&
   (snapshot.state === 'open' || snapshot.state === 'closed') &&
   [snapshot.remainingCooldownMs, snapshot.openings].every((value) => Number.isFinite(value) && Number(value) >= 0);

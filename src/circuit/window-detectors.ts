@@ -34,6 +34,15 @@ class WindowDetector implements FailureDetector {
     this.#limits = limits;
   }
 
+  get kind(): string {
+    const { slowMs } = this.#limits;
+    return slowMs === undefined ? 'failures' : `slower than ${slowMs}`;
+  }
+
+  isSlow(durationMs: number): boolean {
+    return durationMs >= (this.#limits.slowMs ?? Number.POSITIVE_INFINITY);
+  }
+
   get isTimeless(): boolean {
     return this.ignoresDuration && this.#window.isTimeless;
   }

@@ -1,7 +1,7 @@
 import axios, { type AxiosAdapter, AxiosHeaders, getAdapter, type InternalAxiosRequestConfig } from 'axios';
 import type { CircuitBreaker } from '../circuit/breaker.js';
 import type { Permit, Rejection } from '../circuit/contract.js';
-import { CircuitOpenError } from '../errors.js';
+import { CircuitOpenError, markRejection, type RejectionContext } from '../errors.js';
 import { oneOf } from '../validation.js';
 import { discard } from './bodies.js';
 import { type Call, type Captured, circuitKeyOf } from './call.js';
@@ -79,7 +79,7 @@ function admitted(
 ): ReturnType<AxiosAdapter> {
   const { attachment, state } = call;
   const { key } = state;
-  if (answer && !answer.admitted) throw rejection(call, captured, key, answer.retryAfterMs, config);
+  if (answer && !answer.admitted) return rejected(call, captured, key, answer, config);
   const { budget, attemptHeader } = captured.policy.retry;
   discard(call.superseded);
   const number = ++state.attempts;
@@ -114,13 +114,21 @@ function acquire(call: Call, key: string, now: number, config: Config): ReturnTy
   const { timeout }: { timeout?: unknown } = config;
   const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
   const { clock, registry } = call.attachment;
-  return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs);
+  return registry.ensure(key).acquire(registry.clock === clock ? now : undefined, leaseMs, call);
 }
 
-function rejection(call: Call, { policy }: Captured, key: string, retryAfterMs: number, config: Config): unknown {
+async function rejected(
+  call: Call,
+  { policy }: Captured,
+  key: string,
+  { retryAfterMs, cause }: Rejection,
+  config: Config,
+): Promise<never> {
   call.refusal = 'circuit-open';
-  const context = { key, retryAfterMs, config };
-  return policy.breaker.createError?.(context) ?? new CircuitOpenError(context);
+  const context: RejectionContext = { key, retryAfterMs, config, cause };
+  const error = (await policy.breaker.createError?.(context)) ?? new CircuitOpenError(context);
+  markRejection(error, key);
+  throw error;
 }
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): ReturnType<AxiosAdapter> {
@@ -167,7 +175,7 @@ function settleAttempt(
   const details =
     outcome === 'failure'
       ? { status, retryAfterMs: serverDelay(result), error, response, isLocal: isOfOwnHost(diagnosis) }
-      : undefined;
+      : { error };
   permit?.settle(outcome, call.attachment.registry.clock === clock ? now : undefined, details);
   const guarded = permit !== undefined;
   if (events.active) events.emit({ type: 'attempt', key, attempt, outcome, status, code, durationMs, guarded });

@@ -23,13 +23,13 @@ export function fallbackFor(
   const context: FallbackContext = { key, stopped, outcome, error, response, config };
   const applies: unknown =
     typeof fallbackOn === 'function'
-      ? fallbackOn(context)
+      ? asked(fallbackOn, context)
       : stopped === 'circuit-open' || (fallbackOn === 'failure' && outcome === 'failure');
   if (applies instanceof Promise) throw unexpected('fallbackOn(context)', 'a boolean', applies);
   if (!applies) return undefined;
   const respond = async (): Promise<AxiosResponse | undefined> => {
     const yielded = (): unknown =>
-      typeof fallback === 'function' ? (fallback as FallbackFunction)(context) : fallback;
+      typeof fallback === 'function' ? (fallback as FallbackFunction)(context) : copyOf(fallback);
     const limitMs = Math.max(0, call.remainingMs());
     const data = await interruptible(config, limitMs, yielded).catch((thrown: unknown) => {
       if (isDeadlineError(thrown)) return;
@@ -48,3 +48,35 @@ export function fallbackFor(
 }
 
 type FallbackFunction = (context: FallbackContext) => unknown;
+
+/** A predicate that throws ends the call with its error; the failure that it was asked about is the cause. */
+function asked(fallbackOn: (context: FallbackContext) => unknown, context: FallbackContext): unknown {
+  try {
+    return fallbackOn(context);
+  } catch (thrown) {
+    discard(context.response);
+    giveCause(thrown, context.error ?? context.response);
+    throw thrown;
+  }
+}
+
+/** Plain objects and lists are copied for every answer; whatever else is in them is the same. */
+function copyOf(data: unknown, copies = new Map<object, unknown>()): unknown {
+  if (typeof data !== 'object' || data === null) return data;
+  const known = copies.get(data);
+  if (known !== undefined) return known;
+  const prototype: unknown = Object.getPrototypeOf(data);
+  const isPlain = Array.isArray(data) || prototype === Object.prototype || prototype === null;
+  if (!isPlain) return data;
+  const copy = (Array.isArray(data) ? [] : {}) as Record<string, unknown>;
+  copies.set(data, copy);
+  for (const [name, value] of Object.entries(data)) {
+    Object.defineProperty(copy, name, {
+      value: copyOf(value, copies),
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  }
+  return copy;
+}

@@ -72,9 +72,12 @@ function giveIdempotencyKey(config: Config, { retry: { idempotencyKey } }: Polic
   writeHeader(config.headers, header, quoted ? `"${String(key)}"` : String(key));
 }
 
+/** A random byte; React Native has no `crypto` unless it is polyfilled. */
+const randomByte = (): number =>
+  typeof crypto === 'undefined' ? Math.floor(Math.random() * 256) : (crypto.getRandomValues(new Uint8Array(1))[0] ?? 0);
+
 /** As `crypto.randomUUID`, which pages without TLS do not have: version 4, variant 10. */
 const randomUuid = (): string =>
   '10000000-1000-4000-8000-100000000000'.replace(/[018]/g, (digit) => {
-    const [random = 0] = crypto.getRandomValues(new Uint8Array(1));
-    return (Number(digit) ^ (random & (15 >> (Number(digit) / 4)))).toString(16);
+    return (Number(digit) ^ (randomByte() & (15 >> (Number(digit) / 4)))).toString(16);
   });

@@ -1,5 +1,6 @@
 import { type Clock, monotonicClock } from '../clock.js';
-import { isAbort, isCircuitOpenError, isLimitError, LimitError, type TurnedAway } from '../errors.js';
+import { reasonOf, throwIfAborted } from '../abort.js';
+import { isAbort, isLimitError, LimitError, rejectedKeyOf, type TurnedAway } from '../errors.js';
 import { aFunction, anInteger, type Rule as Check, milliseconds, oneOf, options as optionsOf, withMethods } from '../validation.js';
 import type { Limit } from './limit.js';
 import { limitedReason } from './reason.js';
@@ -87,7 +88,7 @@ const check = optionsOf({
 });
 
 const checkExecution = optionsOf({
-  signal: withMethods('an AbortSignal', 'throwIfAborted'),
+  signal: withMethods('an AbortSignal', 'addEventListener'),
   priority: aPriority,
   maxWaitMs: LIMITER_RULES.maxWaitMs,
 });
@@ -132,13 +133,16 @@ export class Limiter {
     checkExecution(options, 'execute(options)');
     const slot = await this.acquire(options);
     const { signal } = options;
+    let ended: Ended = { outcome: 'neutral' };
     try {
       const result = await fn({ signal });
-      slot.end({ outcome: 'success' });
+      ended = { outcome: 'success' };
       return result;
     } catch (error) {
-      slot.end(endedBy(error, signal));
+      ended = endedBy(error, signal);
       throw error;
+    } finally {
+      slot.end(ended);
     }
   }
 
@@ -148,7 +152,7 @@ export class Limiter {
    * @throws a `LimitError` where none came in time; the signal's reason when that ends the wait.
    */
   async acquire({ signal, ...asking }: LimiterExecuteOptions & Asking = {}): Promise<Slot> {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const given = this.ask(asking);
     if (given instanceof Slot) return given;
     const answer = await (signal ? untilAborted(given, signal) : given.answer);
@@ -194,11 +198,11 @@ async function untilAborted({ answer, leave }: Place, signal: AbortSignal): Prom
   if (!signal.aborted && given !== 'aborted') return given;
   leave();
   void answer.then((late) => late instanceof Slot && late.cancel());
-  throw signal.reason;
+  throw reasonOf(signal);
 }
 
 function endedBy(error: unknown, signal: AbortSignal | undefined): Ended {
-  if (signal?.aborted || isAbort(error) || isCircuitOpenError(error) || isLimitError(error)) return { outcome: 'neutral' };
+  if (signal?.aborted || isAbort(error) || isLimitError(error) || rejectedKeyOf(error) !== undefined) return { outcome: 'neutral' };
   const { code, name, status, response } = (error ?? {}) as Record<string, unknown>;
   const { status: answered = status, headers } = (response ?? {}) as { status?: unknown; headers?: HeadersLike };
   return {

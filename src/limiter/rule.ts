@@ -7,7 +7,7 @@ export type LimitedReason = 'timeout' | 'overload';
 export interface LimitedAttempt {
   /** When it started, on the limiter's clock, ms. */
   readonly startedAt: number;
-  /** How many were in flight when it started, itself included. */
+  /** How many were in flight when it started, itself and what started in the same moment included. */
   readonly inFlight: number;
   /** Whether it used the limit up: others waited when it started, or would have had to. */
   readonly wasFull: boolean;

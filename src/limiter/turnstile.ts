@@ -42,14 +42,26 @@ const SLEPT_MS = 250;
 /** The most that waits are then longer, so that answers which came meanwhile are seen first, ms. */
 const MOST_GRACE_MS = 1_000;
 
+/** Attempts that start within so many ms start together, ms. */
+const TOGETHER_MS = 5;
+
+/** What starts together: the first of a burst meets as many as the last. */
+interface Moment {
+  readonly at: number;
+  inFlight: number;
+}
+
 /** The right to make one attempt. It is given back exactly once: further times change nothing. */
 export class Slot {
   #turnstile: Turnstile | undefined;
 
   constructor(
     turnstile: Turnstile,
+    /** @internal */
     readonly startedAt: number,
-    readonly inFlight: number,
+    /** @internal */
+    readonly moment: Moment,
+    /** @internal */
     readonly wasFull: boolean,
   ) {
     this.#turnstile = turnstile;
@@ -84,6 +96,7 @@ export class Turnstile {
   #inFlight = 0;
   /** What a rule of the user's threw last. */
   lastError: unknown;
+  #moment: Moment = { at: Number.NEGATIVE_INFINITY, inFlight: 0 };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #dueAt = 0;
   /** Nobody's wait ends before. */
@@ -162,7 +175,7 @@ export class Turnstile {
   }
 
   /** @internal */
-  ended({ startedAt, inFlight, wasFull }: Slot, ended: Ended): void {
+  ended({ startedAt, moment: { inFlight }, wasFull }: Slot, ended: Ended): void {
     const now = this.#clock.now();
     this.#inFlight--;
     this.#counts[ended.outcome]++;
@@ -186,7 +199,9 @@ export class Turnstile {
     this.#inFlight++;
     this.#counts.started++;
     this.#tell(() => this.#rule.started?.(now, this.#inFlight));
-    return new Slot(this, now, this.#inFlight, this.#line.size > 0 || this.#waitMs(now) > 0);
+    if (now - this.#moment.at < TOGETHER_MS) this.#moment.inFlight = Math.max(this.#moment.inFlight, this.#inFlight);
+    else this.#moment = { at: now, inFlight: this.#inFlight };
+    return new Slot(this, now, this.#moment, this.#line.size > 0 || this.#waitMs(now) > 0);
   }
 
   #serve(now: number): void {

@@ -1,10 +1,12 @@
+import { throwIfAborted } from '../abort.js';
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
-import { CircuitOpenError, giveCause, isAbort, isCircuitOpenError } from '../errors.js';
+import { CircuitOpenError, giveCause, isAbort, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { aFunction, anInteger, milliseconds, options, withMethods } from '../validation.js';
 import type { RetryBudget } from './budget.js';
 import { decideRetry } from './decision.js';
+import { openScope, type Scope } from './scope.js';
 
 /** What `shouldRetry` is told about the attempt that has just failed. */
 export interface RetryFailure {
@@ -17,19 +19,41 @@ export interface RetryFailure {
 }
 
 type GuardAnswer =
-  | { readonly admitted: true; settle(outcome: Outcome): void }
-  | { readonly admitted: false; readonly retryAfterMs: number };
+  | {
+      readonly admitted: true;
+      readonly timeoutMs?: number | undefined;
+      settle(outcome: Outcome, now?: number, details?: { readonly error: unknown }): void;
+    }
+  | { readonly admitted: false; readonly retryAfterMs: number; readonly cause?: unknown };
+
+/** What an attempt came to. */
+type Ended<T> =
+  | { readonly hasThrown: false; readonly result: T; readonly error?: undefined }
+  | { readonly hasThrown: true; readonly result?: undefined; readonly error: unknown };
+
+type Classify<T> = (ended: Ended<T>) => Outcome | undefined;
 
 /** What `retry` needs of a circuit breaker; `CircuitBreaker` has it. */
 export interface RetryGuard {
   readonly key: string;
   readonly mode: 'enforce' | 'observe';
   readonly isOpen: boolean;
-  acquire(): GuardAnswer | Promise<GuardAnswer>;
+  acquire(now?: number, leaseMs?: number, caller?: object): GuardAnswer | Promise<GuardAnswer>;
+  /** @internal */
+  judge<T>(ended: Ended<T>, options?: { classify?: Classify<T> | undefined; signal?: AbortSignal }): Outcome;
+}
+
+/** What `onRetry` is told. */
+export interface RetryNotice {
+  /** The attempt that failed, from 1. */
+  readonly attempt: number;
+  readonly error: unknown;
+  /** How long is waited before the next attempt, ms. */
+  readonly delayMs: number;
 }
 
 /** How `retry` repeats a function. */
-export interface RetryFunctionOptions {
+export interface RetryFunctionOptions<T = unknown> {
   /**
    * Retries after the first attempt; an integer >= 0.
    * @default 3
@@ -53,8 +77,18 @@ export interface RetryFunctionOptions {
    * @example ({ error }) => error instanceof SyntaxError ? false : undefined
    */
   shouldRetry?: ((failure: RetryFailure) => boolean | undefined | PromiseLike<boolean | undefined>) | undefined;
-  /** Asked for a permit before every attempt. */
+  /**
+   * Runs when a retry has been decided, before the wait for it; a promise is waited for. What it throws ends the call.
+   * @example ({ attempt, error, delayMs }) => log.warn(`attempt ${attempt} failed, next in ${delayMs} ms`, error)
+   */
+  onRetry?: ((notice: RetryNotice) => void | PromiseLike<void>) | undefined;
+  /** Asked for a permit before every attempt. A probe has its `halfOpen.probeTimeoutMs`, and then fails with a `TimeoutError`. */
   breaker?: RetryGuard | undefined;
+  /**
+   * Says what the result of an attempt, or what it threw, means for the breaker; `undefined`: decide as usual. It does not
+   * change what is retried. What it throws becomes a `listenerError` of the breaker.
+   */
+  classify?: Classify<T> | undefined;
   /** Ends everything at once, with its reason. */
   signal?: AbortSignal | undefined;
   /** The time source, for exact tests. */
@@ -69,7 +103,9 @@ const check = options({
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   budget: withMethods('a RetryBudget', 'deposit', 'withdraw'),
   shouldRetry: aFunction,
-  breaker: withMethods('a CircuitBreaker', 'acquire'),
+  onRetry: aFunction,
+  breaker: withMethods('a CircuitBreaker', 'acquire', 'judge'),
+  classify: aFunction,
   signal: withMethods('an AbortSignal', 'addEventListener'),
   clock: withMethods('a clock with a method now()', 'now'),
   random: aFunction,
@@ -89,42 +125,36 @@ const DEFAULT_BACKOFF = fullJitter(exponential());
  */
 export async function retry<T>(
   fn: (context: { readonly attempt: number; readonly signal: AbortSignal }) => T | PromiseLike<T>,
-  given: RetryFunctionOptions = {},
+  given: RetryFunctionOptions<T> = {},
 ): Promise<T> {
   aFunction(fn, 'retry(fn)');
   check(given, 'retry(options)');
-  const { clock = monotonicClock, random = Math.random, budget, deadlineMs, shouldRetry } = given;
+  const { clock = monotonicClock, random = Math.random, budget, breaker, deadlineMs } = given;
   const limits = { retries: given.retries ?? 3, backoff: given.backoff ?? DEFAULT_BACKOFF };
-  given.signal?.throwIfAborted();
+  throwIfAborted(given.signal);
   const startedAt = clock.now();
   const scope = openScope(given.signal, deadlineMs);
   let previousMs: number | undefined;
   let lastError: unknown;
   try {
     for (let attempt = 1; ; attempt++) {
-      const answer = given.breaker?.acquire();
+      const answer = breaker?.acquire(undefined, undefined, scope);
       const permit = answer instanceof Promise ? await answer : answer;
       if (permit?.admitted === false) {
         throw attempt > 1
           ? lastError
-          : new CircuitOpenError({ key: given.breaker?.key ?? '', retryAfterMs: permit.retryAfterMs });
+          : new CircuitOpenError({ key: breaker?.key ?? '', retryAfterMs: permit.retryAfterMs, cause: permit.cause });
       }
       if (attempt === 1) budget?.deposit(clock.now());
-      const { signal } = scope;
-      const result = await scope
-        .race(async () => fn({ attempt, signal }))
-        .then(
-          (value) => ({ value }),
-          (error: unknown) => ({ error }),
-        );
-      if ('value' in result) {
-        permit?.settle('success');
-        return result.value;
-      }
+      const ended = await run(fn, attempt, scope, permit?.timeoutMs);
+      const isAborted = scope.signal.aborted || (ended.hasThrown && isAbort(ended.error));
+      const outcome = ended.isOverdue
+        ? 'failure'
+        : breaker?.judge(ended, { classify: given.classify, signal: scope.signal });
+      if (outcome) permit?.settle(outcome, undefined, ended.hasThrown ? { error: ended.error } : undefined);
+      if (!ended.hasThrown) return ended.result;
       const errorBefore = lastError;
-      lastError = result.error;
-      const isAborted = scope.signal.aborted || isAbort(lastError);
-      permit?.settle(isAborted || isCircuitOpenError(lastError) ? 'neutral' : 'failure');
+      lastError = ended.error;
       if (isAborted) {
         if (attempt > 1 && !given.signal?.aborted) giveCause(lastError, errorBefore);
         throw lastError;
@@ -134,22 +164,22 @@ export async function retry<T>(
       const verdict =
         attempt > limits.retries
           ? undefined
-          : await scope.race(async () => shouldRetry?.(failure)).catch(withCause(lastError));
+          : await scope.race(async () => given.shouldRetry?.(failure)).catch(withCause(lastError));
       let decision: ReturnType<typeof decideRetry>;
       try {
         decision = decideRetry(
           limits,
           {
             attempt,
-            key: given.breaker?.key ?? '',
+            key: breaker?.key ?? '',
             previousMs,
             error: lastError,
             response: undefined,
             retryAfterMs: undefined,
             random,
             verdict,
-            refusal: isCircuitOpenError(lastError) ? 'circuit-open' : undefined,
-            obstacle: given.breaker?.mode === 'enforce' && given.breaker.isOpen ? 'circuit-open' : undefined,
+            refusal: rejectedKeyOf(lastError) !== undefined ? 'circuit-open' : undefined,
+            obstacle: breaker?.mode === 'enforce' && breaker.isOpen ? 'circuit-open' : undefined,
             remainingMs: (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt),
           },
           () => budget?.withdraw(clock.now()) ?? true,
@@ -159,6 +189,8 @@ export async function retry<T>(
       }
       if (typeof decision === 'string') throw lastError;
       previousMs = decision;
+      const notice = { attempt, error: lastError, delayMs: decision };
+      if (given.onRetry) await scope.race(async () => given.onRetry?.(notice)).catch(withCause(lastError));
       await scope.wait(decision);
     }
   } finally {
@@ -166,49 +198,22 @@ export async function retry<T>(
   }
 }
 
-interface Scope {
-  readonly signal: AbortSignal;
-  /** Settles as `run` does, or rejects when the scope is aborted. */
-  race<T>(run: () => Promise<T>): Promise<T>;
-  wait(delayMs: number): Promise<void>;
-  close(): void;
-}
-
-/** A signal that aborts with the caller's and at the deadline; after `close` it leaves no timer and no listener. */
-function openScope(outer: AbortSignal | undefined, deadlineMs: number | undefined): Scope {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const onAbort = () => controller.abort(outer?.reason);
-  if (outer?.aborted) onAbort();
-  outer?.addEventListener('abort', onAbort);
-  const expire = () => controller.abort(new DOMException(`deadline of ${deadlineMs ?? 0} ms exceeded`, 'TimeoutError'));
-  const deadline = deadlineMs === undefined ? undefined : setTimeout(expire, deadlineMs);
-  const race = <T>(run: () => Promise<T>): Promise<T> => {
-    let stop = () => {};
-    const aborted = new Promise<never>((_resolve, reject) => {
-      const onStop = () => reject(signal.reason as Error);
-      if (signal.aborted) onStop();
-      signal.addEventListener('abort', onStop);
-      stop = () => signal.removeEventListener('abort', onStop);
-    });
-    return Promise.race(signal.aborted ? [aborted] : [aborted, run()]).finally(stop);
-  };
-  return {
-    signal,
-    race,
-    wait: (delayMs) => {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const elapsed = async () =>
-        new Promise<void>((resolve) => {
-          timer = setTimeout(resolve, Math.min(delayMs, MAX_TIMER_MS));
-        });
-      return race(elapsed).finally(() => clearTimeout(timer));
-    },
-    close: () => {
-      clearTimeout(deadline);
-      outer?.removeEventListener('abort', onAbort);
-    },
-  };
+/** Makes one attempt; a probe has a time of its own. */
+async function run<T>(
+  fn: (context: { readonly attempt: number; readonly signal: AbortSignal }) => T | PromiseLike<T>,
+  attempt: number,
+  scope: Scope,
+  timeoutMs: number | undefined,
+): Promise<Ended<T> & { readonly isOverdue?: boolean }> {
+  const limit = timeoutMs === undefined ? scope : openScope(scope.signal, timeoutMs, 'probe timeout', scope);
+  try {
+    const result = await limit.race(async () => fn({ attempt, signal: limit.signal }));
+    return { hasThrown: false, result };
+  } catch (error) {
+    return { hasThrown: true, error, isOverdue: limit !== scope && limit.isOver };
+  } finally {
+    if (limit !== scope) limit.close();
+  }
 }
 
 /** Rethrows what a hook threw, with the failure that it was asked about as its cause. */

@@ -1,6 +1,7 @@
 import axios, { CanceledError } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
+  attach,
   CircuitBreaker,
   type CircuitBreakerOptions,
   CircuitOpenError,
@@ -10,6 +11,8 @@ import {
   failureRate,
   failureRateInWindow,
   failuresInWindow,
+  type Permit,
+  retry,
   slowCallRate,
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
@@ -398,14 +401,57 @@ describe('generations', () => {
 });
 
 describe('leases of probes', () => {
-  test('a probe that never ends frees its seat when its lease of 30 s runs out, not before', () => {
+  test('a probe that never ends has failed when its lease of 30 s runs out, not before', () => {
     const breaker = createHalfOpen();
     acquire(breaker);
     clock.advance(29_999);
     expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 1 });
     clock.advance(1);
+    const events = listen(breaker);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 10_000 });
+    expect(events).toMatchObject([
+      { type: 'stateChange', from: 'half-open', to: 'open', reason: 'probe-failed', cooldownMs: 10_000 },
+      { type: 'rejected' },
+    ]);
+    clock.advance(10_000);
     expect(breaker.tryAcquire().admitted).toBe(true);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 30_000 });
+  });
+
+  test('the cooldown begins when the lease has run out, not when that is seen', () => {
+    const breaker = createHalfOpen();
+    acquire(breaker);
+    clock.advance(33_000);
+    expect(breaker.stats()).toMatchObject({ state: 'open', stateAgeMs: 3_000, remainingCooldownMs: 7_000 });
+    const unseen = createHalfOpen();
+    acquire(unseen);
+    clock.advance(40_000);
+    const events = listen(unseen);
+    expect(unseen.tryAcquire().admitted).toBe(true);
+    expect(transitions(events)).toEqual(['half-open -> open (probe-failed)', 'open -> half-open (cooldown-elapsed)']);
+  });
+
+  test('a service that fails after 40 s is probed 10 times an hour at a lease of 30 s and a cooldown of 300 s, and the cooldown grows', () => {
+    const openings: number[] = [];
+    const cooldownMs = (context: DelayContext) => {
+      openings.push(context.attempt);
+      return 300_000;
+    };
+    const breaker = create({ cooldownMs });
+    breaker.trip({ forMs: 0 });
+    const underWay: { permit: Permit; endsAt: number }[] = [];
+    let probes = 0;
+    for (let second = 0; second < 3_600; second++) {
+      for (const { permit, endsAt } of underWay) if (endsAt === second) permit.settle('failure');
+      const answer = breaker.tryAcquire();
+      if (answer.admitted) {
+        probes++;
+        underWay.push({ permit: answer, endsAt: second + 40 });
+      }
+      clock.advance(1_000);
+    }
+    expect(probes).toBe(11);
+    expect(openings).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(breaker.stats().counts.late).toBe(11);
   });
 
   test('halfOpen.leaseMs goes before the lease that is asked for', () => {
@@ -419,7 +465,7 @@ describe('leases of probes', () => {
   });
 
   test('says when the first of several leases ends', () => {
-    const breaker = createHalfOpen({ halfOpen: { permits: 2, leaseMs: 1_000 } });
+    const breaker = createHalfOpen({ halfOpen: { permits: 2, leaseMs: 1_000, failureRatio: 0.5 } });
     acquire(breaker);
     clock.advance(400);
     acquire(breaker);
@@ -429,26 +475,38 @@ describe('leases of probes', () => {
     expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 400 });
   });
 
-  test('a failure within the lease opens, one after it is void and late', () => {
-    const within = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
-    const inTime = acquire(within);
-    clock.advance(999);
-    inTime.settle('failure');
-    expect(within.state).toBe('open');
+  test.each([999, 1_000, 5_000])(
+    'a failure after %i ms re-opens at a lease of 1,000 ms, from then on if nobody looked before',
+    (durationMs) => {
+      const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+      const probe = acquire(breaker);
+      clock.advance(durationMs);
+      probe.settle('failure');
+      expect(breaker.stats()).toMatchObject({
+        state: 'open',
+        remainingCooldownMs: 10_000,
+        openings: 2,
+        counts: { late: 0 },
+      });
+    },
+  );
 
-    const after = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
-    const overdue = acquire(after);
+  test('a failure of a probe that was seen to be lost is late and opens nothing again', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+    const lost = acquire(breaker);
     clock.advance(1_000);
-    const events = listen(after);
-    overdue.settle('failure');
-    expect(after.state).toBe('half-open');
+    expect(breaker.state).toBe('open');
+    clock.advance(500);
+    const events = listen(breaker);
+    lost.settle('failure');
     expect(events).toMatchObject([{ type: 'late', key: KEY, outcome: 'failure' }]);
+    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 9_500, openings: 2 });
   });
 
   test('a late failure takes nothing from the probe that followed', () => {
     const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
     const overdue = acquire(breaker);
-    clock.advance(1_000);
+    clock.advance(11_000);
     const probe = acquire(breaker);
     overdue.settle('failure');
     expect(breaker.tryAcquire().admitted).toBe(false);
@@ -456,34 +514,44 @@ describe('leases of probes', () => {
     expect(breaker.state).toBe('closed');
   });
 
-  test('a late success in the same half-open phase closes, so a service slower than the lease is used again', () => {
-    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
-    const overdue = acquire(breaker);
-    clock.advance(5_000);
-    acquire(breaker);
-    const events = listen(breaker);
-    overdue.settle('success');
-    expect(transitions(events)).toEqual(['half-open -> closed (probe-succeeded)']);
-    expect(ofType(events, 'late')).toEqual([]);
-  });
+  test.each([
+    ['open', 5_000],
+    ['half-open', 15_000],
+  ] as const)(
+    'a late success closes the circuit that is %s since its probe was lost, so a service slower than the lease is used again',
+    (state, afterMs) => {
+      const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+      const overdue = acquire(breaker);
+      clock.advance(afterMs);
+      expect(breaker.state).toBe(state);
+      const events = listen(breaker);
+      overdue.settle('success');
+      expect(transitions(events)).toEqual([`${state} -> closed (probe-succeeded)`]);
+      expect(ofType(events, 'late')).toEqual([]);
+    },
+  );
 
   test('late successes count one by one towards successThreshold', () => {
     const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000, successThreshold: 2 } });
     const first = acquire(breaker);
-    clock.advance(1_000);
+    clock.advance(11_000);
     const second = acquire(breaker);
     clock.advance(1_000);
+    expect(breaker.state).toBe('open');
     first.settle('success');
+    expect(breaker.state).toBe('open');
+    clock.advance(10_000);
     expect(breaker.state).toBe('half-open');
     second.settle('success');
     expect(breaker.state).toBe('closed');
   });
 
-  test('a late success after a re-opening is void', () => {
+  test.each(['trip', 'failure'] as const)('a late success is void after a %s', (what) => {
     const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
     const overdue = acquire(breaker);
-    clock.advance(1_000);
-    fail(breaker);
+    clock.advance(11_000);
+    if (what === 'trip') breaker.trip();
+    else fail(breaker);
     const events = listen(breaker);
     overdue.settle('success');
     expect(breaker.state).toBe('open');
@@ -493,20 +561,107 @@ describe('leases of probes', () => {
   test('an overdue neutral probe does not free the seat of the one that followed', () => {
     const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
     const overdue = acquire(breaker);
-    clock.advance(1_000);
+    clock.advance(11_000);
     acquire(breaker);
     overdue.settle('neutral');
     expect(breaker.tryAcquire().admitted).toBe(false);
   });
 
-  test('1,000 callers during a probe that never ends get one probe per lease', () => {
-    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
+  test('1,000 callers during probes that never end get one probe per lease and cooldown', () => {
+    const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 }, cooldownMs: 1_000 });
     let admitted = 0;
     for (let i = 0; i < 1000; i++) {
       if (breaker.tryAcquire().admitted) admitted++;
       clock.advance(10);
     }
-    expect(admitted).toBe(10);
+    expect(admitted).toBe(5);
+  });
+});
+
+describe('a call that holds a probe', () => {
+  test('gets no second one in the same half-open period, however many seats there are', () => {
+    const breaker = createHalfOpen({ halfOpen: { permits: 3, failureRatio: 0.9 } });
+    const [call, other] = [{}, {}];
+    const first = breaker.tryAcquire(undefined, undefined, call) as Permit;
+    first.settle('failure');
+    expect(breaker.tryAcquire(undefined, undefined, call)).toEqual({ admitted: false, retryAfterMs: 0 });
+    expect(breaker.tryAcquire(undefined, undefined, other).admitted).toBe(true);
+    expect(breaker.tryAcquire(undefined, undefined, call)).toEqual({ admitted: false, retryAfterMs: 30_000 });
+    expect(breaker.tryAcquire().admitted).toBe(true);
+  });
+
+  test('gets another where its first said nothing, and one in the next period', () => {
+    const breaker = createHalfOpen();
+    const call = {};
+    for (const outcome of ['neutral', 'failure'] as const) {
+      const permit = breaker.tryAcquire(undefined, undefined, call);
+      expect(permit.admitted).toBe(true);
+      if (permit.admitted) permit.settle(outcome);
+    }
+    clock.advance(10_000);
+    expect(breaker.tryAcquire(undefined, undefined, call).admitted).toBe(true);
+  });
+
+  test('is not held back while the circuit is closed', () => {
+    const breaker = create();
+    const call = {};
+    for (let i = 0; i < 3; i++) expect(breaker.tryAcquire(undefined, undefined, call).admitted).toBe(true);
+  });
+});
+
+describe('a circuit that is asked twice by one call', () => {
+  const work = async () => 'done';
+  const nested: [string, (breaker: CircuitBreaker) => Promise<unknown>][] = [
+    ['execute in execute', (breaker) => breaker.execute(() => breaker.execute(work))],
+    ['execute in execute in execute', (breaker) => breaker.execute(() => breaker.execute(() => breaker.execute(work)))],
+    [
+      'execute in execute, later',
+      (breaker) => breaker.execute(async () => Promise.resolve().then(() => breaker.execute(work))),
+    ],
+    ['execute in retry', (breaker) => retry(() => breaker.execute(work), { breaker, retries: 0 })],
+  ];
+
+  test.each(nested)('closes when the service is back (%s)', async (_name, call) => {
+    const breaker = createHalfOpen();
+    const answers: unknown[] = [];
+    for (let i = 0; i < 3; i++) answers.push(await call(breaker).catch((error: unknown) => error));
+    expect(answers.at(-1)).toBe('done');
+    expect(breaker.stats()).toMatchObject({ state: 'closed', inFlight: 0 });
+  });
+
+  test('closes when the service is back (an attached call in execute)', async () => {
+    const api = axios.create({
+      baseURL: 'https://api.example.com',
+      adapter: async (config) => ({ data: 'done', status: 200, statusText: 'OK', headers: {}, config }),
+    });
+    const { breakers } = attach(api, { retry: false, clock, breaker: CLASSIC });
+    const breaker = breakers.ensure('GET https://api.example.com');
+    breaker.trip({ forMs: 0 });
+    const call = () => breaker.execute(async () => (await api.get('/')).data as unknown);
+    await expect(call()).rejects.toBeInstanceOf(CircuitOpenError);
+    await expect(call()).resolves.toBe('done');
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('needs no second lesson in the next period, and keeps to its seats once it was closed', async () => {
+    const breaker = createHalfOpen();
+    const fails = () => breaker.execute(() => breaker.execute(() => Promise.reject(new Error('down'))));
+    await expect(fails()).rejects.toThrow('is open');
+    await expect(fails()).rejects.toThrow('down');
+    clock.advance(10_000);
+    await expect(breaker.execute(() => breaker.execute(work))).resolves.toBe('done');
+    breaker.trip({ forMs: 0 });
+    acquire(breaker);
+    expect(breaker.tryAcquire().admitted).toBe(false);
+  });
+
+  test('no seat is added for the rejection of another circuit', async () => {
+    const breaker = createHalfOpen();
+    const other = new CircuitBreaker('another', { ...CLASSIC, clock });
+    other.trip();
+    await expect(breaker.execute(() => other.execute(work))).rejects.toThrow('"another" is open');
+    acquire(breaker);
+    expect(breaker.tryAcquire().admitted).toBe(false);
   });
 });
 
@@ -901,7 +1056,7 @@ describe('stats', () => {
   test('counts a lost probe as in flight until it ends', () => {
     const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 } });
     const lost = acquire(breaker);
-    clock.advance(1_000);
+    clock.advance(11_000);
     acquire(breaker);
     expect(breaker.stats().inFlight).toBe(2);
     lost.settle('failure');
@@ -1089,7 +1244,7 @@ describe('arguments that make no sense', () => {
     breaker.tryAcquire(undefined, leaseMs as number);
     expect(ask(breaker)).toBe(30_000);
     clock.advance(30_000);
-    expect(ask(breaker)).toBe('admitted');
+    expect(ask(breaker)).toBe(10_000);
   });
 
   test('a circuit that opened at a time that is no number can be probed', () => {

@@ -464,13 +464,67 @@ describe.each(BUILT_IN)('%s is empty', (_name, detector, needed) => {
   });
 });
 
-test('slowCallRate is empty after a good probe, however slow the probe was', () => {
-  const breaker = create(slowCallRate({ slowMs: 50 }), { cooldownMs: 0 });
-  for (let i = 0; i < 5; i++) take(breaker, 50);
-  expect(breaker.state).toBe('half-open');
-  take(breaker, 50);
-  for (let i = 0; i < 4; i++) take(breaker, 50);
-  expect(breaker.state).toBe('closed');
+describe('a circuit that opened because attempts were slow', () => {
+  test.each<[string, DetectorFactory]>([
+    ['slowCallRate', slowCallRate({ slowMs: 50 })],
+    ['anyOf', anyOf(consecutiveFailures(9), slowCallRate({ slowMs: 50 }))],
+    ['allOf, nested', anyOf(allOf(slowCallRate({ slowMs: 50 })), consecutiveFailures(9))],
+  ])('is re-opened by a slow probe and closed by a fast one (%s)', (_name, detector) => {
+    const breaker = create(detector, { cooldownMs: 10 });
+    for (let i = 0; i < 5; i++) take(breaker, 50);
+    expect(breaker.state).toBe('open');
+    clock.advance(10);
+    take(breaker, 50);
+    expect(breaker.stats()).toMatchObject({ state: 'open', openings: 2 });
+    clock.advance(10);
+    take(breaker, 49);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('is empty after a good probe', () => {
+    const breaker = create(slowCallRate({ slowMs: 50 }), { cooldownMs: 0 });
+    for (let i = 0; i < 5; i++) take(breaker, 50);
+    take(breaker, 49);
+    for (let i = 0; i < 4; i++) take(breaker, 50);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('lets 5 of 26 slow calls pass, and one for each cooldown that has passed', () => {
+    const breaker = create(slowCallRate({ slowMs: 50 }), { cooldownMs: 1_000 });
+    let passed = 0;
+    for (let i = 0; i < 26; i++) {
+      const answer = breaker.tryAcquire();
+      clock.advance(50);
+      if (!answer.admitted) continue;
+      passed++;
+      answer.settle('success');
+    }
+    expect(passed).toBe(5 + 1);
+  });
+
+  test('a slow probe is no failure where slowness trips nothing', () => {
+    const breaker = create(consecutiveFailures(1), { cooldownMs: 0 });
+    breaker.trip();
+    take(breaker, 29_999);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('an isSlow that throws is reported and slows nothing', () => {
+    const detector = () => ({
+      failures: 0,
+      record: () => false,
+      reset: () => undefined,
+      isSlow: () => {
+        throw new Error('oops');
+      },
+    });
+    const breaker = create(detector, { cooldownMs: 0 });
+    const events = listen(breaker);
+    breaker.trip();
+    take(breaker, 50);
+    expect(breaker.state).toBe('closed');
+    expect(ofType(events, 'listenerError')).toMatchObject([{ source: 'breaker.detector' }]);
+  });
 });
 
 describe('after an idle hour', () => {

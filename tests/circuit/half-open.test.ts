@@ -126,15 +126,35 @@ describe('failureRatio', () => {
     expect(probe(breaker, 'FF')).toBe('open at 2');
   });
 
-  test('a failure after its lease is void, a success after it counts', () => {
-    const breaker = createHalfOpen({ permits: 2, failureRatio: 0.5, leaseMs: 1_000 });
-    const [lost, slow] = [acquire(breaker), acquire(breaker)];
+  test('a probe whose lease runs out is one of those that may fail, and its late success is one that did not', () => {
+    const breaker = createHalfOpen({ permits: 3, failureRatio: 0.4, leaseMs: 1_000 });
+    const [lost] = [acquire(breaker), acquire(breaker)] as const;
+    clock.advance(999);
+    const third = acquire(breaker);
+    clock.advance(1);
+    expect(breaker.state).toBe('open');
+
+    const other = createHalfOpen({ permits: 2, failureRatio: 0.5, leaseMs: 1_000 });
+    const slow = acquire(other);
     clock.advance(1_000);
+    expect(other.state).toBe('half-open');
+    slow.settle('success');
+    expect(other.state).toBe('closed');
     lost.settle('failure');
-    fail(breaker);
+    third.settle('failure');
+    expect(breaker.stats()).toMatchObject({ state: 'open', openings: 2, counts: { late: 2 } });
+  });
+
+  test('a late success takes back the failure that its probe was counted as', () => {
+    const breaker = createHalfOpen({ permits: 4, failureRatio: 0.25, leaseMs: 1_000 });
+    const slow = acquire(breaker);
+    clock.advance(1_000);
     expect(breaker.state).toBe('half-open');
     slow.settle('success');
-    expect(breaker.state).toBe('closed');
+    fail(breaker);
+    expect(breaker.state).toBe('half-open');
+    fail(breaker);
+    expect(breaker.state).toBe('open');
   });
 
   test('counts afresh in the next half-open phase', () => {

@@ -6,6 +6,7 @@ import {
   anyOf,
   type BreakerMode,
   CircuitBreaker,
+  CircuitOpenError,
   type CircuitSnapshot,
   consecutiveFailures,
   type DetectorFactory,
@@ -36,12 +37,19 @@ const MOST_STEPS = 40;
 
 /** One thing that happens to a circuit. Indices are taken modulo what there is. */
 type Step =
-  | { readonly do: 'admit'; readonly times: number; readonly leaseMs?: number | undefined }
+  | {
+      readonly do: 'admit';
+      readonly times: number;
+      readonly leaseMs?: number | undefined;
+      readonly caller?: number | undefined;
+    }
   | {
       readonly do: 'settle';
       readonly index: number;
       readonly outcome: Outcome;
       readonly retryAfterMs?: number | undefined;
+      /** Whether it came to a rejection of the circuit itself, or of another one. */
+      readonly rejectedBy?: string | undefined;
     }
   | { readonly do: 'attempt'; readonly times: number; readonly outcome: Outcome; readonly durationMs: number }
   | { readonly do: 'wait'; readonly ms: number; readonly look: boolean }
@@ -132,6 +140,7 @@ class Pair {
   #events: ResilienceEvent[];
   #underWay: UnderWay[] = [];
   #isolations: Isolation[] = [];
+  readonly #callers = [{}, {}, {}];
   #saved: { readonly snapshot: CircuitSnapshot; readonly modelled: ModelSave } | undefined;
   readonly seen: ModelEvent[] = [];
 
@@ -146,10 +155,10 @@ class Pair {
   take(step: Step): void {
     switch (step.do) {
       case 'admit':
-        for (let i = 0; i < step.times; i++) this.#admit(step.leaseMs);
+        for (let i = 0; i < step.times; i++) this.#admit(step.leaseMs, step.caller);
         break;
       case 'settle':
-        this.#settle(step.index, step.outcome, step.retryAfterMs);
+        this.#settle(step.index, step.outcome, step.retryAfterMs, step.rejectedBy);
         break;
       case 'attempt':
         for (let i = 0; i < step.times; i++) this.#attempt(step.outcome, step.durationMs);
@@ -196,7 +205,7 @@ class Pair {
 
   #compare(): void {
     const expected = this.#model.look();
-    const { rate, ...actual } = this.#breaker.stats();
+    const { rate, lastFailure: _lastFailure, ...actual } = this.#breaker.stats();
     const { rate: expectedRate, ...rest } = expected;
     agree('stats()', actual, rest);
     if (!('parts' in this.#plan.detector)) agree('stats().rate', rate, expectedRate);
@@ -215,9 +224,12 @@ class Pair {
     this.seen.push(...this.#model.events.splice(0));
   }
 
-  #admit(leaseMs?: number): UnderWay | undefined {
-    const answer = leaseMs === undefined ? this.#breaker.tryAcquire() : this.#breaker.tryAcquire(undefined, leaseMs);
-    const expected = this.#model.tryAcquire(leaseMs);
+  #admit(leaseMs?: number, caller?: number): UnderWay | undefined {
+    const answer =
+      leaseMs === undefined && caller === undefined
+        ? this.#breaker.tryAcquire()
+        : this.#breaker.tryAcquire(undefined, leaseMs, this.#callers[caller ?? -1]);
+    const expected = this.#model.tryAcquire(leaseMs, caller);
     agree(
       'tryAcquire()',
       answer.admitted ? 'admitted' : answer.retryAfterMs,
@@ -230,10 +242,10 @@ class Pair {
   }
 
   /** What was settled stays among those that may be settled again for a while: only the first time counts. */
-  #settle(index: number, outcome: Outcome, retryAfterMs?: number): void {
+  #settle(index: number, outcome: Outcome, retryAfterMs?: number, rejectedBy?: string): void {
     if (this.#underWay.length === 0) return;
     const [{ permit, modelled }] = this.#underWay.slice(index % this.#underWay.length) as [UnderWay];
-    this.#finish(permit, modelled, outcome, retryAfterMs);
+    this.#finish(permit, modelled, outcome, retryAfterMs, rejectedBy);
     if (index % 5 > 0) this.#underWay = this.#underWay.filter((other) => other.permit !== permit);
   }
 
@@ -245,9 +257,10 @@ class Pair {
     this.#finish(underWay.permit, underWay.modelled, outcome);
   }
 
-  #finish(permit: Permit, modelled: ModelPermit, outcome: Outcome, retryAfterMs?: number): void {
-    permit.settle(outcome, undefined, { retryAfterMs });
-    this.#model.settle(modelled, outcome, retryAfterMs);
+  #finish(permit: Permit, modelled: ModelPermit, outcome: Outcome, retryAfterMs?: number, rejectedBy?: string): void {
+    const error = rejectedBy === undefined ? undefined : new CircuitOpenError({ key: rejectedBy, retryAfterMs: 0 });
+    permit.settle(outcome, undefined, { retryAfterMs, error });
+    this.#model.settle(modelled, outcome, retryAfterMs, rejectedBy === KEY);
   }
 
   #wait(ms: number): void {
@@ -410,7 +423,15 @@ const steps = fc.array(
         durationMs: oneOf(0, 0, 1, 19, 20, 500),
       }),
     },
-    { weight: 5, arbitrary: fc.record({ do: fc.constant('admit'), times: upTo(4), leaseMs: perhaps(oneOf(1, 250)) }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        do: fc.constant('admit'),
+        times: upTo(4),
+        leaseMs: perhaps(oneOf(1, 250)),
+        caller: perhaps(oneOf(0, 1, 2)),
+      }),
+    },
     {
       weight: 8,
       arbitrary: fc.record({
@@ -418,6 +439,7 @@ const steps = fc.array(
         index,
         outcome,
         retryAfterMs: fc.option(oneOf(0, 150, 7_000, HOUR_MS), { nil: undefined, freq: 6 }),
+        rejectedBy: perhaps(oneOf(KEY, 'another')),
       }),
     },
     {

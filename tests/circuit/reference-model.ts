@@ -73,7 +73,13 @@ export interface ModelPermit {
   readonly era: number | 'uncounted';
   readonly acquiredAt: number;
   readonly leaseEnd: number;
+  /** The call that the attempt is of. */
+  readonly caller?: number | undefined;
   outcome?: Outcome;
+  /** Whether its lease ran out before it ended. */
+  isLost?: boolean;
+  /** As what it counted among the probes, and in which round. */
+  judged?: { readonly round: number; readonly as: 'success' | 'failure' };
 }
 
 /** What a circuit was when it was saved; `now` is the time on the clock that it was saved by. */
@@ -170,8 +176,14 @@ export class ReferenceModel {
   isolations = 0;
   #state: CircuitState = 'closed';
   #shownSince: number;
-  /** Everything that was begun in an earlier era comes too late. */
+  /** Everything that was begun in an earlier era comes too late, but for the successes of probes. */
   #era = 0;
+  /** A round of probes goes from one opening to the next, or to the closing. */
+  #round = 0;
+  /** The first era whose probes can still close the circuit: since then probes were lost, and none failed otherwise. */
+  #trustedSince = 0;
+  /** Seats for calls that ask twice. */
+  #spare = 0;
   #until = 0;
   #openings = 0;
   #served = 0;
@@ -186,8 +198,9 @@ export class ReferenceModel {
     this.#forget();
   }
 
-  /** Looks at the circuit: an open one whose cooldown is over becomes half-open by it. */
+  /** Looks at the circuit: probes whose lease is over are lost by it, and an open one whose cooldown is over becomes half-open. */
   look() {
+    this.#loseProbes();
     if (this.#state === 'open' && this.now >= this.#until) this.#change('half-open', 'cooldown-elapsed');
     const verdict = this.#verdict();
     return {
@@ -204,33 +217,48 @@ export class ReferenceModel {
   }
 
   /** A permit, or how long to wait; in mode `observe` both. */
-  tryAcquire(leaseMs = DEFAULT_LEASE_MS): { permit?: ModelPermit; retryAfterMs?: number } {
+  tryAcquire(leaseMs = DEFAULT_LEASE_MS, caller?: number): { permit?: ModelPermit; retryAfterMs?: number } {
     this.look();
     if (this.isolations > 0) return this.#reject(Number.POSITIVE_INFINITY);
     if (this.#state === 'open') return this.#reject(this.#until - this.now);
     if (this.#state === 'closed') return { permit: this.#give(this.#era, Number.POSITIVE_INFINITY) };
-    const seats = this.#probes().filter(({ outcome, leaseEnd }) => outcome === undefined && leaseEnd > this.now);
-    if (seats.length < this.plan.permits) {
-      return { permit: this.#give(this.#era, this.now + (this.plan.leaseMs ?? leaseMs)) };
+    const seats = this.#probes().filter(({ outcome, isLost }) => outcome === undefined && !isLost);
+    const hasProbed = this.#probes().some(
+      (probe) => probe.caller === caller && (probe.outcome !== 'neutral' || probe.isLost === true),
+    );
+    const isBarred = caller !== undefined && hasProbed;
+    if (seats.length < this.plan.permits + this.#spare && !isBarred) {
+      return { permit: this.#give(this.#era, this.now + (this.plan.leaseMs ?? leaseMs), caller) };
     }
-    return this.#reject(Math.min(...seats.map(({ leaseEnd }) => leaseEnd)) - this.now);
+    return this.#reject(seats.length > 0 ? Math.min(...seats.map(({ leaseEnd }) => leaseEnd)) - this.now : 0);
   }
 
-  settle(permit: ModelPermit, outcome: Outcome, retryAfterMs?: number): void {
+  /** @param isOwnRejection Whether the attempt came to a rejection of this very circuit. */
+  settle(permit: ModelPermit, outcome: Outcome, retryAfterMs?: number, isOwnRejection = false): void {
     if (permit.outcome !== undefined) return;
     permit.outcome = outcome;
     this.counts[outcome]++;
-    if (outcome === 'neutral' || permit.era === 'uncounted') return;
-    const isVoid = outcome === 'failure' && this.now >= permit.leaseEnd;
-    if (permit.era !== this.#era || isVoid) {
-      // A void failure decides nothing when the probes are counted later on either.
-      if (isVoid) permit.outcome = 'neutral';
-      this.counts.late++;
-      this.events.push({ type: 'late', outcome });
+    if (permit.era === 'uncounted') return;
+    const era = this.#era;
+    const isUnderWay = this.#state === 'half-open' && permit.era === era && !permit.isLost;
+    if (outcome === 'neutral') {
+      if (isUnderWay && isOwnRejection) this.#spare = Math.min(8, this.#spare + 1);
       return;
     }
-    if (this.#state === 'closed') this.#record(outcome, permit, retryAfterMs);
-    else this.#judgeProbes(retryAfterMs);
+    if (this.#state !== 'closed') this.look();
+    if (this.#state === 'closed' && permit.era === this.#era) {
+      this.#record(outcome, permit, retryAfterMs);
+      return;
+    }
+    const isProbe = Number.isFinite(permit.leaseEnd) && permit.era >= this.#trustedSince && this.#state !== 'closed';
+    const as = outcome === 'failure' || this.#isSlow(permit) ? 'failure' : 'success';
+    if (isProbe && (as === 'success' || (isUnderWay && era === this.#era))) {
+      permit.judged = { round: this.#round, as };
+      this.#judgeProbes(retryAfterMs);
+      return;
+    }
+    this.counts.late++;
+    this.events.push({ type: 'late', outcome });
   }
 
   trip(forMs?: number): void {
@@ -308,15 +336,15 @@ export class ReferenceModel {
     this.#completed = leavesOf(this.plan.detector).map(() => []);
   }
 
-  #give(era: number | 'uncounted', leaseEnd: number): ModelPermit {
-    const permit: ModelPermit = { era, acquiredAt: this.now, leaseEnd };
+  #give(era: number | 'uncounted', leaseEnd: number, caller?: number): ModelPermit {
+    const permit: ModelPermit = { era, acquiredAt: this.now, leaseEnd, caller };
     this.#permits.push(permit);
     return permit;
   }
 
   #reject(retryAfterMs: number): { permit?: ModelPermit; retryAfterMs: number } {
     const observed = this.mode === 'observe';
-    this.counts.rejected++;
+    if (!observed) this.counts.rejected++;
     this.events.push({ type: 'rejected', retryAfterMs, observed });
     return observed ? { permit: this.#give('uncounted', this.now), retryAfterMs } : { retryAfterMs };
   }
@@ -330,16 +358,40 @@ export class ReferenceModel {
     for (const list of this.#completed) list.push(entry);
     const { trips, reason } = this.#verdict();
     if (trips) this.#open(reason, retryAfterMs);
-    else if (outcome === 'failure' && this.plan.openOnRetryAfter && retryAfterMs !== undefined) {
+    else if (outcome === 'failure' && this.plan.openOnRetryAfter && (retryAfterMs ?? 0) > 0) {
       this.#open('retry-after', retryAfterMs);
     } else if (outcome === 'success' && ++this.#served === 10) this.#openings = 0;
   }
 
+  /** A probe is judged as the calls of a closed circuit are. */
+  #isSlow({ acquiredAt }: ModelPermit): boolean {
+    const leaves = leavesOf(this.plan.detector);
+    return leaves.some((leaf) => leaf.kind === 'slowCallRate' && this.now - acquiredAt >= leaf.slowMs);
+  }
+
+  /** A probe is lost at the end of its lease, whenever it is seen. */
+  #loseProbes(): void {
+    const { now } = this;
+    for (;;) {
+      const lost = this.#probes()
+        .filter(({ outcome, leaseEnd, isLost }) => outcome === undefined && !isLost && leaseEnd <= now)
+        .sort((a, b) => a.leaseEnd - b.leaseEnd)[0];
+      if (this.#state !== 'half-open' || lost === undefined) return;
+      lost.isLost = true;
+      lost.judged = { round: this.#round, as: 'failure' };
+      const trustedSince = this.#trustedSince;
+      this.now = lost.leaseEnd;
+      this.#judgeProbes(undefined);
+      this.now = now;
+      this.#trustedSince = trustedSince;
+    }
+  }
+
   #judgeProbes(retryAfterMs: number | undefined): void {
     const { permits, successThreshold, failurePercent } = this.plan;
-    const outcomes = this.#probes().map(({ outcome }) => outcome);
-    const successes = outcomes.filter((outcome) => outcome === 'success').length;
-    const failures = outcomes.filter((outcome) => outcome === 'failure').length;
+    const judged = this.#permits.flatMap((probe) => (probe.judged?.round === this.#round ? [probe.judged.as] : []));
+    const successes = judged.filter((as) => as === 'success').length;
+    const failures = judged.filter((as) => as === 'failure').length;
     // One success closes and no success opens, also where all probes may fail.
     const mayFail = Math.min(Math.floor(((failurePercent ?? 0) * permits) / 100), permits - 1);
     const mustSucceed = failurePercent === undefined ? successThreshold : permits - mayFail;
@@ -377,6 +429,11 @@ export class ReferenceModel {
     this.#served = 0;
     if (this.isolations === 0) this.#shownSince = this.now;
     this.#era++;
+    if (to === 'closed') this.#spare = 0;
+    if (to !== 'half-open') {
+      this.#round++;
+      this.#trustedSince = this.#era;
+    }
     this.#forget();
     this.#tell(from, reason, failures, cooldownMs);
   }

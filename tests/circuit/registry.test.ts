@@ -82,10 +82,11 @@ describe('at the cap', () => {
     expect(keysOf(registry).sort()).toEqual(['a', 'd', 'e']);
   });
 
-  test('open and half-open circuits stay while a closed one can go', () => {
+  test('circuits that are open or probed stay while a closed one can go', () => {
     const registry = create({ maxBreakers: 3 });
     registry.ensure('open').trip({ forMs: 60_000 });
     registry.ensure('half-open').trip({ forMs: 0 });
+    acquire(registry.ensure('half-open'));
     for (const key of ['a', 'b', 'c']) registry.ensure(key);
     expect(keysOf(registry).sort()).toEqual(['c', 'half-open', 'open']);
   });
@@ -124,8 +125,8 @@ describe('at the cap', () => {
     registry.ensure('b');
     registry.ensure('c');
     expect(ofType(events, 'evicted')).toEqual([
-      { type: 'evicted', key: 'a', state: 'open', at: expect.any(Number) },
-      { type: 'evicted', key: 'b', state: 'closed', at: expect.any(Number) },
+      { type: 'evicted', key: 'a', state: 'open', byHand: true, at: expect.any(Number) },
+      { type: 'evicted', key: 'b', state: 'closed', byHand: false, at: expect.any(Number) },
     ]);
   });
 
@@ -232,8 +233,8 @@ describe('mode', () => {
     expect(['a', 'b', 'c'].map((key) => ask(registry.ensure(key)))).toEqual([10_000, 10_000, 10_000]);
   });
 
-  test('setMode goes before the mode of options and overrides', () => {
-    const registry = create({ mode: 'observe', overrides: () => ({ mode: 'observe' }) });
+  test('setMode goes before the mode of options', () => {
+    const registry = create({ mode: 'observe', overrides: () => ({ cooldownMs: 5 }) });
     registry.setMode('enforce');
     expect(registry.ensure('a').mode).toBe('enforce');
   });

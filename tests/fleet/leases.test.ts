@@ -174,8 +174,8 @@ describe('the lease of a probe', () => {
     expect(admitted(await crowd(other!, 5))).toHaveLength(1);
     lost.settle('failure');
     await flush();
-    expect(one!.events.at(-1)).toMatchObject({ type: 'late', outcome: 'failure' });
-    expect([one!.breaker.state, other!.breaker.state]).toEqual(['half-open', 'half-open']);
+    expect(one!.events.at(-1)).toMatchObject({ type: 'stateChange', to: 'open', reason: 'probe-failed' });
+    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'half-open']);
   });
 
   test('a late success of the same half-open generation closes all', async () => {

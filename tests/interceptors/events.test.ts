@@ -299,7 +299,7 @@ describe('payloads', () => {
     const { ofType, run } = start({ breaker: { maxBreakers: 1 } }, 200);
     await run();
     await run({ method: 'put' });
-    expect(ofType('evicted')).toEqual([{ type: 'evicted', key: KEY, state: 'closed', at: START }]);
+    expect(ofType('evicted')).toEqual([{ type: 'evicted', key: KEY, state: 'closed', byHand: false, at: START }]);
   });
 
   test('listenerError of a callback among the options names its path', async () => {

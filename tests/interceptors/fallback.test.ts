@@ -64,11 +64,40 @@ describe('what answers', () => {
     expect((await api.get('/')).config.adapter).toBe(adapter);
   });
 
-  test('data given at attach is passed by reference', async () => {
-    const items = { large: true };
+  test('plain data given at attach is copied for each answer: what one caller does to it no other sees', async () => {
+    const created = new Date(0);
+    const items = { list: [{ name: 'a' }], created };
     const { api, open } = start({ fallback: items });
     open();
-    expect((await api.get('/')).data).toBe(items);
+    const { data } = await api.get('/');
+    data.list[0].name = 'b';
+    data.list.push('c');
+    const second = (await api.get('/')).data;
+    expect(second).toEqual({ list: [{ name: 'a' }], created });
+    expect(second.created).toBe(created);
+    expect(items.list).toHaveLength(1);
+  });
+
+  test('data that holds itself is copied, too', async () => {
+    const tree: { self?: unknown } = {};
+    tree.self = tree;
+    const { api, open } = start({ fallback: tree });
+    open();
+    const { data } = await api.get('/');
+    expect(data).not.toBe(tree);
+    expect(data.self).toBe(data);
+  });
+
+  test('a fallbackOn that throws ends the call with its error, whose cause is the failure, and frees a streamed response', async () => {
+    const { api } = start({
+      fallback: 'data',
+      fallbackOn: () => {
+        throw new Error('oops');
+      },
+    });
+    const error = await failureOf(api.get('/'));
+    expect(error.message).toBe('oops');
+    expect(error.cause.response.status).toBe(503);
   });
 
   test.each([null, false, 0, '', []])('%j is an answer', async (fallback) => {

@@ -218,6 +218,6 @@ test('a fixed limit is the bulkhead of that many seats', async () => {
   if (!('answer' in fourth && 'answer' in third && 'end' in first)) throw new Error('expected two slots and two places');
   expect(await fourth.answer).toEqual({ why: 'queue', retryAfterMs: 0 });
   first.end({ outcome: 'success' });
-  expect(await third.answer).toHaveProperty('inFlight', 2);
+  expect(await third.answer).toHaveProperty('moment.inFlight', 2);
   expect(limiter.stats()).toMatchObject({ limit: 2, inFlight: 2, queued: 0 });
 });

@@ -1,0 +1,114 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import {
+  BreakerRegistry,
+  type BreakerRegistryOptions,
+  consecutiveFailures,
+  failureRate,
+  slowCallRate,
+} from '../../src/index.js';
+import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType } from './support.js';
+
+let clock: ManualClock;
+beforeEach(() => {
+  clock = manualClock();
+});
+
+const CLASSIC = { detector: consecutiveFailures(5), cooldownMs: 10_000 };
+const create = (options: BreakerRegistryOptions = {}) => new BreakerRegistry({ clock, ...CLASSIC, ...options });
+
+describe('a full registry', () => {
+  test('lets circuits go whose cooldown is over and that nobody asked for again: a living one can trip', () => {
+    const registry = create({ maxBreakers: 4 });
+    for (const key of ['a', 'b', 'c', 'd']) fail(registry.ensure(key), 5);
+    clock.advance(10_000);
+    for (let i = 0; i < 5; i++) {
+      for (const key of ['x', 'y']) acquire(registry.ensure(key)).settle('failure');
+    }
+    expect(['x', 'y'].map((key) => registry.get(key)?.state)).toEqual(['open', 'open']);
+  });
+
+  test('lets an empty circuit go before one with failures, and that before an open one, and last what was set by hand', () => {
+    const registry = create({ maxBreakers: 4 });
+    registry.ensure('isolated').isolate();
+    fail(registry.ensure('open'), 5);
+    fail(registry.ensure('failing'), 1);
+    registry.ensure('empty');
+    const gone: unknown[] = [];
+    registry.on('evicted', ({ key, byHand }) => gone.push([key, byHand]));
+    for (const key of ['1', '2', '3', '4']) acquire(registry.ensure(key));
+    expect(gone).toEqual([
+      ['empty', false],
+      ['failing', false],
+      ['open', false],
+      ['1', false],
+    ]);
+  });
+
+  test('delete drops a breaker, which begins anew', () => {
+    const registry = create();
+    fail(registry.ensure('a'), 5);
+    expect([registry.delete('a'), registry.delete('a')]).toEqual([true, false]);
+    expect(registry.size).toBe(0);
+    expect(registry.ensure('a').state).toBe('closed');
+  });
+});
+
+describe('setMode', () => {
+  test('observe and back to enforce leaves those on observe that overrides had put there', () => {
+    const overrides = (key: string) => (key === 'watched' ? { mode: 'observe' as const } : undefined);
+    const registry = create({ overrides });
+    const modes = () => ['watched', 'other'].map((key) => registry.ensure(key).mode);
+    modes();
+    registry.setMode('observe');
+    expect(modes()).toEqual(['observe', 'observe']);
+    registry.setMode('enforce');
+    expect(modes()).toEqual(['observe', 'enforce']);
+  });
+});
+
+describe('update', () => {
+  test('changes cooldown and probes of circuits that there are, and of those made later', () => {
+    const registry = create();
+    fail(registry.ensure('a'), 5);
+    registry.update({ cooldownMs: 700, halfOpen: { permits: 2 } });
+    expect(ask(registry.ensure('a'))).toBe(10_000);
+    fail(registry.ensure('b'), 5);
+    expect(ask(registry.ensure('b'))).toBe(700);
+    clock.advance(700);
+    const b = registry.ensure('b');
+    expect([b.tryAcquire().admitted, b.tryAcquire().admitted, b.tryAcquire().admitted]).toEqual([true, true, false]);
+  });
+
+  test('keeps what a detector of the same kind has counted, and begins anew with another', () => {
+    const registry = create();
+    fail(registry.ensure('a'), 2);
+    registry.update({ detector: consecutiveFailures(3) });
+    expect(registry.ensure('a').stats().failures).toBe(2);
+    fail(registry.ensure('a'), 1);
+    expect(registry.ensure('a').state).toBe('open');
+
+    fail(registry.ensure('b'), 2);
+    registry.update({ detector: failureRate({ size: 4, minimumCalls: 4 }) });
+    expect(registry.ensure('b').stats().failures).toBe(0);
+    fail(registry.ensure('b'), 2);
+    registry.update({ detector: slowCallRate({ slowMs: 50 }) });
+    expect(registry.ensure('b').stats().failures).toBe(0);
+  });
+
+  test('what overrides say goes before', () => {
+    const registry = create({ overrides: (key) => (key === 'a' ? { cooldownMs: 5 } : undefined) });
+    registry.ensure('a');
+    registry.update({ cooldownMs: 700 });
+    fail(registry.ensure('a'), 5);
+    expect(ask(registry.ensure('a'))).toBe(5);
+  });
+
+  test('refuses what is fixed or wrong, and changes nothing then', () => {
+    const registry = create();
+    const events = listen(registry);
+    expect(() => registry.update({ clock } as never)).toThrow('`update(options).clock`');
+    expect(() => registry.update({ cooldownMs: -1 })).toThrow(RangeError);
+    fail(registry.ensure('a'), 5);
+    expect(ofType(events, 'stateChange')).toMatchObject([{ cooldownMs: 10_000 }]);
+  });
+});
