@@ -13,6 +13,7 @@ import { requestInterceptor } from './interceptors/request.js';
 import { retryInterceptor } from './interceptors/retry.js';
 import { DEFAULTS, type ResilienceOptions, type UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
+import { own } from './validation.js';
 
 /** What is needed of an axios instance; `axios`, `axios.create()` and `new Axios()` have it. */
 export type Attachable = Pick<AxiosInstance, 'interceptors' | 'request'>;
@@ -50,8 +51,9 @@ const MARK = Symbol.for('axios-resilience');
 export function attach(instance: Attachable, options: ResilienceOptions = {}): Resilience {
   checkInstance(instance);
   checkAttachOptions(options, '');
-  const { clock = monotonicClock, random = () => Math.random(), sinks = DEFAULTS.sinks } = options;
-  const registry = registryOf(options, clock, random);
+  const given = own(options);
+  const { clock = monotonicClock, random = () => Math.random(), sinks = DEFAULTS.sinks } = given;
+  const registry = registryOf(given, clock, random);
   const events = new Emitter();
   for (const sink of sinks) events.pipe(sink);
   const attachment: Attachment = {
@@ -61,7 +63,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     clock,
     random,
     bare: bareInstance(instance as AxiosInstance),
-    policy: extendPolicy(DEFAULT_POLICY, options),
+    policy: extendPolicy(DEFAULT_POLICY, given),
   };
   checkPlacement(attachment.bare);
 
@@ -76,7 +78,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     on: (type, listener) => events.on(type, listener),
     update(changes: UpdateOptions): void {
       checkUpdateOptions(changes, '');
-      const { mode, ...breaker } = changes.breaker || {};
+      const { mode, ...breaker } = own(own(changes).breaker || {});
       const isModeAlone = mode !== undefined && Object.keys(breaker).length === 0;
       attachment.policy = extendPolicy(attachment.policy, isModeAlone ? { ...changes, breaker: undefined } : changes);
       if (mode !== undefined) registry.setMode(mode);
@@ -104,7 +106,7 @@ function checkInstance(instance: Attachable): void {
 }
 
 function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock, random: () => number): BreakerRegistry {
-  const { key, classify, createError, ...circuit } = breaker || {};
+  const { key, classify, createError, ...circuit } = own(breaker || {});
   const given: BreakerRegistryOptions = circuit;
   if (registry === undefined) return new BreakerRegistry({ ...given, clock, random });
   const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];

@@ -1,3 +1,5 @@
+import { shortened, withoutCredentials } from './redaction.js';
+
 /** Checks the value at `path`; throws a `TypeError` for its kind, a `RangeError` for its range. */
 export type Rule = (value: unknown, path: string) => void;
 
@@ -7,12 +9,23 @@ type Rules = Readonly<Record<string, Rule>>;
 const isGroup = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function show(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`;
+const LONGEST_SHOWN = 200;
+const MOST_ITEMS = 10;
+const DEEPEST = 2;
+
+/** A value as a message shows it: an address that was given in the place of a client may hold a password. */
+function show(value: unknown, depth = 0): string {
+  if (Array.isArray(value)) {
+    if (depth === DEEPEST) return 'a list';
+    const items = value.slice(0, MOST_ITEMS).map((item) => show(item, depth + 1));
+    return `[${[...items, ...(value.length > MOST_ITEMS ? ['…'] : [])].join(', ')}]`;
+  }
   if (value instanceof Promise) return 'a promise';
   if (typeof value === 'function' || isGroup(value)) return `a value of type ${typeof value}`;
-  return typeof value === 'string' ? `"${value}"` : String(value);
+  return typeof value === 'string' ? `"${shownText(value)}"` : String(value);
 }
+
+const shownText = (text: string): string => withoutCredentials(shortened(text, LONGEST_SHOWN));
 
 /** The error for a value that is not what was expected. A promise is not waited for, nor left to reject unhandled. */
 export function unexpected(path: string, expected: string, value: unknown, Kind: ErrorConstructor = TypeError): Error {
@@ -61,7 +74,7 @@ export const milliseconds = (min = 0, max = Number.MAX_VALUE, orElse = ''): Rule
 export const oneOf =
   (...choices: readonly unknown[]): Rule =>
   (value, path) => {
-    if (!choices.includes(value)) throw unexpected(path, choices.map(show).join(' or '), value);
+    if (!choices.includes(value)) throw unexpected(path, choices.map((choice) => show(choice)).join(' or '), value);
   };
 
 export const listOf =
@@ -101,14 +114,16 @@ export const options =
     for (const [name, item] of Object.entries(value)) {
       const at = path ? `${path}.${name}` : name;
       const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
-      if (!rule) throw new TypeError(`Unknown option \`${at}\`: did you mean \`${nearest(name, rules)}\`?`);
+      if (!rule) {
+        throw new TypeError(`Unknown option \`${shownText(at)}\`: did you mean \`${nearest(name, rules)}\`?`);
+      }
       if (item !== undefined) rule(item, at);
     }
   };
 
 /** The option that shares the most pairs of letters with what was written. */
 function nearest(written: string, rules: Rules): string {
-  const name = written.toLowerCase();
+  const name = written.slice(0, LONGEST_SHOWN).toLowerCase();
   const likeness = (known: string) => {
     const shared = Array.from(name, (_, at) => name.slice(at, at + 2)).filter((pair) =>
       known.toLowerCase().includes(pair),
@@ -118,9 +133,19 @@ function nearest(written: string, rules: Rules): string {
   return Object.keys(rules).reduce((best, known) => (likeness(known) > likeness(best) ? known : best));
 }
 
-/** The given fields over the base's; `undefined` means not given. Of `groups`, the fields are merged in turn. */
+/**
+ * The fields that an object of options has itself. What somebody else's hole has put on `Object.prototype` is on every
+ * object, and must not become an option: read options from here, or from what `merged` gives.
+ */
+export const own = <T extends object>(given: T): T => Object.assign(Object.create(null) as T, given);
+
+/**
+ * The given fields over the base's, both without what they inherit; `undefined` means not given. Of `groups`, the fields
+ * are merged in turn.
+ */
 export function merged<T extends object>(base: T, given: object = {}, ...groups: (keyof T)[]): T {
-  const result = { ...base } as Record<PropertyKey, unknown>;
+  // Unlike `Object.create(null)`, this leaves an object whose fields are quick to read.
+  const result = Object.setPrototypeOf({ ...base }, null) as Record<PropertyKey, unknown>;
   for (const [name, value] of Object.entries(given)) {
     const isMerged = groups.includes(name as keyof T) && isGroup(value);
     if (value === undefined) continue;

@@ -68,7 +68,7 @@ const LAYERS: readonly RegExp[] = [
   /^interceptors\/|^axios-augmentation\.ts$/,
   /^options\.ts$/,
   /^circuit\/|^retry\/|^limiter\/|^sinks\/|^metrics\//,
-  /^(?:abort|errors|events|clock|delay|emitter|retry-after|validation)\.ts$/,
+  /^(?:abort|errors|events|clock|delay|emitter|redaction|retry-after|validation)\.ts$/,
 ];
 
 /** Each is a folder and an export of the package. */

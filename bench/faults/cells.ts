@@ -26,6 +26,9 @@ export const PROCESSES = [1, 5, 20];
 /** The cell that the tables show in full. */
 export const MAIN: Cell = { timeoutMs: 1_000, workMs: 100, processes: 1 };
 
+export const isMain = ({ timeoutMs, workMs, processes }: Cell): boolean =>
+  timeoutMs === MAIN.timeoutMs && workMs === MAIN.workMs && processes === MAIN.processes;
+
 export function scaleOf({ workMs }: Cell): Scale {
   const scale = SCALES[workMs];
   if (!scale) throw new Error(`Expected the work per request to be one of ${WORKS_MS.join(', ')} ms, got ${workMs}`);

@@ -13,7 +13,7 @@ export const OVERLOAD_ROWS: readonly Row[] = [
       { atMs: 5_000, condition: { workers: 4 } },
     ],
   },
-  overload(4, 5_000, { failing: 0.3 }),
+  { ...overload(4, 5_000, { failing: 0.3 }), name: '4 x the calls for 5 s, 30 % of the requests fail' },
   { ...during('5 x slower for 10 s, room for all', 10_000, { slowness: 5, workers: 10 }) },
   { ...during('1 call/s, 5 x slower for 10 s', 10_000, { slowness: 5 }), callsPerSecond: 1, repetitions: 20 },
   { ...during('the callers are blocked for 2 s', 20_000, {}), blockedMs: 2_000 },

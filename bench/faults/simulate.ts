@@ -7,7 +7,7 @@ import { type Arrival, arrivalsOf } from './arrivals.js';
 import { type Cell, scaleOf } from './cells.js';
 import { equip } from './clients.js';
 import { networkAdapter } from './network.js';
-import type { Row } from './rows.js';
+import { BEFORE_S, type Row, WINDOW_MS } from './rows.js';
 import { Service } from './service.js';
 import type { VirtualTime } from './virtual-time.js';
 
@@ -19,6 +19,8 @@ export interface Simulation {
   /** For this package as it is by default. */
   readonly options?: ResilienceOptions;
   readonly seed: number;
+  /** Whether it ends with the 20 s: `againMs` is not known then. */
+  readonly endsEarly?: boolean;
 }
 
 /** What came of the calls that began in the first 20 s of a fault. */
@@ -38,12 +40,10 @@ export interface Outcome {
 }
 
 const WARM_UP_MS = 5_000;
-export const WINDOW_MS = 20_000;
 /** How long there are calls after a fault. */
 const AFTERWARDS_MS = 15_000;
 /** Longer than any call takes. */
 const DRAIN_MS = 30_000;
-const BEFORE_S = 3;
 
 interface Call extends Arrival {
   requests: number;
@@ -58,10 +58,12 @@ interface Times {
 }
 
 export async function simulate(time: VirtualTime, simulation: Simulation): Promise<Outcome> {
-  const { row, seed } = simulation;
+  const { row, seed, endsEarly } = simulation;
   const faultAt = WARM_UP_MS + 1_000 * randomOf(seed)();
   const recoveredAt = faultAt + row.endMs;
-  const times = { faultAt, recoveredAt, endAt: Math.max(faultAt + WINDOW_MS, recoveredAt + AFTERWARDS_MS) };
+  const windowEndAt = faultAt + WINDOW_MS;
+  const endAt = endsEarly ? windowEndAt : Math.max(windowEndAt, recoveredAt + AFTERWARDS_MS);
+  const times = { faultAt, recoveredAt, endAt };
   const calls: Call[] = [];
   for (let repetition = 0; repetition < (row.repetitions ?? 1); repetition++) {
     calls.push(...(await callsOf(time, { ...simulation, seed: seed * 1_000 + repetition }, times)));

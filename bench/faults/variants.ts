@@ -1,4 +1,47 @@
-import { consecutiveFailures, exponential, type ResilienceOptions } from '../../dist/index.js';
+import {
+  consecutiveFailures,
+  exponential,
+  type FailureDetector,
+  type ResilienceOptions,
+  type RetryContext,
+} from '../../dist/index.js';
+
+/** As many failures in a row as cannot be chance, given how many there usually are between two successes. */
+class UnusualRun implements FailureDetector {
+  failures = 0;
+  #firstAt = 0;
+  #usual = 0;
+
+  constructor(
+    readonly least: number,
+    readonly minSpanMs: number,
+    readonly times: number,
+    readonly weight: number,
+  ) {}
+
+  record(outcome: 'success' | 'failure', now: number): boolean {
+    if (outcome === 'success') {
+      this.#usual += this.weight * (this.failures - this.#usual);
+      this.failures = 0;
+      return false;
+    }
+    if (++this.failures === 1) this.#firstAt = now;
+    return this.failures >= Math.max(this.least, this.times * (this.#usual + 1)) && now - this.#firstAt >= this.minSpanMs;
+  }
+
+  reset(): void {
+    this.failures = 0;
+  }
+}
+
+const isTimeout = ({ error }: RetryContext): boolean =>
+  (error as { readonly code?: string } | undefined)?.code === 'ECONNABORTED';
+
+const withoutTimeouts = { shouldRetry: (context: RetryContext) => (isTimeout(context) ? false : undefined) };
+
+const cooldownMs = exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 });
+
+const unusualRun = { detector: () => new UnusualRun(5, 700, 6, 0.3), cooldownMs };
 
 /** Ways to set this package up that were tried, by name. Made anew for each process. */
 export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
@@ -10,7 +53,12 @@ export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
     },
     retry: { budget: { ratio: 0.2, minPerSecond: 10 } },
   }),
-  'growing cooldown': () => ({
-    breaker: { cooldownMs: exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }) },
-  }),
+  'timeouts are not retried': () => ({ retry: withoutTimeouts }),
+  'budget of 0.2': () => ({ retry: { budget: { ratio: 0.2, minPerSecond: 2 } } }),
+  'budget of 0.3, 1 per second': () => ({ retry: { budget: { ratio: 0.3, minPerSecond: 1 } } }),
+  'span of 700 ms': () => ({ breaker: { detector: consecutiveFailures(5, { minSpanMs: 700, maxAgeMs: 60_000 }) } }),
+  'cooldown up to 3 s': () => ({ breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 3_000, jitter: 0.2 }) } }),
+  'cooldown up to 10 s': () => ({ breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 10_000, jitter: 0.2 }) } }),
+  'unusual run': () => ({ breaker: unusualRun }),
+  'unusual run, timeouts are not retried': () => ({ breaker: unusualRun, retry: withoutTimeouts }),
 };

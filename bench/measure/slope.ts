@@ -1,3 +1,5 @@
+import { mean } from './spread.js';
+
 export interface Point {
   readonly x: number;
   readonly y: number;
@@ -5,7 +7,6 @@ export interface Point {
 
 /** How much y grows per unit of x, by least squares: what goes up and down hardly counts, what goes on growing does. */
 export function slopeOf(points: readonly Point[]): number {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const meanX = mean(points.map(({ x }) => x));
   const meanY = mean(points.map(({ y }) => y));
   const covariance = points.reduce((sum, { x, y }) => sum + (x - meanX) * (y - meanY), 0);

@@ -13,6 +13,9 @@ export function quantile(values: readonly number[], share: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
 /** @param runs What was measured in each process. */
 export function spreadOf(runs: readonly (readonly number[])[]): Spread {
   const medians = runs.map(median);

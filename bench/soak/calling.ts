@@ -58,7 +58,7 @@ const ledger = new Ledger(resilience);
 const controller = new AbortController();
 const source = axios.CancelToken.source();
 setMaxListeners(0, controller.signal);
-const surroundings: Surroundings = { api, url, random, signal: controller.signal, source };
+const surroundings: Surroundings = { api, url, random, signal: controller.signal, source, kept: [] };
 
 const before = process.getActiveResourcesInfo();
 let endsAt = 0;
@@ -133,6 +133,7 @@ const samples: Point[] = [];
 while (samples.length < STRETCHES) {
   const atRest = await keepBusy(durationMs / STRETCHES);
   agent.destroy();
+  surroundings.kept.length = 0;
   samples.push({ x: ledger.calls, y: await bytesInUse() });
   if (!atRest) break;
 }

@@ -15,6 +15,8 @@ export interface Surroundings {
   readonly signal: AbortSignal;
   /** Never cancelled, and given to many calls. */
   readonly source: CancelTokenSource;
+  /** Where a caller keeps what it was answered last: what goes on being kept of calls shows here. */
+  readonly kept: unknown[];
 }
 
 export interface CallResult {
@@ -24,6 +26,7 @@ export interface CallResult {
 }
 
 const BASES = 6;
+const MOST_KEPT = 1_000;
 
 const METHODS = [
   [60, 'get'],
@@ -58,6 +61,8 @@ const OVERRIDES: readonly (readonly [number, Override])[] = [
     }),
   ],
   [2, (random) => ({ retry: { beforeRetry: async () => delay(20), deadlineMs: 10 + random() * 100 } })],
+  // Long enough for most bodies: the signal has to reach them, and to let go of them.
+  [6, () => ({ retry: { deadlineMs: 5_000 } })],
 ];
 
 type Ending = 'none' | 'signal' | 'token' | 'shared signal' | 'shared token' | 'at once';
@@ -72,7 +77,10 @@ const ENDINGS: readonly (readonly [number, Ending])[] = [
 ];
 
 /** Makes one random call and waits for its end, whatever that is. */
-export async function callOnce(call: number, { api, url, random, signal, source }: Surroundings): Promise<CallResult> {
+export async function callOnce(
+  call: number,
+  { api, url, random, signal, source, kept }: Surroundings,
+): Promise<CallResult> {
   const method = pick(METHODS, random);
   const resilience = pick(OVERRIDES, random)(random);
   const untouched = resilience === false;
@@ -82,7 +90,7 @@ export async function callOnce(call: number, { api, url, random, signal, source 
   const own = axios.CancelToken.source();
   const signals = { signal: controller.signal, 'shared signal': signal, 'at once': AbortSignal.abort() };
   const tokens = { token: own.token, 'shared token': source.token };
-  const streams = method === 'get' && random() < 0.1;
+  const streams = method === 'get' && random() < 0.2;
   const end = ending === 'signal' || ending === 'token' ? setTimeout(cancel, random() * 300) : undefined;
 
   function cancel(): void {
@@ -102,9 +110,13 @@ export async function callOnce(call: number, { api, url, random, signal, source 
       ...(ending in signals && { signal: signals[ending as keyof typeof signals] }),
       ...(ending in tokens && { cancelToken: tokens[ending as keyof typeof tokens] }),
     });
-    if (streams) await drained(response.data);
+    if (streams) await drained(response.data, random() < 0.2);
+    kept[call % MOST_KEPT] = response;
     return { untouched, report: reportOf(response) };
   } catch (error) {
+    kept[call % MOST_KEPT] = error;
+    // As with bare axios, a body that nobody reads holds its signal.
+    if (axios.isAxiosError(error)) await drained(error.response?.data, random() < 0.2);
     return { untouched, report: reportOf(error) };
   } finally {
     clearTimeout(end);
@@ -112,6 +124,7 @@ export async function callOnce(call: number, { api, url, random, signal, source 
 }
 
 /** A stream may break off after its response was handed on: that is the reader's affair. */
-async function drained(stream: unknown): Promise<void> {
-  if (stream instanceof Readable) await finished(stream.resume()).catch(() => undefined);
+async function drained(stream: unknown, isLeft: boolean): Promise<void> {
+  if (stream instanceof Readable && isLeft) stream.on('error', () => undefined).destroy();
+  else if (stream instanceof Readable) await finished(stream.resume()).catch(() => undefined);
 }

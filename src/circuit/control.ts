@@ -1,6 +1,6 @@
 import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
 import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
-import { aString, milliseconds, options as optionsOf } from '../validation.js';
+import { aString, milliseconds, options as optionsOf, own } from '../validation.js';
 import { Circuit } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
 import { joined } from './join.js';
@@ -67,7 +67,7 @@ export abstract class ControlledCircuit implements CircuitOwner {
   trip(options: { forMs?: number | undefined } = {}): Forced {
     checkTrip(options, '');
     const now = this.now;
-    const opening = this.circuit.nextOpening({}, options.forMs);
+    const opening = this.circuit.nextOpening({}, own(options).forMs);
     return this.#force('open', opening, () =>
       this.circuit.assume(
         { state: 'open', openings: opening.openings, remainingMs: opening.cooldownMs },

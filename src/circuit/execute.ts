@@ -1,7 +1,7 @@
 import { namedError, reasonOf, throwIfAborted } from '../abort.js';
 import { CircuitOpenError, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { aFunction, oneOf, options as optionsOf, withMethods } from '../validation.js';
+import { aFunction, oneOf, options as optionsOf, own, withMethods } from '../validation.js';
 import type { Permit, Rejection } from './contract.js';
 
 /** What a function came to. */
@@ -44,7 +44,8 @@ export async function execute<T>(
 ): Promise<T> {
   if (typeof fn !== 'function') aFunction(fn, 'execute(fn)');
   if (options !== undefined) check(options, 'execute(options)');
-  const signal = options?.signal;
+  const given = options && own(options);
+  const signal = given?.signal;
   throwIfAborted(signal);
   const answer = breaker.acquire();
   const permit = answer instanceof Promise ? await answer : answer;
@@ -56,10 +57,10 @@ export async function execute<T>(
   const limit = permit.timeoutMs === undefined ? undefined : openLimit(signal, permit.timeoutMs);
   try {
     const result = await fn({ signal: limit?.signal ?? signal });
-    permit.settle(options?.classify ? breaker.judge({ hasThrown: false, result }, options) : 'success');
+    permit.settle(given?.classify ? breaker.judge({ hasThrown: false, result }, given) : 'success');
     return result;
   } catch (error) {
-    const outcome = limit?.isOver() ? 'failure' : breaker.judge({ hasThrown: true, error }, options);
+    const outcome = limit?.isOver() ? 'failure' : breaker.judge({ hasThrown: true, error }, given);
     permit.settle(outcome, undefined, { error });
     throw error;
   } finally {

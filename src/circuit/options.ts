@@ -186,8 +186,9 @@ const DEFAULT_POLICY: CircuitPolicy = {
 export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: CircuitPolicy): CircuitPolicy {
   checkCircuit(given, path);
   const policy = merged(base ?? DEFAULT_POLICY, given, 'halfOpen');
-  if (given.detector) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
-  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock, random } = policy;
+  if (Object.hasOwn(given, 'detector')) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
+  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, mode, store, clock, random } = policy;
+  const halfOpen = merged(policy.halfOpen);
   return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, mode, store, clock, random };
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { Emitter } from '../emitter.js';
 import type { EventOf, EventType, Sink } from '../events.js';
-import { aFunction, options, type Rule, unexpected } from '../validation.js';
+import { aFunction, options, own, type Rule, unexpected } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
 import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
 import {
@@ -48,7 +48,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   /** @throws a `TypeError` or `RangeError` that names the option. */
   constructor(given: BreakerRegistryOptions = {}) {
     checkRegistry(given, '');
-    const { maxBreakers = CIRCUIT_DEFAULTS.maxBreakers, overrides, ...circuit } = given;
+    const { maxBreakers = CIRCUIT_DEFAULTS.maxBreakers, overrides, ...circuit } = own(given);
     this.#policy = circuitPolicy(circuit);
     this.clock = this.#policy.clock;
     this.#maxBreakers = maxBreakers;
@@ -80,7 +80,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
    */
   update(given: RegistryUpdate): void {
     checkUpdate(given, 'update(options)');
-    const { maxBreakers = this.#maxBreakers, mode, ...circuit } = given;
+    const { maxBreakers = this.#maxBreakers, mode, ...circuit } = own(given);
     this.#policy = circuitPolicy(circuit, 'update(options)', this.#policy);
     this.#maxBreakers = maxBreakers;
     for (const breaker of this) breaker.update(this.#policyOf(breaker.key, this.#own.get(breaker)));

@@ -1,4 +1,4 @@
-import { anInteger, aRatio, merged, milliseconds, options } from '../validation.js';
+import { anInteger, aRatio, merged, milliseconds, options, own } from '../validation.js';
 import type { DetectorFactory, FailureDetector } from './detectors.js';
 import type { SharedThreshold } from './link.js';
 import { CountWindow, type RollingWindow, type SavedOutcome, TimeWindow } from './rolling-window.js';
@@ -218,7 +218,7 @@ const checkSlowCallRate = options({ slowMs: aDuration, size: aSize, rate: aRatio
 /** Trips when at least this share of the last `size` attempts was slow: a service that hangs is as ill as one that fails. */
 export function slowCallRate(given: SlowCallRateOptions): DetectorFactory {
   checkSlowCallRate(given, 'slowCallRate(options)');
-  aDuration(given.slowMs, 'slowCallRate(options).slowMs');
+  aDuration(own(given).slowMs, 'slowCallRate(options).slowMs');
   const { size, rate, minimumCalls, slowMs } = merged({ ...SIZED, slowMs: 0 }, given);
   checkMinimum(size, minimumCalls, 'slowCallRate(options)');
   const limits = { ...ANY, rate, minimumCalls, slowMs };

@@ -1,7 +1,7 @@
 import type { Fleet, LinkedCircuit } from '../circuit/link.js';
 import { MAX_TIMER_MS } from '../clock.js';
 import type { Emitter, NewEvent } from '../emitter.js';
-import { aFunction, anInteger, milliseconds, oneOf, options, withMethods } from '../validation.js';
+import { aFunction, anInteger, milliseconds, oneOf, options, own, withMethods } from '../validation.js';
 import { Health, unref } from './health.js';
 import { Lane } from './lane.js';
 import { Link, type LinkContext } from './link.js';
@@ -76,7 +76,7 @@ const checkOptions = options(FLEET_RULES);
 export function fleet(store: CircuitStore, given: FleetOptions = {}): Fleet {
   checkStore(store, 'fleet(store)');
   checkOptions(given, 'fleet(options)');
-  return new StoreFleet(store, given);
+  return new StoreFleet(store, own(given));
 }
 
 class StoreFleet implements Fleet {

@@ -5,9 +5,10 @@ import { CircuitOpenError, markRejection, type RejectionContext } from '../error
 import { oneOf } from '../validation.js';
 import { discard } from './bodies.js';
 import { type Call, type Captured, circuitKeyOf } from './call.js';
+import { conceal, writeOwnHeader } from './concealment.js';
 import { deadlineError, dispatchWithin, isDeadlineError } from './deadline.js';
 import { accepted, diagnose, failed, isOfOwnHost, type Result } from './diagnosis.js';
-import { plainHeaders, serverDelay, writeHeader } from './headers.js';
+import { plainHeaders, serverDelay } from './headers.js';
 import { interruptible } from './interruptible.js';
 import { byMethodAndBaseUrl } from './key.js';
 
@@ -82,11 +83,12 @@ function admitted(
   if (answer && !answer.admitted) return rejected(call, captured, key, answer, config);
   const { budget, attemptHeader } = captured.policy.retry;
   discard(call.superseded);
+  call.superseded = undefined;
   const number = ++state.attempts;
   if (number === 1 && budget) attachment.budgets.deposit(key, budget, startedAt);
   const { timeout } = config;
   if (answer?.timeoutMs) config.timeout = Math.min(timeout || answer.timeoutMs, answer.timeoutMs);
-  if (attemptHeader) writeHeader(config.headers, attemptHeader, String(number));
+  if (attemptHeader) writeOwnHeader(state, config.headers, attemptHeader, String(number));
 
   const settle = <Ended>(resultOf: (ended: Ended) => Result, ended: Ended) => {
     if (answer?.timeoutMs) config.timeout = timeout as number;
@@ -158,6 +160,7 @@ function settleAttempt(
   const durationMs = now - startedAt;
   const diagnosis = diagnose(result, config);
   call.settled = { diagnosis, response, at: now };
+  conceal(state, config);
   const { status, code } = diagnosis;
   let outcome = isDeadlineError(error) ? 'neutral' : diagnosis.outcome;
   try {

@@ -115,8 +115,8 @@ export function circuitKeyOf(config: Config, { breaker }: Policy): string | null
 
 /** Puts an adapter on a config; the absence of one too. */
 export function setAdapter(config: Config, adapter: Config['adapter']): void {
-  if (adapter) config.adapter = adapter;
-  else delete config.adapter;
+  if (adapter) Reflect.set(config, 'adapter', adapter);
+  else Reflect.deleteProperty(config, 'adapter');
 }
 
 const armedCalls = new WeakMap<object, Call>();

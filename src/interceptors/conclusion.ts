@@ -2,10 +2,12 @@ import type { AxiosResponse } from 'axios';
 import type { Stopped } from '../events.js';
 import { type Call, type Captured, setAdapter } from './call.js';
 import { exchangeConfig } from './carried-config.js';
+import { conceal } from './concealment.js';
 import type { Result } from './diagnosis.js';
 import { fallbackFor } from './fallback.js';
 import { byMethodAndBaseUrl } from './key.js';
 import { remember } from './report.js';
+import { overwrite } from './writable-config.js';
 
 /**
  * Closes a call: its config is put in order, its report completed; a failure is announced, and answered by fallback if
@@ -26,6 +28,8 @@ export function conclude(
   state.elapsedMs = call.elapsedMs(stopped === 'success' ? call.settled?.at : undefined);
   if (!state.key) state.key = byMethodAndBaseUrl(captured.config);
   const { key, attempts, elapsedMs } = state;
+  // A kept response keeps its request, and that knows the call: it must not keep the bodies of other attempts.
+  call.superseded = call.settled = undefined;
   const { events } = attachment;
   if (events.active) events.emit({ type: 'call', key, attempts, stopped, elapsedMs });
   if (stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected)) return undefined;
@@ -37,9 +41,11 @@ export function conclude(
 function restore(call: Call, { config, fields }: Captured, result: Result): void {
   const { dispatched, state } = call;
   if (dispatched && dispatched !== config) {
-    Object.assign(config, dispatched);
+    overwrite(config, dispatched);
     exchangeConfig(result, dispatched, config);
   }
   setAdapter(config, fields.adapter === call.armed ? call.adapter : fields.adapter);
-  config.resilienceState = state;
+  const isKept = Reflect.set(config, 'resilienceState', state);
+  if (!isKept) remember(result.response, state);
+  conceal(state, config);
 }

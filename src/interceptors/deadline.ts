@@ -1,6 +1,8 @@
 import { type AxiosAdapter, AxiosError, type InternalAxiosRequestConfig } from 'axios';
+import { whenRead } from './bodies.js';
 import { exchangeConfig } from './carried-config.js';
 import { accepted, failed } from './diagnosis.js';
+import { overwrite } from './writable-config.js';
 
 const deadlineErrors = new WeakSet();
 
@@ -33,25 +35,28 @@ export async function dispatchWithin(
       controller.abort();
     }, remainingMs);
   });
-  const forward = () => controller.abort();
-  if (signal instanceof AbortSignal && config.responseType === 'stream' && 'any' in AbortSignal) {
-    given.signal = AbortSignal.any([signal, controller.signal]);
-  } else if (!signal?.aborted) {
+  const forward = () => controller.abort((signal as AbortSignal | undefined)?.reason);
+  if (!signal?.aborted) {
     signal?.addEventListener?.('abort', forward);
     given.signal = controller.signal;
   }
+  const release = () => signal?.removeEventListener?.('abort', forward);
   const attempt = async () => adapter(given);
+  let body: unknown;
   try {
     const response = await Promise.race([attempt(), outOfTime]);
+    body = accepted(response).response?.data;
     exchangeConfig(accepted(response), given, config);
     return response;
   } catch (error) {
+    body = failed(error).response?.data;
     exchangeConfig(failed(error), given, config);
     throw error;
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener?.('abort', forward);
+    const isStreamed = config.responseType === 'stream' && whenRead(body, release);
+    if (!isStreamed) release();
     const { signal: _own, ...written } = given;
-    Object.assign(config, written);
+    overwrite(config, written);
   }
 }

@@ -8,6 +8,7 @@ import type { Call, Captured } from './call.js';
 import { isDeadlineError } from './deadline.js';
 import type { Result } from './diagnosis.js';
 import { interruptible } from './interruptible.js';
+import { asCause } from './report.js';
 
 /** The answer to a call that ended without one; `undefined` where there is no data for it. */
 export function fallbackFor(
@@ -34,7 +35,7 @@ export function fallbackFor(
     const data = await interruptible(config, limitMs, yielded).catch((thrown: unknown) => {
       if (isDeadlineError(thrown)) return;
       discard(response);
-      if (!isAbort(thrown)) giveCause(thrown, error ?? response);
+      if (!isAbort(thrown)) giveCause(thrown, asCause(error, response, state));
       throw thrown;
     });
     if (data === undefined) return undefined;

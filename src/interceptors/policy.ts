@@ -25,6 +25,7 @@ import {
   oneOf,
   options,
   orFalse,
+  own,
   type Rule,
   withMethods,
 } from '../validation.js';
@@ -60,6 +61,7 @@ export interface Policy extends Pick<UpdateOptions, 'fallback' | 'fallbackOn'> {
 export const DEFAULT_POLICY: Policy = {
   retry: { ...DEFAULTS.retry, enabled: true },
   breaker: { enabled: true, key: byMethodAndBaseUrl },
+  fallback: undefined,
   fallbackOn: DEFAULTS.fallbackOn,
 };
 
@@ -119,10 +121,10 @@ export const checkRequestOptions: (given: RequestResilience, path: string) => vo
 
 /** Lays checked options over a policy. */
 export function extendPolicy(base: Policy, given: UpdateOptions | RequestResilience): Policy {
-  const { fallback = base.fallback, fallbackOn = base.fallbackOn } = given;
+  const { retry, breaker, fallback = base.fallback, fallbackOn = base.fallbackOn } = own(given);
   return {
-    retry: merged(base.retry, retryFields(base.retry, given.retry), 'retryAfter', 'idempotencyKey'),
-    breaker: merged(base.breaker, switchable(given.breaker)),
+    retry: merged(base.retry, retryFields(base.retry, retry), 'retryAfter', 'idempotencyKey'),
+    breaker: merged(base.breaker, switchable(breaker)),
     fallback,
     fallbackOn,
   };
@@ -134,7 +136,7 @@ const switchable = <T extends object>(given: T | false | undefined): Partial<T> 
 
 function retryFields(base: RetryPolicy, given: UpdateOptions['retry']): object {
   if (typeof given === 'number') return { retries: given, enabled: true };
-  const { budget, idempotencyKey, ...fields } = switchable(given);
+  const { budget, idempotencyKey, ...fields } = own(switchable(given));
   return {
     ...fields,
     budget: budget && merged(base.budget || DEFAULTS.retry.budget, budget),

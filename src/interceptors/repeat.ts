@@ -11,6 +11,7 @@ import { IDEMPOTENCY_KEY, plainHeaders, readHeader, serverDelay } from './header
 import { interruptible, wait } from './interruptible.js';
 import { methodOf, urlWithoutSecrets } from './key.js';
 import type { RetryPolicy } from './policy.js';
+import { asCause } from './report.js';
 
 /** The end of a call: what it came to, and why it was not tried again. */
 interface Ending {
@@ -20,7 +21,7 @@ interface Ending {
 
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
-  captured.config.resilienceState = call.state;
+  Reflect.set(captured.config, 'resilienceState', call.state);
   rememberArmed(call);
   let result = first;
   for (;;) {
@@ -37,6 +38,8 @@ async function repeatOnce(call: Call, captured: Captured, result: Result): Promi
   const { config, policy, fields, headers } = captured;
   const delayMs = await decide(call, captured, result);
   if (typeof delayMs === 'string') return { stopped: delayMs, result };
+  // Nobody is given this body any more; an accepted one is, if no further attempt can be made after all.
+  if (result.rejected) discard(result.response);
   await wait(config, delayMs);
   const next: InternalAxiosRequestConfig = {
     ...config,
@@ -72,7 +75,7 @@ function interrupted(call: Call, { config }: Captured, result: Result, error: un
   }
   discard(result.response);
   call.outcome = undefined;
-  giveCause(error, result.error ?? result.response);
+  giveCause(error, asCause(result.error, result.response, call.state));
   return { stopped: 'vetoed', result: failed(error) };
 }
 

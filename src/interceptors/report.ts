@@ -1,3 +1,4 @@
+import type { AxiosResponse } from 'axios';
 import type { Stopped } from '../events.js';
 
 /** One attempt, as it is kept in a report. */
@@ -49,8 +50,25 @@ const shared = globalThis as { [REPORTS]?: WeakMap<object, CallState> };
 const reports = shared[REPORTS] ?? new WeakMap<object, CallState>();
 shared[REPORTS] = reports;
 
-export function remember(error: unknown, state: CallState): void {
-  if (typeof error === 'object' && error !== null) reports.set(error, state);
+/** Makes `reportOf` know what an error, or a response, is of. */
+export function remember(errorOrResponse: unknown, state: CallState): void {
+  if (typeof errorOrResponse === 'object' && errorOrResponse !== null) reports.set(errorOrResponse, state);
+}
+
+/** What an attempt came to, as the cause of an error: where it was answered, an error that stands for the response. */
+export function asCause(error: unknown, response: AxiosResponse | undefined, state: CallState): unknown {
+  const isError = typeof (error as Error | undefined)?.message === 'string';
+  if (isError || !response) return error;
+  const cause = new Error(`The attempt was answered with status ${response.status}`);
+  Reflect.defineProperty(cause, 'response', { value: response, configurable: true, writable: true });
+  remember(cause, state);
+  return cause;
+}
+
+/** The state on a config; not what is inherited, nor what somebody else has put there under the same name. */
+function stateOn(config: { [STATE]?: Partial<ResilienceReport> } | null | undefined): ResilienceReport | undefined {
+  const state = config && Object.hasOwn(config, STATE) ? config[STATE] : undefined;
+  return Array.isArray(state?.delaysMs) && Array.isArray(state.history) ? (state as ResilienceReport) : undefined;
 }
 
 /**
@@ -60,8 +78,8 @@ export function remember(error: unknown, state: CallState): void {
 export function reportOf(responseOrError: unknown): ResilienceReport | undefined {
   let current = responseOrError as { config?: { [STATE]?: ResilienceReport }; cause?: unknown } | null | undefined;
   for (let depth = 0; depth < MAX_CAUSES && typeof current === 'object' && current !== null; depth++) {
-    const state: ResilienceReport | undefined = reports.get(current) ?? current.config?.[STATE];
-    if (state !== undefined) return { ...state, delaysMs: [...state.delaysMs], history: [...state.history] };
+    const state = reports.get(current) ?? stateOn(current.config);
+    if (state) return { ...state, delaysMs: [...state.delaysMs], history: [...state.history] };
     current = current.cause as typeof current;
   }
   return undefined;

@@ -2,9 +2,11 @@ import type { InternalAxiosRequestConfig } from 'axios';
 import '../axios-augmentation.js';
 import { aName } from '../validation.js';
 import { adapterOf, type Call, type Captured, setAdapter } from './call.js';
-import { IDEMPOTENCY_KEY, plainHeaders, readHeader, writeHeader } from './headers.js';
+import { writeOwnHeader } from './concealment.js';
+import { IDEMPOTENCY_KEY, plainHeaders, readHeader } from './headers.js';
 import { type Handler, handler } from './placement.js';
 import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
+import { writable } from './writable-config.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -30,20 +32,21 @@ function arm(call: Call, config: Config): void {
 function capture(call: Call, given: Config): Config {
   // An interceptor that returns nothing is for axios to complain about.
   if (!(given as Config | undefined)) return given;
-  const config = Object.isFrozen(given) ? { ...given } : given;
-  if (config.resilience === false) {
+  const config = writable(given);
+  const resilience = Object.hasOwn(config, 'resilience') ? config.resilience : undefined;
+  if (resilience === false) {
     if (config.adapter === call.armed) setAdapter(config, call.adapter);
     return config;
   }
   let { policy } = call.attachment;
   let refuse: Config['adapter'];
   try {
-    policy = policyOf(policy, config);
+    policy = policyOf(policy, resilience);
     if (typeof config.adapter !== 'function') {
       call.adapter = config.adapter ?? call.adapter;
       config.adapter = call.armed;
     }
-    giveIdempotencyKey(config, policy);
+    giveIdempotencyKey(call, config, policy);
   } catch (error) {
     call.refusal = 'not-retryable';
     refuse = () => Promise.reject(error);
@@ -53,23 +56,31 @@ function capture(call: Call, given: Config): Config {
   return config;
 }
 
-function fieldsOf({ adapter, baseURL, data, params, url }: InternalAxiosRequestConfig<unknown>): Captured['fields'] {
-  return { adapter, baseURL, data, params: params as unknown, url } as Captured['fields'];
+/** What axios would not send, since it is inherited, must not be sent because it was copied. */
+function fieldsOf(config: InternalAxiosRequestConfig<unknown>): Captured['fields'] {
+  const has = (name: keyof Captured['fields']) => Object.hasOwn(config, name);
+  return {
+    adapter: has('adapter') ? config.adapter : undefined,
+    baseURL: has('baseURL') ? config.baseURL : undefined,
+    data: has('data') ? config.data : undefined,
+    params: has('params') ? (config.params as unknown) : undefined,
+    url: has('url') ? config.url : undefined,
+  } as Captured['fields'];
 }
 
-function policyOf(policy: Policy, { resilience }: Config): Policy {
+function policyOf(policy: Policy, resilience: Exclude<Config['resilience'], false>): Policy {
   if (!resilience) return policy;
   checkRequestOptions(resilience, 'resilience');
   return extendPolicy(policy, resilience);
 }
 
-function giveIdempotencyKey(config: Config, { retry: { idempotencyKey } }: Policy): void {
+function giveIdempotencyKey({ state }: Call, config: Config, { retry: { idempotencyKey } }: Policy): void {
   if (!idempotencyKey || !/^(post|patch)$/i.test(config.method ?? '')) return;
   const { header = IDEMPOTENCY_KEY, generate = randomUuid, quoted } = idempotencyKey;
   if (readHeader(config.headers, header) !== undefined) return;
   const key: unknown = generate();
   aName(key, 'retry.idempotencyKey.generate()');
-  writeHeader(config.headers, header, quoted ? `"${String(key)}"` : String(key));
+  writeOwnHeader(state, config.headers, header, quoted ? `"${String(key)}"` : String(key));
 }
 
 /** A random byte; React Native has no `crypto` unless it is polyfilled. */

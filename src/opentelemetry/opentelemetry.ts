@@ -2,7 +2,7 @@ import type { Meter } from '@opentelemetry/api';
 import type { Sink } from '../events.js';
 import { ATTEMPT_BUCKETS, DURATION_BUCKETS, type Instrument } from '../metrics/instruments.js';
 import { Measuring, type Series } from '../metrics/measuring.js';
-import { options, type Rule, unexpected, withMethods } from '../validation.js';
+import { options, own, type Rule, unexpected, withMethods } from '../validation.js';
 import { spanEventOf } from './span-events.js';
 
 /** What is needed of the module `@opentelemetry/api`. */
@@ -40,9 +40,10 @@ type Attributes = Readonly<Record<string, string>>;
 export function openTelemetrySink(api: OpenTelemetryApi, given: OpenTelemetrySinkOptions = {}): Sink {
   aModule(api, 'openTelemetrySink(api)');
   check(given, 'openTelemetrySink(options)');
+  const { meter } = own(given);
   const made = new Map<Instrument, Open>();
   const make = (instrument: Instrument): Open => {
-    const open = instrumentOf(given.meter ?? api.metrics.getMeter('axios-resilience'), instrument);
+    const open = instrumentOf(meter ?? api.metrics.getMeter('axios-resilience'), instrument);
     made.set(instrument, open);
     return open;
   };

@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client';
 import type { Sink } from '../events.js';
 import { ATTEMPT_BUCKETS, DURATION_BUCKETS, INSTRUMENTS, type Instrument } from '../metrics/instruments.js';
 import { Measuring, type OpenSeries, type Series } from '../metrics/measuring.js';
-import { listOf, options, type Rule, unexpected, withMethods } from '../validation.js';
+import { listOf, options, own, type Rule, unexpected, withMethods } from '../validation.js';
 import { AggregatedHistogram } from './histogram.js';
 
 /** What is needed of the module `prom-client`. */
@@ -72,7 +72,7 @@ export function prometheusName({ name, kind, unit }: Instrument): string {
 export function prometheusSink(promClient: PromClient, given: PrometheusSinkOptions = {}): Sink {
   aModule(promClient, 'prometheusSink(promClient)');
   check(given, 'prometheusSink(options)');
-  const { register = promClient.register, prefix = '', buckets = DURATION_BUCKETS } = given;
+  const { register = promClient.register, prefix = '', buckets = DURATION_BUCKETS } = own(given);
   const nameOf = (instrument: Instrument) => prefix + prometheusName(instrument);
   for (const name of Object.values(INSTRUMENTS).map(nameOf)) {
     if (!register.getSingleMetric(name)) continue;

@@ -1,6 +1,6 @@
 import type { Fleet } from '../circuit/link.js';
 import { FLEET_RULES, type FleetOptions, fleet } from '../fleet/fleet.js';
-import { aBoolean, eitherOf, options, unexpected } from '../validation.js';
+import { aBoolean, eitherOf, options, own, unexpected } from '../validation.js';
 import { redisCircuits } from './circuits.js';
 import { kindOf, type RedisClient } from './client.js';
 
@@ -41,14 +41,14 @@ const checkOptions = options({
 export function redisStore(client: RedisClient, given: RedisStoreOptions = {}): Fleet {
   const kind = kindOf(client, 'redisStore(client)');
   checkOptions(given, 'redisStore(options)');
-  const { prefix = 'axios-resilience', subscribe = true, ...shared } = given;
+  const { prefix = 'axios-resilience', subscribe = true, ...shared } = own(given);
   const listening = typeof subscribe === 'object' ? subscribe : client;
   const subscriber = { client: listening, kind: kindOf(listening, 'subscribe'), isOwn: subscribe === true };
   const circuits = redisCircuits({
     client,
     kind,
     prefix,
-    commandTimeoutMs: shared.commandTimeoutMs ?? 50,
+    commandTimeoutMs: own(shared).commandTimeoutMs ?? 50,
     subscriber: subscribe === false ? undefined : subscriber,
   });
   return fleet(circuits, shared);

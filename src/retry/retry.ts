@@ -3,7 +3,7 @@ import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { aFunction, anInteger, milliseconds, options, withMethods } from '../validation.js';
+import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import type { RetryBudget } from './budget.js';
 import { decideRetry } from './decision.js';
 import { openScope, type Scope } from './scope.js';
@@ -97,7 +97,7 @@ export interface RetryFunctionOptions<T = unknown> {
   random?: (() => number) | undefined;
 }
 
-const check = options({
+const check = optionsOf({
   retries: anInteger(0),
   backoff: aDelay,
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
@@ -125,10 +125,11 @@ const DEFAULT_BACKOFF = fullJitter(exponential());
  */
 export async function retry<T>(
   fn: (context: { readonly attempt: number; readonly signal: AbortSignal }) => T | PromiseLike<T>,
-  given: RetryFunctionOptions<T> = {},
+  options: RetryFunctionOptions<T> = {},
 ): Promise<T> {
   aFunction(fn, 'retry(fn)');
-  check(given, 'retry(options)');
+  check(options, 'retry(options)');
+  const given = own(options);
   const { clock = monotonicClock, random = Math.random, budget, breaker, deadlineMs } = given;
   const limits = { retries: given.retries ?? 3, backoff: given.backoff ?? DEFAULT_BACKOFF };
   throwIfAborted(given.signal);

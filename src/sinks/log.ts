@@ -1,5 +1,6 @@
 import type { ResilienceEvent, Sink } from '../events.js';
-import { oneOf, options, withMethods } from '../validation.js';
+import { withoutSecrets } from '../redaction.js';
+import { oneOf, options, own, withMethods } from '../validation.js';
 
 const LEVELS = ['info', 'warn', 'error'] as const;
 
@@ -37,7 +38,7 @@ const check = options({ level: oneOf(...LEVELS) });
 export function logSink(logger: Logger, given: LogSinkOptions = {}): Sink {
   aLogger(logger, 'logSink(logger)');
   check(given, 'logSink(options)');
-  const lowest = LEVELS.indexOf(given.level ?? 'info');
+  const lowest = LEVELS.indexOf(own(given).level ?? 'info');
   const write = writerOf(logger as Writable);
   return {
     record(event) {
@@ -52,9 +53,11 @@ interface Writable extends Record<LogLevel, (...line: unknown[]) => void> {
   readonly child?: unknown;
 }
 
+const LONGEST_LINE = 4_500;
+
 /** pino takes the fields first and winston last; on a console they would take many lines. */
 function writerOf(logger: Writable): (line: Line) => void {
-  const prefixed = (text: string) => `[axios-resilience] ${text.replace(/[\s\p{Cc}]+/gu, ' ')}`;
+  const prefixed = (text: string) => `[axios-resilience] ${text.slice(0, LONGEST_LINE).replace(/[\s\p{Cc}]+/gu, ' ')}`;
   if (typeof logger.bindings === 'function') return ({ level, text, fields }) => logger[level](fields, prefixed(text));
   if (typeof logger.child === 'function') return ({ level, text, fields }) => logger[level](prefixed(text), fields);
   return ({ level, text }) => logger[level](prefixed(text));
@@ -107,16 +110,3 @@ function describe(event: ResilienceEvent): Line | undefined {
 function fieldsOf({ type: _type, at: _at, ...fields }: ResilienceEvent): object {
   return fields;
 }
-
-/** What a message may quote of a request: credentials and queries of URLs, and values of headers. */
-const SECRETS: readonly (readonly [RegExp, string])[] = [
-  [/\/\/[^\s/?#"'<>]*@/g, '//'],
-  [/(:\/\/[^\s?#"'<>]*)[?#][^\s"'<>]*/g, '$1'],
-  [/[?#&][^\s?#&="'<>]*=[^\s"'<>]*/g, ''],
-  [/\b((?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?api-?key)(["']?\s*[:=]\s*).*/gi, '$1$2***'],
-  [/\b(bearer|basic)\s+[^\s"',;]+/gi, '$1 ***'],
-];
-
-/** An error's name and message; an object of it would show the headers of a request. */
-const withoutSecrets = (error: unknown): string =>
-  SECRETS.reduce((text, [secret, shown]) => text.replace(secret, shown), String(error));

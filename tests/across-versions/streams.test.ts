@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import axios, { type AxiosInstance, type AxiosRequestConfig } from 'axios';
 import NodeFormData from 'form-data';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { attach, reportOf } from '../../src/index.js';
+import { attach, type FallbackContext, reportOf } from '../../src/index.js';
 import { AT_ONCE, rejectionOf } from '../support/orders.js';
 import { type Answer, json, startServer, type TestServer } from '../support/server.js';
 import { isAtLeast } from '../support/versions.js';
@@ -138,6 +138,54 @@ describe("responseType: 'stream' with maxSockets: 1", { timeout: 5_000 }, () => 
     const response = await api.get('/', { validateStatus: () => true });
     expect(await text(response.data)).toBe('"well"');
     expect(reportOf(response)).toMatchObject({ attempts: 2, stopped: 'success' });
+  });
+
+  test('frees the socket of a 503 when the retry is decided, not after the wait', async () => {
+    const waits: number[] = [];
+    attach(api, {
+      ...AT_ONCE,
+      retry: {
+        retries: 1,
+        backoff: () => 60_000,
+        shouldRetry: ({ response }) => {
+          waits.push(response?.data.destroyed);
+          return undefined;
+        },
+      },
+    });
+    server.script(large(503), json(200, 'other'));
+    const controller = new AbortController();
+    const waiting = rejectionOf(api.get('/', { signal: controller.signal }));
+    // It needs the one socket that there is.
+    const other = await axios.get(server.url, { httpAgent });
+    expect(other.data).toBe('other');
+    expect(waits).toEqual([false]);
+    controller.abort();
+    expect((await waiting).code).toBe('ERR_CANCELED');
+  });
+
+  test('a fallback still sees status and headers of the 503 whose socket was freed', async () => {
+    let seen: unknown;
+    const { breakers, on } = attach(api, {
+      retry: { retries: 1, backoff: () => 20 },
+      fallback: ({ response }: FallbackContext) => {
+        seen = [response?.status, response?.headers['content-type']];
+        return 'stale';
+      },
+    });
+    server.script(large(503));
+    on('retry', ({ key }) => breakers.get(key)?.trip());
+    expect((await api.get('/')).data).toBe('stale');
+    expect(seen).toEqual([503, 'text/plain']);
+  });
+
+  test('leaves an accepted response whole that is to be fetched again, where no further attempt can be made', async () => {
+    const { breakers, on } = attach(api, { retry: { retries: 1, backoff: () => 20, shouldRetryResponse: () => true } });
+    on('retry', ({ key }) => breakers.get(key)?.trip());
+    server.script(large(200));
+    const response = await api.get('/');
+    expect(await text(response.data)).toBe(LARGE);
+    expect(reportOf(response)).toMatchObject({ attempts: 1, stopped: 'circuit-open' });
   });
 
   test('leaves the last response whole when the retries run out', async () => {

@@ -119,6 +119,35 @@ describe('the default key', () => {
   });
 });
 
+describe('of servers that have nothing in common', () => {
+  test.each<[string, AxiosRequestConfig, string]>([
+    ['a unix socket', { socketPath: '/run/a.sock', url: '/info' }, 'GET unix:/run/a.sock'],
+    [
+      'a unix socket behind a base URL',
+      { socketPath: '/run/a.sock', baseURL: 'http://localhost/v1', url: '/info' },
+      'GET unix:/run/a.sock http://localhost/v1',
+    ],
+    ['a named pipe', { socketPath: '\\\\.\\pipe\\docker', url: '/info' }, 'GET unix:\\\\.\\pipe\\docker'],
+    ['a URL behind a space', { url: ' http://a.example.com/x' }, 'GET http://a.example.com'],
+    ['a URL behind a line break', { url: '\n http://a.example.com/x' }, 'GET http://a.example.com'],
+    ['a URL with a slash too many', { url: 'http:///a.example.com/x' }, 'GET http://a.example.com'],
+    ['a URL with a tab in its host', { url: 'http://a\t.example.com/x' }, 'GET http://a.example.com'],
+    ['a base URL behind a space', { baseURL: ' http://a.example.com', url: '/x' }, 'GET http://a.example.com'],
+    ['a base URL with a slash too many', { baseURL: 'http:///a.example.com', url: '/x' }, 'GET http://a.example.com'],
+    ['a URL behind a space is a path of its base URL', { baseURL: 'http://a', url: ' http://b/' }, 'GET http://a'],
+  ])('the key tells %s', async (_what, request, key) => {
+    expect(await keyOf({}, request)).toBe(key);
+  });
+
+  test('two sockets have two circuits by origin, too', async () => {
+    const baseURL = 'http://localhost/v1';
+    expect(await keyOf({ baseURL }, { socketPath: '/run/a.sock' }, byOrigin)).toBe('unix:/run/a.sock http://localhost');
+    expect(await keyOf({ baseURL }, { socketPath: '/run/b.sock' }, byMethodAndOrigin)).toBe(
+      'GET unix:/run/b.sock http://localhost',
+    );
+  });
+});
+
 describe('byOrigin', () => {
   test.each([
     ['https://user:secret@API.example.com:443/v1/?q=1', '/users', 'https://api.example.com'],

@@ -422,7 +422,7 @@ describe.each(['shouldRetry', 'beforeRetry'] as const)('%s that throws', (hook) 
   });
 });
 
-test('shouldRetryResponse that throws rejects the call with its error, the response as its cause', async () => {
+test('shouldRetryResponse that throws rejects the call with its error, whose cause stands for the response', async () => {
   const thrown = new Error('cannot read');
   const { api, adapter } = start({
     shouldRetryResponse: () => {
@@ -432,6 +432,8 @@ test('shouldRetryResponse that throws rejects the call with its error, the respo
   adapter.script({ status: 200, data: 'odd' });
   const error = await failureOf(api.get('/'));
   expect(error).toBe(thrown);
-  expect(error.cause.data).toBe('odd');
+  expect(error.cause).toBeInstanceOf(Error);
+  expect(error.cause.message).toBe('The attempt was answered with status 200');
+  expect(error.cause.response.data).toBe('odd');
   expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'vetoed', history: [{ status: 200 }] });
 });

@@ -1,0 +1,38 @@
+import type { InternalAxiosRequestConfig } from 'axios';
+import { writeHeader } from './headers.js';
+import type { CallState } from './report.js';
+
+/** The headers that calls have put on their requests by themselves, in lower case. */
+const ownHeaders = new WeakMap<CallState, Set<string>>();
+
+/** Writes a header that is ours and not the user's: it is sent, and no JSON of an error shows it. */
+export function writeOwnHeader(state: CallState, headers: object, name: string, value: string): void {
+  writeHeader(headers, name, value);
+  ownHeaders.set(state, (ownHeaders.get(state) ?? new Set()).add(name.toLowerCase()));
+}
+
+/**
+ * Leaves out of the JSON of a config what the plugin has put there: axios's errors show their whole config. The fields
+ * themselves stay as they are, so that the config can be sent again.
+ */
+export function conceal(state: CallState, config: InternalAxiosRequestConfig): void {
+  const names = ownHeaders.get(state);
+  if (names) hideIn(config.headers, (name) => names.has(name.toLowerCase()));
+  const resilience = Object.hasOwn(config, 'resilience') && config.resilience;
+  if (!resilience || !Object.hasOwn(resilience, 'fallback') || Object.hasOwn(resilience, 'toJSON')) return;
+  const shown = { ...resilience };
+  hideIn(shown, (name) => name === 'fallback');
+  Reflect.set(config, 'resilience', shown);
+}
+
+/** `JSON.stringify` calls `toJSON` with the name of the field, a text; axios itself calls that of headers without one. */
+function hideIn(target: object, isHidden: (name: string) => boolean): void {
+  if (Object.hasOwn(target, 'toJSON')) return;
+  const { toJSON: whole } = target as { toJSON?: (asStrings?: unknown) => object };
+  const toJSON = (asStrings?: unknown): object => {
+    const fields = whole ? whole.call(target, asStrings) : { ...target };
+    if (typeof asStrings !== 'string') return fields;
+    return Object.fromEntries(Object.entries(fields).filter(([name]) => !isHidden(name)));
+  };
+  Reflect.defineProperty(target, 'toJSON', { value: toJSON, writable: true, configurable: true });
+}
