@@ -102,6 +102,15 @@ export type {
 } from './fleet/store.js';
 export { byMethodAndOrigin, byOrigin } from './interceptors/key.js';
 export { type AttemptRecord, type ResilienceReport, reportOf } from './interceptors/report.js';
+export { type AdaptiveLimitOptions, adaptiveLimit } from './limiter/adaptive-limit.js';
+export { concurrencyLimit } from './limiter/concurrency-limit.js';
+export type { Limit, LimiterStats } from './limiter/contract.js';
+export { customLimit } from './limiter/limit.js';
+export { Limiter, type LimiterExecuteOptions, type LimiterOptions } from './limiter/limiter.js';
+export { type RateLimitOptions, rateLimit } from './limiter/rate-limit.js';
+export type { LimitedAttempt, LimitedReason, LimitRule, LimitRuleFactory } from './limiter/rule.js';
+export type { LimiterCounts, Slot } from './limiter/turnstile.js';
+export type { Priority } from './limiter/waiting-line.js';
 export {
   type BeforeRetryContext,
   type BreakerOptions,
@@ -118,14 +127,6 @@ export {
   type RetryOptions,
   type UpdateOptions,
 } from './options.js';
-export { type AdaptiveLimitOptions, adaptiveLimit } from './limiter/adaptive-limit.js';
-export { concurrencyLimit } from './limiter/concurrency-limit.js';
-export { customLimit, type Limit } from './limiter/limit.js';
-export { Limiter, type LimiterExecuteOptions, type LimiterOptions, type LimiterStats } from './limiter/limiter.js';
-export { type RateLimitOptions, rateLimit } from './limiter/rate-limit.js';
-export type { LimitedAttempt, LimitedReason, LimitRule, LimitRuleFactory } from './limiter/rule.js';
-export type { LimiterCounts, Slot } from './limiter/turnstile.js';
-export type { Priority } from './limiter/waiting-line.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
 export {
   type RetryFailure,

@@ -75,7 +75,9 @@ async function whole(): Promise<Section> {
   const sweep = CELLS.map((cell) => ({ cell, rows: ROWS, clients: [BARE, OURS], seeds: SEEDS, endsEarly: true }));
   const [one, many, ...others] = (await measure([...main, ...sweep])) as [Measured, Measured, ...Measured[]];
   const findings = [
-    ...findingsOf({ cell: MAIN, rows: ROWS, client: OURS, bare: BARE }, one).filter(({ what }) => what === '% answered'),
+    ...findingsOf({ cell: MAIN, rows: ROWS, client: OURS, bare: BARE }, one).filter(
+      ({ what }) => what === '% answered',
+    ),
     ...sparingOf({ cell: MAIN, rows: ROWS, client: OURS }, one),
     ...sparingOf({ cell: MANY, rows: ROWS, client: OURS }, many),
   ];

@@ -6,7 +6,11 @@ import { LONG_OUTAGE, type Row } from './rows.js';
 /** Something that is asked of a client in one row of one cell, and what it came to. */
 export interface Finding {
   readonly where: string;
-  readonly what: 'points ahead of bare axios' | '% answered' | 'requests per call' | 'ms that failing calls wait, median';
+  readonly what:
+    | 'points ahead of bare axios'
+    | '% answered'
+    | 'requests per call'
+    | 'ms that failing calls wait, median';
   readonly measured: number;
   readonly bound: { readonly least: number } | { readonly most: number };
 }

@@ -2,7 +2,11 @@ import { during, overload, type Row } from './rows.js';
 
 /** What a limiter is for, and what it must not harm. */
 export const OVERLOAD_ROWS: readonly Row[] = [
-  { ...during('endpoints of 20 ms and of 2 s under one key', 20_000, { workers: 4, slowness: 0.2, badPathMs: 2_000 }), badShare: 0.1, timeoutMs: 5_000 },
+  {
+    ...during('endpoints of 20 ms and of 2 s under one key', 20_000, { workers: 4, slowness: 0.2, badPathMs: 2_000 }),
+    badShare: 0.1,
+    timeoutMs: 5_000,
+  },
   { ...during('3 of 10 workers left for 10 s, a service that sheds', 10_000, { workers: 0.3, sheds: true }) },
   {
     name: '4 x the calls for 10 s, capacity grows again after 5 s',
@@ -20,5 +24,9 @@ export const OVERLOAD_ROWS: readonly Row[] = [
   { ...during('healthy: a cold start with 300 parallel calls', 20_000, { workers: 40 }), isCold: true, burst: 300 },
   { ...during('healthy: from 10 to 500 calls/s in 20 s', 20_000, { workers: 10 }), callsPerSecond: 10, rampTo: 500 },
   during('healthy: heavy tails (log-normal, sigma 1)', 20_000, { workers: 2, spread: 1 }),
-  { ...during('healthy: one call in 50 takes 5 s', 20_000, { workers: 4, badPathMs: 5_000 }), badShare: 0.02, timeoutMs: 10_000 },
+  {
+    ...during('healthy: one call in 50 takes 5 s', 20_000, { workers: 4, badPathMs: 5_000 }),
+    badShare: 0.02,
+    timeoutMs: 10_000,
+  },
 ];

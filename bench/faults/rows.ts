@@ -66,7 +66,12 @@ const hang = (forMs: number, goal?: RowGoal): Row =>
 const failing = (share: number, goal?: RowGoal): Row =>
   during(`${share * 100} % of the requests fail, 20 s`, 20_000, { failing: share }, goal);
 
-export const overload = (factor: number, forMs: number, condition: Partial<Condition> = {}, goal: RowGoal = {}): Row => ({
+export const overload = (
+  factor: number,
+  forMs: number,
+  condition: Partial<Condition> = {},
+  goal: RowGoal = {},
+): Row => ({
   name: `${factor} x the calls for ${forMs / 1_000} s${condition.sheds ? ', a service that sheds' : ''}`,
   goal,
   endMs: forMs,

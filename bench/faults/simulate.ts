@@ -96,7 +96,11 @@ async function callsOf(
   const adapter = networkAdapter({ time, service, onRequest });
   const callers = await Promise.all(
     Array.from({ length: cell.processes }, () =>
-      equip(axios.create({ baseURL: 'http://service.example', timeout: row.timeoutMs ?? cell.timeoutMs, adapter }), client, options),
+      equip(
+        axios.create({ baseURL: 'http://service.example', timeout: row.timeoutMs ?? cell.timeoutMs, adapter }),
+        client,
+        options,
+      ),
     ),
   );
   for (const call of calls) {

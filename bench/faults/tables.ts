@@ -1,7 +1,7 @@
 import { milliseconds } from '../report/numbers.js';
 import type { Table } from '../report/section.js';
 import { type Cell, cellName } from './cells.js';
-import { type Measured, medianOf, percentAnswered, pointsAhead, requestsPerCall, type Runs } from './measuring.js';
+import { type Measured, medianOf, percentAnswered, pointsAhead, type Runs, requestsPerCall } from './measuring.js';
 import type { Row } from './rows.js';
 
 interface Shown {
@@ -27,7 +27,12 @@ const againText = (runs: Runs): string => {
 
 const retriesText = (runs: Runs): string => medianOf(runs, ({ retries, calls }) => retries / calls).toFixed(2);
 
-const clientTable = ({ cell, rows, clients }: Shown, of: Measured, title: string, textOf: (runs: Runs) => string): Table => ({
+const clientTable = (
+  { cell, rows, clients }: Shown,
+  of: Measured,
+  title: string,
+  textOf: (runs: Runs) => string,
+): Table => ({
   title: `${title} (${cellName(cell)})`,
   head: ['', ...clients],
   rows: rows.map(({ name }) => [name, ...clients.map((client) => textOf(of(name, client)))]),

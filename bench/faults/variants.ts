@@ -26,7 +26,9 @@ class UnusualRun implements FailureDetector {
       return false;
     }
     if (++this.failures === 1) this.#firstAt = now;
-    return this.failures >= Math.max(this.least, this.times * (this.#usual + 1)) && now - this.#firstAt >= this.minSpanMs;
+    return (
+      this.failures >= Math.max(this.least, this.times * (this.#usual + 1)) && now - this.#firstAt >= this.minSpanMs
+    );
   }
 
   reset(): void {
@@ -57,8 +59,12 @@ export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
   'budget of 0.2': () => ({ retry: { budget: { ratio: 0.2, minPerSecond: 2 } } }),
   'budget of 0.3, 1 per second': () => ({ retry: { budget: { ratio: 0.3, minPerSecond: 1 } } }),
   'span of 700 ms': () => ({ breaker: { detector: consecutiveFailures(5, { minSpanMs: 700, maxAgeMs: 60_000 }) } }),
-  'cooldown up to 3 s': () => ({ breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 3_000, jitter: 0.2 }) } }),
-  'cooldown up to 10 s': () => ({ breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 10_000, jitter: 0.2 }) } }),
+  'cooldown up to 3 s': () => ({
+    breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 3_000, jitter: 0.2 }) },
+  }),
+  'cooldown up to 10 s': () => ({
+    breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 10_000, jitter: 0.2 }) },
+  }),
   'unusual run': () => ({ breaker: unusualRun }),
   'unusual run, timeouts are not retried': () => ({ breaker: unusualRun, retry: withoutTimeouts }),
 };

@@ -1,5 +1,6 @@
 import { aPositiveNumber, options as optionsOf, type Rule, unexpected } from '../validation.js';
-import { Limit } from './limit.js';
+import type { Limit } from './contract.js';
+import { limitOf } from './limit.js';
 import { RecentPeak } from './recent-peak.js';
 import type { LimitedAttempt, LimitRule } from './rule.js';
 import { Shedding } from './shedding.js';
@@ -167,10 +168,12 @@ class AdaptiveRule implements LimitRule {
   }
 }
 
-const aLimit = (what: string, min: number, max: number): Rule => (value, path) => {
-  if (typeof value !== 'number') throw unexpected(path, what, value);
-  if (!(value >= min && value <= max)) throw unexpected(path, what, value, RangeError);
-};
+const aLimit =
+  (what: string, min: number, max: number): Rule =>
+  (value, path) => {
+    if (typeof value !== 'number') throw unexpected(path, what, value);
+    if (!(value >= min && value <= max)) throw unexpected(path, what, value, RangeError);
+  };
 
 /**
  * As many in flight as the service can take, found by itself: the limit grows while attempts that use it up are answered
@@ -190,7 +193,7 @@ export function adaptiveLimit(options: AdaptiveLimitOptions = {}): Limit {
   aLimit('a number >= 1 and >= `min`', Math.max(1, min), Number.POSITIVE_INFINITY)(max, 'adaptiveLimit(options).max');
   const { initial = Math.min(max, Math.max(min, 10)) } = options;
   aLimit('a number from `min` to `max`', min, max)(initial, 'adaptiveLimit(options).initial');
-  return new Limit('adaptive', ({ random }) => new AdaptiveRule(min, max, initial, random));
+  return limitOf('adaptive', ({ random }) => new AdaptiveRule(min, max, initial, random));
 }
 
 const check = optionsOf({ min: aPositiveNumber, max: () => undefined, initial: () => undefined });

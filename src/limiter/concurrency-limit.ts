@@ -1,5 +1,6 @@
 import { anInteger } from '../validation.js';
-import { Limit } from './limit.js';
+import type { Limit } from './contract.js';
+import { limitOf } from './limit.js';
 
 /**
  * At most so many attempts in flight: what other libraries call a bulkhead.
@@ -9,7 +10,7 @@ import { Limit } from './limit.js';
  */
 export function concurrencyLimit(max: number): Limit {
   anInteger(1)(max, 'concurrencyLimit(max)');
-  return new Limit('concurrency', () => ({
+  return limitOf('concurrency', () => ({
     limit: max,
     waitMs: (_now, inFlight) => (inFlight < max ? 0 : Number.POSITIVE_INFINITY),
   }));

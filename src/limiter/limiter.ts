@@ -1,10 +1,18 @@
-import { type Clock, monotonicClock } from '../clock.js';
 import { reasonOf, throwIfAborted } from '../abort.js';
-import { isAbort, isLimitError, LimitError, rejectedKeyOf, type TurnedAway } from '../errors.js';
-import { aFunction, anInteger, type Rule as Check, milliseconds, oneOf, options as optionsOf, withMethods } from '../validation.js';
-import type { Limit } from './limit.js';
+import { type Clock, monotonicClock } from '../clock.js';
+import { isAbort, isLimitError, LimitError, rejectedKeyOf } from '../errors.js';
+import {
+  aFunction,
+  anInteger,
+  type Rule as Check,
+  milliseconds,
+  oneOf,
+  options as optionsOf,
+  withMethods,
+} from '../validation.js';
+import type { Asking, Limit, LimiterStats, Place, TurnedAwayAnswer } from './contract.js';
 import { limitedReason } from './reason.js';
-import { type Ended, type LimiterCounts, Slot, type Turnstile, type Waiter } from './turnstile.js';
+import { type Ended, Slot, type Turnstile, type TurnstileOptions, type Waiter } from './turnstile.js';
 import { PRIORITIES, type Priority } from './waiting-line.js';
 
 /** How a limiter lets attempts wait. */
@@ -27,6 +35,8 @@ export interface LimiterOptions {
   random?: (() => number) | undefined;
 }
 
+type LimiterHooks = Pick<TurnstileOptions, 'onChange' | 'onError'>;
+
 /** How one function is run behind a limiter. */
 export interface LimiterExecuteOptions {
   /** Ends the wait at once, with its reason. */
@@ -40,46 +50,17 @@ export interface LimiterExecuteOptions {
   maxWaitMs?: number | undefined;
 }
 
-/** A limiter as it is at one moment. */
-export interface LimiterStats {
-  /** How many may be in flight, perhaps below 1; `undefined` for a limit that is not by concurrency. */
-  readonly limit: number | undefined;
-  readonly inFlight: number;
-  /** How many wait. */
-  readonly queued: number;
-  readonly counts: LimiterCounts;
-  /** What a rule of your own threw last; it let the attempt pass. */
-  readonly lastError: unknown;
-}
-
-/** Who asks for a slot. */
-export interface Asking {
-  readonly priority?: Priority | undefined;
-  readonly isRetry?: boolean;
-  readonly maxWaitMs?: number | undefined;
-}
-
-/** What a limiter answers when it let nobody pass. */
-export interface TurnedAwayAnswer {
-  readonly why: TurnedAway;
-  readonly retryAfterMs: number;
-}
-
-/** A place in the queue. */
-export interface Place {
-  /** Never rejects. */
-  readonly answer: Promise<Slot | TurnedAwayAnswer>;
-  /** Leaves the queue; a slot that was given already has to be cancelled. */
-  leave(): void;
-}
-
 const MAX_WAIT_MS = 10_000;
 const MAX_QUEUE = 1_000;
 
 export const aLimit: Check = withMethods('a limit, such as adaptiveLimit()', 'open');
 export const aPriority = oneOf(...PRIORITIES);
 
-export const LIMITER_RULES = { limit: aLimit, maxQueue: anInteger(0), maxWaitMs: milliseconds(0, Number.POSITIVE_INFINITY) };
+export const LIMITER_RULES = {
+  limit: aLimit,
+  maxQueue: anInteger(0),
+  maxWaitMs: milliseconds(0, Number.POSITIVE_INFINITY),
+};
 
 const check = optionsOf({
   ...LIMITER_RULES,
@@ -103,17 +84,24 @@ export class Limiter {
 
   /**
    * @param options The limit alone is short for `{ limit }`.
+   * @param hooks For `attach`.
    * @throws a `TypeError` or `RangeError` that names a bad option.
    */
-  constructor(key: string, options: LimiterOptions | Limit) {
-    const given = 'open' in options ? { limit: options } : options;
+  constructor(key: string, options: LimiterOptions | Limit, hooks?: LimiterHooks) {
+    const given: LimiterOptions = 'open' in options ? { limit: options } : options;
     check(given, 'new Limiter(key, options)');
     aLimit(given.limit, 'new Limiter(key, options).limit');
-    const { limit, maxQueue = MAX_QUEUE, maxWaitMs = MAX_WAIT_MS, clock = monotonicClock, random = Math.random } = given;
+    const {
+      limit,
+      maxQueue = MAX_QUEUE,
+      maxWaitMs = MAX_WAIT_MS,
+      clock = monotonicClock,
+      random = Math.random,
+    } = given;
     this.key = key;
     this.#clock = clock;
     this.#maxWaitMs = maxWaitMs;
-    this.#turnstile = limit.open({ maxQueue, clock, random });
+    this.#turnstile = limit.open({ maxQueue, clock, random, ...hooks });
   }
 
   /**
@@ -180,6 +168,22 @@ export class Limiter {
     return { answer, leave };
   }
 
+  /** @internal How long for certain nobody passes, ms. */
+  get heldMs(): number {
+    return this.#turnstile.heldMs;
+  }
+
+  /** @internal Whether nobody is in flight and nobody waits. */
+  get isIdle(): boolean {
+    const { inFlight, queued } = this.#turnstile;
+    return inFlight === 0 && queued === 0;
+  }
+
+  /** Tells the limit that the service has recovered: a circuit of it has closed again. */
+  recovered(): void {
+    this.#turnstile.recovered();
+  }
+
   /** What it lets pass at present, and what it has let pass. */
   stats(): LimiterStats {
     const { limit, inFlight, queued, counts, lastError } = this.#turnstile;
@@ -187,7 +191,8 @@ export class Limiter {
   }
 }
 
-async function untilAborted({ answer, leave }: Place, signal: AbortSignal): Promise<Slot | TurnedAwayAnswer> {
+async function untilAborted(place: Place, signal: AbortSignal): Promise<Slot | TurnedAwayAnswer> {
+  const { answer } = place;
   let stop = () => {};
   const aborted = new Promise<'aborted'>((resolve) => {
     const onAbort = () => resolve('aborted');
@@ -196,25 +201,29 @@ async function untilAborted({ answer, leave }: Place, signal: AbortSignal): Prom
   });
   const given = await Promise.race([answer, aborted]).finally(() => stop());
   if (!signal.aborted && given !== 'aborted') return given;
-  leave();
+  place.leave();
   void answer.then((late) => late instanceof Slot && late.cancel());
   throw reasonOf(signal);
 }
 
 function endedBy(error: unknown, signal: AbortSignal | undefined): Ended {
-  if (signal?.aborted || isAbort(error) || isLimitError(error) || rejectedKeyOf(error) !== undefined) return { outcome: 'neutral' };
+  if (signal?.aborted || isAbort(error) || isLimitError(error) || rejectedKeyOf(error) !== undefined)
+    return { outcome: 'neutral' };
   const { code, name, status, response } = (error ?? {}) as Record<string, unknown>;
   const { status: answered = status, headers } = (response ?? {}) as { status?: unknown; headers?: HeadersLike };
   return {
     outcome: 'failure',
     reason: limitedReason(answered, code, name),
     status: typeof answered === 'number' ? answered : undefined,
-    header: headers && ((header) => (typeof headers.get === 'function' ? headers.get(header) : headers[header])),
+    header: headers && readerOf(headers),
   };
 }
 
 /** An `AxiosHeaders`, a `Headers` of fetch, or an object with names in lower case. */
 interface HeadersLike {
-  readonly get?: unknown;
+  readonly get?: (name: string) => unknown;
   readonly [name: string]: unknown;
 }
+
+const readerOf = (headers: HeadersLike) => (name: string) =>
+  typeof headers.get === 'function' ? headers.get(name) : headers[name];

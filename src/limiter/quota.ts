@@ -14,7 +14,7 @@ const EPOCH_S = 1_000_000_000;
 const EPOCH_MS = 1_000_000_000_000;
 
 const textOf = (value: unknown): string => {
-  const [first] = [value].flat() as unknown[];
+  const [first] = [value].flat<unknown[]>();
   return typeof first === 'string' || typeof first === 'number' ? String(first) : '';
 };
 
@@ -34,7 +34,10 @@ export function quotaOf(header: HeaderReader): Quota | undefined {
     pairQuota(header, 'ratelimit'),
     pairQuota(header, 'x-ratelimit'),
   ].filter((quota) => quota !== undefined);
-  return quotas.reduce<Quota | undefined>((tightest, quota) => (isTighter(quota, tightest) ? quota : tightest), undefined);
+  return quotas.reduce<Quota | undefined>(
+    (tightest, quota) => (isTighter(quota, tightest) ? quota : tightest),
+    undefined,
+  );
 }
 
 const isTighter = (one: Quota, other: Quota | undefined): boolean =>
@@ -55,7 +58,10 @@ const seconds = (value: number | undefined): number | undefined => (value === un
 
 function pairQuota(header: HeaderReader, prefix: string): Quota | undefined {
   const reset = numberOf(textOf(header(`${prefix}-reset`)));
-  return quota(numberOf(textOf(header(`${prefix}-remaining`))), reset === undefined ? undefined : resetMs(reset, header));
+  return quota(
+    numberOf(textOf(header(`${prefix}-remaining`))),
+    reset === undefined ? undefined : resetMs(reset, header),
+  );
 }
 
 function resetMs(reset: number, header: HeaderReader): number {

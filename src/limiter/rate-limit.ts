@@ -1,5 +1,6 @@
 import { anInteger, aPositiveNumber, options as optionsOf } from '../validation.js';
-import { Limit } from './limit.js';
+import type { Limit } from './contract.js';
+import { limitOf } from './limit.js';
 import { holdMsOf, quotaOf } from './quota.js';
 import type { LimitedAttempt, LimitRule } from './rule.js';
 
@@ -73,7 +74,7 @@ export function rateLimit(options: RateLimitOptions): Limit {
   check(options, 'rateLimit(options)');
   aPositiveNumber(options.perSecond, 'rateLimit(options).perSecond');
   const { perSecond, burst = Math.max(1, Math.floor(perSecond)) } = options;
-  return new Limit('rate', () => new RateRule(perSecond, burst));
+  return limitOf('rate', () => new RateRule(perSecond, burst));
 }
 
 const check = optionsOf({ perSecond: aPositiveNumber, burst: anInteger(1) });

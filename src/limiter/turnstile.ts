@@ -33,8 +33,8 @@ export interface TurnstileOptions {
   readonly clock: Clock;
   /** Told what a rule of the user's throws: that lets the attempt pass. */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** Called when an attempt has ended. */
-  readonly onEnd?: (() => void) | undefined;
+  /** Called when an attempt has started, waits or has ended. */
+  readonly onChange?: (() => void) | undefined;
 }
 
 /** A timer that is as late as this says that the process slept, ms. */
@@ -90,7 +90,7 @@ export class Turnstile {
   readonly #maxQueue: number;
   readonly #clock: Clock;
   readonly #onError: ((error: unknown) => void) | undefined;
-  readonly #onEnd: (() => void) | undefined;
+  readonly #onChange: (() => void) | undefined;
   readonly #counts = { started: 0, queued: 0, rejected: 0, cancelled: 0, success: 0, failure: 0, neutral: 0 };
   readonly #line = new WaitingLine<Waiter>();
   #inFlight = 0;
@@ -102,12 +102,12 @@ export class Turnstile {
   /** Nobody's wait ends before. */
   #expiryFrom = Number.POSITIVE_INFINITY;
 
-  constructor({ rule, maxQueue, clock, onError, onEnd }: TurnstileOptions) {
+  constructor({ rule, maxQueue, clock, onError, onChange }: TurnstileOptions) {
     this.#rule = rule;
     this.#maxQueue = maxQueue;
     this.#clock = clock;
     this.#onError = onError;
-    this.#onEnd = onEnd;
+    this.#onChange = onChange;
   }
 
   get inFlight(): number {
@@ -135,7 +135,10 @@ export class Turnstile {
   /** A slot, unless one has to wait for it. */
   enter(): Slot | undefined {
     const now = this.#clock.now();
-    return this.#line.size === 0 && this.#waitMs(now) === 0 ? this.#start(now) : undefined;
+    if (this.#line.size > 0 || this.#waitMs(now) > 0) return undefined;
+    const slot = this.#start(now);
+    this.#onChange?.();
+    return slot;
   }
 
   /** Stands in the line, unless it is full of others who go first: then one is turned away. */
@@ -179,11 +182,8 @@ export class Turnstile {
     const now = this.#clock.now();
     this.#inFlight--;
     this.#counts[ended.outcome]++;
-    this.#tell(() =>
-      this.#rule.ended?.({ ...ended, startedAt, inFlight, wasFull, durationMs: now - startedAt }, now),
-    );
+    this.#tell(() => this.#rule.ended?.({ ...ended, startedAt, inFlight, wasFull, durationMs: now - startedAt }, now));
     this.#serve(now);
-    this.#onEnd?.();
   }
 
   /** @internal */
@@ -214,6 +214,7 @@ export class Turnstile {
     }
     if (this.#line.size === 0) this.#rest();
     else this.#wakeAt(Math.min(this.#expiryFrom, now + waitMs), now);
+    this.#onChange?.();
   }
 
   #rest(): void {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { adaptiveLimit, type AdaptiveLimitOptions, Limiter } from '../../src/index.js';
+import { type AdaptiveLimitOptions, adaptiveLimit, Limiter } from '../../src/index.js';
 
 beforeEach(() => {
   vi.useFakeTimers();

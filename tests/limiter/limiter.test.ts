@@ -4,8 +4,8 @@ import {
   concurrencyLimit,
   customLimit,
   isLimitError,
-  Limiter,
   type LimitedAttempt,
+  Limiter,
   type LimitRule,
 } from '../../src/index.js';
 
@@ -23,7 +23,7 @@ const after = <T>(ms: number, end: () => T) =>
       try {
         resolve(end());
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
     }, ms);
   });
@@ -33,7 +33,10 @@ const fail = (error: unknown) => (): never => {
 };
 
 /** A limiter of one seat that keeps what its rule is told. */
-function oneSeat(options: { maxQueue?: number; maxWaitMs?: number } = {}): { limiter: Limiter; ended: LimitedAttempt[] } {
+function oneSeat(options: { maxQueue?: number; maxWaitMs?: number } = {}): {
+  limiter: Limiter;
+  ended: LimitedAttempt[];
+} {
   const ended: LimitedAttempt[] = [];
   const limit = customLimit(() => ({
     waitMs: (_now, inFlight) => (inFlight < 1 ? 0 : Number.POSITIVE_INFINITY),
@@ -202,7 +205,10 @@ test.each<[string, Partial<LimitRule>, Error | undefined]>([
     new Error('bug'),
   ],
 ])('a rule %s lets attempts pass, and no slot is lost', async (_name, broken, lastError) => {
-  const limiter = new Limiter('db', customLimit(() => ({ waitMs: () => 0, ...broken })));
+  const limiter = new Limiter(
+    'db',
+    customLimit(() => ({ waitMs: () => 0, ...broken })),
+  );
   const all = Promise.all([limiter.execute(() => after(5, () => 1)), limiter.execute(() => after(5, () => 2))]);
   await vi.advanceTimersByTimeAsync(20);
   expect(await all).toEqual([1, 2]);
@@ -233,9 +239,18 @@ test('whose wait ended while the process slept waits on for what came meanwhile,
 });
 
 test.each<[() => unknown, string]>([
-  [() => new Limiter('db', {} as never), 'Expected `new Limiter(key, options).limit` to be a limit, such as adaptiveLimit(), got undefined'],
-  [() => new Limiter('db', { limit: 5 as never }), 'Expected `new Limiter(key, options).limit` to be a limit, such as adaptiveLimit(), got 5'],
-  [() => new Limiter('db', { limit: concurrencyLimit(1), maxQueue: -1 }), 'Expected `new Limiter(key, options).maxQueue` to be an integer >= 0, got -1'],
+  [
+    () => new Limiter('db', {} as never),
+    'Expected `new Limiter(key, options).limit` to be a limit, such as adaptiveLimit(), got undefined',
+  ],
+  [
+    () => new Limiter('db', { limit: 5 as never }),
+    'Expected `new Limiter(key, options).limit` to be a limit, such as adaptiveLimit(), got 5',
+  ],
+  [
+    () => new Limiter('db', { limit: concurrencyLimit(1), maxQueue: -1 }),
+    'Expected `new Limiter(key, options).maxQueue` to be an integer >= 0, got -1',
+  ],
   [() => concurrencyLimit(0), 'Expected `concurrencyLimit(max)` to be an integer >= 1, got 0'],
   [() => customLimit({} as never), 'Expected `customLimit(makeRule)` to be a function'],
 ])('refuses what it cannot go by', (make, message) => {

@@ -179,7 +179,11 @@ afterEach(() => {
 });
 
 test('whatever happens: never more in flight than the limit, each slot comes back once, first come first served within a priority, and the counters add up', async () => {
-  const plan = fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 5 }), fc.array(step, { maxLength: MOST_STEPS }));
+  const plan = fc.tuple(
+    fc.integer({ min: 1, max: 4 }),
+    fc.integer({ min: 0, max: 5 }),
+    fc.array(step, { maxLength: MOST_STEPS }),
+  );
   await fc.assert(
     fc.asyncProperty(plan, async ([seats, places, steps]) => {
       vi.clearAllTimers();
@@ -215,7 +219,8 @@ test('a fixed limit is the bulkhead of that many seats', async () => {
   const third = limiter.ask({});
   const fourth = limiter.ask({});
   expect([first, second, third, fourth].map((given) => 'answer' in given)).toEqual([false, false, true, true]);
-  if (!('answer' in fourth && 'answer' in third && 'end' in first)) throw new Error('expected two slots and two places');
+  if (!('answer' in fourth && 'answer' in third && 'end' in first))
+    throw new Error('expected two slots and two places');
   expect(await fourth.answer).toEqual({ why: 'queue', retryAfterMs: 0 });
   first.end({ outcome: 'success' });
   expect(await third.answer).toHaveProperty('moment.inFlight', 2);

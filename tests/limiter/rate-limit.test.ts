@@ -17,9 +17,12 @@ async function startsOf(limiter: Limiter, count: number): Promise<number[]> {
   const from = performance.now();
   const starts: number[] = [];
   const calls = Array.from({ length: count }, () =>
-    limiter.execute(() => {
-      starts.push(performance.now() - from);
-    }, { maxWaitMs: 60_000 }),
+    limiter.execute(
+      () => {
+        starts.push(performance.now() - from);
+      },
+      { maxWaitMs: 60_000 },
+    ),
   );
   await vi.advanceTimersByTimeAsync(60_000);
   await Promise.all(calls);
@@ -65,7 +68,12 @@ test('an attempt that was not made gives its turn back', async () => {
 describe('what the service says of its quota holds attempts back', () => {
   test.each<[string, number, Record<string, string>, number]>([
     ['a 429 with Retry-After in seconds', 429, { 'retry-after': '3' }, 3_000],
-    ['a 429 with Retry-After as a date', 429, { 'retry-after': 'Thu, 01 Jan 2026 00:00:07 GMT', date: 'Thu, 01 Jan 2026 00:00:02 GMT' }, 5_000],
+    [
+      'a 429 with Retry-After as a date',
+      429,
+      { 'retry-after': 'Thu, 01 Jan 2026 00:00:07 GMT', date: 'Thu, 01 Jan 2026 00:00:02 GMT' },
+      5_000,
+    ],
     ['a 503 with Retry-After: the retry waits, not everybody', 503, { 'retry-after': '3' }, 0],
     ['RateLimit without anything left', 200, { ratelimit: '"default";r=0;t=4' }, 4_000],
     ['RateLimit with something left', 200, { ratelimit: '"default";r=10;t=4' }, 0],
@@ -73,18 +81,42 @@ describe('what the service says of its quota holds attempts back', () => {
     ['the form of earlier drafts', 200, { ratelimit: 'limit=100, remaining=0, reset=6' }, 6_000],
     ['RateLimit-Remaining and -Reset', 200, { 'ratelimit-remaining': '0', 'ratelimit-reset': '2' }, 2_000],
     ['X-RateLimit with seconds', 200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '9' }, 9_000],
-    ['X-RateLimit with a time in seconds, as GitHub has it', 403, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1767225608' }, 8_000],
-    ['X-RateLimit with a time in milliseconds', 200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1767225601500' }, 1_500],
-    ['by the clock of the service', 200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1767225608', date: 'Thu, 01 Jan 2026 00:00:05 GMT' }, 3_000],
+    [
+      'X-RateLimit with a time in seconds, as GitHub has it',
+      403,
+      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1767225608' },
+      8_000,
+    ],
+    [
+      'X-RateLimit with a time in milliseconds',
+      200,
+      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1767225601500' },
+      1_500,
+    ],
+    [
+      'by the clock of the service',
+      200,
+      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1767225608', date: 'Thu, 01 Jan 2026 00:00:05 GMT' },
+      3_000,
+    ],
     ['the longest of what is said', 429, { 'retry-after': '1', ratelimit: '"default";r=0;t=2' }, 2_000],
-    ['what makes no sense is ignored', 200, { ratelimit: '???', 'x-ratelimit-remaining': 'none', 'x-ratelimit-reset': '-1' }, 0],
+    [
+      'what makes no sense is ignored',
+      200,
+      { ratelimit: '???', 'x-ratelimit-remaining': 'none', 'x-ratelimit-reset': '-1' },
+      0,
+    ],
   ])('%s', async (_name, status, headers, heldMs) => {
     expect(await heldAfter(status, headers)).toBe(heldMs);
   });
 
   test('what is left bounds the burst', async () => {
     const limiter = limiterOf(10, 8);
-    slotOf(limiter).end({ outcome: 'success', status: 200, header: (name) => ({ ratelimit: '"default";r=2;t=60' })[name] });
+    slotOf(limiter).end({
+      outcome: 'success',
+      status: 200,
+      header: (name) => ({ ratelimit: '"default";r=2;t=60' })[name],
+    });
     expect(await startsOf(limiter, 4)).toEqual([0, 0, 100, 200]);
   });
 });
