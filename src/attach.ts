@@ -4,13 +4,15 @@ import { BreakerRegistry } from './circuit/registry.js';
 import { type Clock, monotonicClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import type { EventOf, EventType } from './events.js';
-import { armedAdapter } from './interceptors/armed-adapter.js';
-import { bareInstance } from './interceptors/bare-instance.js';
+import { answered, refused } from './interceptors/answer.js';
+import { armed } from './interceptors/armed-adapter.js';
 import { type Attachment, Call } from './interceptors/call.js';
+import { capture } from './interceptors/capture.js';
+import { circuitGuard } from './interceptors/circuit-guard.js';
+import { deadlineGuard } from './interceptors/deadline-guard.js';
+import { bareInstance, dispatchOf } from './interceptors/dispatch.js';
 import { checkPlacement, place } from './interceptors/placement.js';
 import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } from './interceptors/policy.js';
-import { requestInterceptor } from './interceptors/request.js';
-import { retryInterceptor } from './interceptors/retry.js';
 import { DEFAULTS, type ResilienceOptions, type UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
 import { own } from './validation.js';
@@ -35,7 +37,7 @@ export interface Resilience {
   detach(): void;
 }
 
-const CARETAKERS = { adapter: armedAdapter, request: requestInterceptor, response: retryInterceptor };
+const CARETAKERS = { armed, capture, answered, refused };
 
 const MARK = Symbol.for('axios-resilience');
 
@@ -56,18 +58,21 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   const registry = registryOf(given, clock, random);
   const events = new Emitter();
   for (const sink of sinks) events.pipe(sink);
+  const bare = bareInstance(instance as AxiosInstance);
+  const dispatch = dispatchOf(bare);
+  checkPlacement(bare, dispatch);
   const attachment: Attachment = {
     registry,
     budgets: new RetryBudgets(),
     events,
     clock,
     random,
-    bare: bareInstance(instance as AxiosInstance),
+    guards: [deadlineGuard, circuitGuard(registry, clock)],
+    dispatch,
     policy: extendPolicy(DEFAULT_POLICY, given),
   };
-  checkPlacement(attachment.bare);
 
-  const remove = place(instance as AxiosInstance, () => new Call(attachment, CARETAKERS));
+  const remove = place(instance as AxiosInstance, (config) => new Call(attachment, CARETAKERS, config));
   Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });
   for (const { key, state } of registry) events.emit({ type: 'registered', key, state });
   const unpipe = registry.pipe({ record: (event) => events.forward(event) });

@@ -108,8 +108,8 @@ test('sinks are imported by index alone', () => {
   expect(new Set(found.map(({ from }) => from))).toEqual(new Set(['index.ts']));
 });
 
-test('the interceptors do not import one another', () => {
-  const interceptors = ['request', 'retry'].map((name) => `interceptors/${name}.ts`);
+test('what runs at the begin and at the end of a call do not import one another', () => {
+  const interceptors = ['capture', 'answer'].map((name) => `interceptors/${name}.ts`);
   expect(files).toEqual(expect.arrayContaining(interceptors));
   expect(arrows(ours.filter(({ from, to }) => interceptors.includes(from) && interceptors.includes(to)))).toEqual([]);
 });

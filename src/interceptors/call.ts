@@ -1,17 +1,18 @@
-import type { AxiosAdapter, AxiosInstance, AxiosResponse, InternalAxiosRequestConfig, RawAxiosHeaders } from 'axios';
+import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig, RawAxiosHeaders } from 'axios';
 import type { BreakerRegistry } from '../circuit/registry.js';
 import type { Clock } from '../clock.js';
 import type { Emitter } from '../emitter.js';
 import type { Outcome, Stopped } from '../events.js';
 import type { RetryBudgets } from '../retry/budget.js';
-import { unexpected } from '../validation.js';
 import type { Diagnosis } from './diagnosis.js';
-import { byMethodAndBaseUrl } from './key.js';
-import type { CallHandlers, Handler } from './placement.js';
+import type { Dispatch, Fields } from './dispatch.js';
+import type { Guard, Pass } from './guard.js';
+import { type CallHandlers, type Handler, handler } from './placement.js';
 import type { Policy } from './policy.js';
-import { CallState } from './report.js';
+import type { CallState } from './report.js';
 
 type Config = InternalAxiosRequestConfig;
+type Adapter = Config['adapter'];
 
 /** What all calls of one attached instance share. */
 export interface Attachment {
@@ -20,8 +21,10 @@ export interface Attachment {
   readonly events: Emitter;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Sends a config without the user's interceptors and defaults. */
-  readonly bare: AxiosInstance;
+  /** What each attempt passes before it is sent, in this order. */
+  readonly guards: readonly Guard<Attempt>[];
+  /** Sends a config again. */
+  readonly dispatch: Dispatch;
   policy: Policy;
 }
 
@@ -30,71 +33,82 @@ export interface Captured {
   /** The call's own config. */
   readonly config: Config;
   readonly policy: Policy;
-  /** The fields that dispatching may change, as they were. */
-  readonly fields: Pick<InternalAxiosRequestConfig<unknown>, 'adapter' | 'baseURL' | 'data' | 'params' | 'url'>;
+  /** The fields that dispatching may change, as they were; `adapter` may be the armed one, or what wraps it. */
+  readonly fields: Fields;
   readonly headers: RawAxiosHeaders;
+  /** The adapter that is to be used, as the user named it. */
+  readonly adapter: Adapter;
+  /** When the first attempt begins: with the call, where nothing of the user's runs between; else not known yet. */
+  readonly readyAt: number | undefined;
+  /** Why there is to be no attempt. */
+  readonly refusal: Stopped | undefined;
 }
 
-/** What an adapter came to. */
-interface Settlement {
-  readonly diagnosis: Diagnosis;
-  readonly response: AxiosResponse | undefined;
-  /** When, on the attachment's clock, ms. */
-  readonly at: number;
-}
-
-/** What a call is taken care of by; each is made for one call. */
+/** What a call is taken care of by, each at its time. */
 export interface Caretakers {
-  readonly adapter: (call: Call) => AxiosAdapter;
-  readonly request: (call: Call) => Handler;
-  readonly response: (call: Call) => Handler;
+  readonly armed: (call: Call, config: Config) => ReturnType<AxiosAdapter>;
+  readonly capture: (call: Call, config: Config, readyAt?: number) => Config;
+  readonly answered: (call: Call, response: AxiosResponse) => unknown;
+  readonly refused: (call: Call, error: unknown) => unknown;
 }
 
 /**
- * One call of the user's, from its beginning to its result. Handlers and adapter know it by closure; on the config there
- * is only its report.
+ * One call of the user's, from its beginning to its result: what is fixed for it. Handlers and adapter know it by closure;
+ * on the config there is only its report. It is a handler of the response side itself, since objects are what a healthy
+ * call costs.
  */
 export class Call implements CallHandlers {
-  readonly request: Handler;
-  readonly response: Handler;
-  requestRuns: 1 | 2 = 1;
   readonly attachment: Attachment;
-  readonly state = new CallState();
+  /** The config as axios merged it, before any request interceptor of the user's. */
+  readonly config: Config;
   readonly startedAt: number;
-  /** The adapter that is to be used, as the config named it. */
-  adapter: Config['adapter'];
+  /** The adapter that the config named at the beginning. */
+  readonly adapter: Adapter;
   /** Stands in the place of `adapter` while the call is under way. */
   readonly armed: AxiosAdapter;
-  /** `undefined` until the user's request interceptors have run, and for a call that is not ours. */
-  captured: Captured | undefined;
-  /** The config that the adapter was given last; `undefined` until it is asked. */
-  dispatched: Config | undefined;
-  /** Why the last attempt was not made. */
-  refusal: Stopped | undefined;
-  /** What the adapter came to last, before `transformResponse`. */
-  settled: Settlement | undefined;
-  /** The response of the attempt before, which the next one replaces. */
-  superseded: AxiosResponse | undefined;
-  /** What the last attempt said about the service. */
-  outcome: Outcome | undefined;
+  readonly fulfilled: (response: AxiosResponse) => unknown;
+  readonly rejected: (error: unknown) => unknown;
+  readonly #caretakers: Caretakers;
+  /** Written by `capture`; `undefined` until the user's request interceptors have run, and for a call that is not ours. */
+  captured: Captured | undefined = undefined;
+  /** Written by the armed adapter: the attempt that was asked for last, made or refused; let go of by the conclusion. */
+  attempt: Attempt | undefined = undefined;
+  /** Written by the armed adapter: how many attempts were made. */
+  made = 0;
+  /** Written where a call turns out to be no success at the first attempt. */
+  report: CallState | undefined = undefined;
+  /** Written by `repeat`: the response of the attempt before, which the next one replaces. */
+  superseded: AxiosResponse | undefined = undefined;
+  /** The headers that the call puts on its requests by itself, in lower case; written where they are. */
+  ownHeaders: Set<string> | undefined = undefined;
+  /** Written by the conclusion. */
   over = false;
 
-  constructor(attachment: Attachment, { adapter, request, response }: Caretakers) {
+  constructor(attachment: Attachment, caretakers: Caretakers, config: Config) {
     this.attachment = attachment;
+    this.config = config;
     this.startedAt = attachment.clock.now();
-    this.armed = adapter(this);
-    this.request = request(this);
-    this.response = response(this);
+    this.adapter = adapterOf(config);
+    this.#caretakers = caretakers;
+    this.armed = (given) => caretakers.armed(this, given);
+    this.fulfilled = (response) => caretakers.answered(this, response);
+    this.rejected = (error) => caretakers.refused(this, error);
+    config.adapter = this.armed;
+    if (config.resilienceState) delete config.resilienceState;
+  }
+
+  ready(): void {
+    this.#caretakers.capture(this, this.config, this.startedAt);
+  }
+
+  aroundTheirs(): Handler {
+    let runs = 0;
+    return handler((config: Config) => (++runs === 1 ? config : this.#caretakers.capture(this, config)));
   }
 
   /** Time since the beginning, ms. */
   elapsedMs(now = this.attachment.clock.now()): number {
     return now - this.startedAt;
-  }
-
-  /** When an attempt begins: the first with the call, where nothing of the user's runs between. */
-  attemptStart(): number {
-    return this.requestRuns === 1 && this.state.attempts === 0 ? this.startedAt : this.attachment.clock.now();
   }
 
   /** What is left of the deadline, ms. */
@@ -104,28 +118,63 @@ export class Call implements CallHandlers {
   }
 }
 
-/** The circuit's key; `null` where there is none. */
-export function circuitKeyOf(config: Config, { breaker }: Policy): string | null {
-  if (!breaker.enabled) return null;
-  const key: unknown = breaker.key(config);
-  if (key === undefined) return byMethodAndBaseUrl(config);
-  if (typeof key !== 'string' && key !== null) throw unexpected('breaker.key(config)', 'a string or null', key);
-  return key;
+/** One dispatch of a call; written by the armed adapter alone. */
+export class Attempt {
+  readonly call: Call;
+  readonly captured: Captured;
+  /** The config that the adapter was given. */
+  readonly config: Config;
+  /** The circuit's key; `null` where there is none. */
+  circuitKey: string | null = null;
+  /** The circuit's key, or the default one where there is no circuit; empty until that is known. */
+  key = '';
+  /** When it was admitted, on the attachment's clock, ms. */
+  startedAt: number;
+  /** From 1; 0 until it is admitted. */
+  number = 0;
+  /** What guards gave for it. */
+  passes: readonly Pass[] = NO_PASSES;
+  /** Why it was not made. */
+  refusal: Stopped | undefined = undefined;
+  /** When the adapter settled, ms. */
+  endedAt = 0;
+  /** What it said about the service; `undefined` until it has ended. */
+  outcome: Outcome | undefined = undefined;
+  /** What the adapter was answered, before `transformResponse`. */
+  response: AxiosResponse | undefined = undefined;
+  /** For an attempt that failed. */
+  diagnosis: Diagnosis | undefined = undefined;
+
+  constructor(call: Call, captured: Captured, config: Config) {
+    this.call = call;
+    this.captured = captured;
+    this.config = config;
+    this.startedAt = (call.made === 0 ? captured.readyAt : undefined) ?? call.attachment.clock.now();
+  }
 }
 
+const NO_PASSES: readonly Pass[] = [];
+
 /** Puts an adapter on a config; the absence of one too. */
-export function setAdapter(config: Config, adapter: Config['adapter']): void {
+export function setAdapter(config: Config, adapter: Adapter): void {
   if (adapter) Reflect.set(config, 'adapter', adapter);
   else Reflect.deleteProperty(config, 'adapter');
 }
 
-const armedCalls = new WeakMap<object, Call>();
+/** On an armed adapter that a hook may send again: the call whose it is. */
+const CALL = Symbol('call');
+
+interface Armed {
+  [CALL]?: Call;
+}
 
 /** Makes `adapterOf` know this call's adapter: its config may now be sent again by a hook, while the call goes on. */
 export function rememberArmed(call: Call): void {
-  armedCalls.set(call.armed, call);
+  (call.armed as Armed)[CALL] = call;
 }
 
 /** The adapter that a config names; where that is the armed one of another call, the one it stands for. */
-export const adapterOf = ({ adapter }: Config): Config['adapter'] =>
-  (typeof adapter === 'function' ? armedCalls.get(adapter)?.adapter : undefined) ?? adapter;
+function adapterOf({ adapter }: Config): Adapter {
+  const call = typeof adapter === 'function' ? (adapter as Armed)[CALL] : undefined;
+  return call ? (call.captured ?? call).adapter : adapter;
+}

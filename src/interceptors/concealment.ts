@@ -1,22 +1,22 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import { writeHeader } from './headers.js';
-import type { CallState } from './report.js';
 
-/** The headers that calls have put on their requests by themselves, in lower case. */
-const ownHeaders = new WeakMap<CallState, Set<string>>();
+/** Has put headers on its requests by itself, which are kept in lower case. */
+interface Owner {
+  ownHeaders: Set<string> | undefined;
+}
 
 /** Writes a header that is ours and not the user's: it is sent, and no JSON of an error shows it. */
-export function writeOwnHeader(state: CallState, headers: object, name: string, value: string): void {
+export function writeOwnHeader(owner: Owner, headers: object, name: string, value: string): void {
   writeHeader(headers, name, value);
-  ownHeaders.set(state, (ownHeaders.get(state) ?? new Set()).add(name.toLowerCase()));
+  owner.ownHeaders = (owner.ownHeaders ?? new Set()).add(name.toLowerCase());
 }
 
 /**
  * Leaves out of the JSON of a config what the plugin has put there: axios's errors show their whole config. The fields
  * themselves stay as they are, so that the config can be sent again.
  */
-export function conceal(state: CallState, config: InternalAxiosRequestConfig): void {
-  const names = ownHeaders.get(state);
+export function conceal({ ownHeaders: names }: Owner, config: InternalAxiosRequestConfig): void {
   if (names) hideIn(config.headers, (name) => names.has(name.toLowerCase()));
   const resilience = Object.hasOwn(config, 'resilience') && config.resilience;
   if (!resilience || !Object.hasOwn(resilience, 'fallback') || Object.hasOwn(resilience, 'toJSON')) return;

@@ -1,6 +1,6 @@
 import { AxiosHeaders, type AxiosResponse } from 'axios';
 import { giveCause, isAbort } from '../errors.js';
-import type { Stopped } from '../events.js';
+import type { Outcome, Stopped } from '../events.js';
 import type { FallbackContext } from '../options.js';
 import { unexpected } from '../validation.js';
 import { discard } from './bodies.js';
@@ -8,19 +8,26 @@ import type { Call, Captured } from './call.js';
 import { isDeadlineError } from './deadline.js';
 import type { Result } from './diagnosis.js';
 import { interruptible } from './interruptible.js';
-import { asCause } from './report.js';
+import { asCause, type CallState } from './report.js';
+
+/** How the call ended. */
+interface FallbackCause {
+  readonly stopped: Stopped;
+  readonly outcome?: Outcome | undefined;
+  readonly result: Result;
+}
 
 /** The answer to a call that ended without one; `undefined` where there is no data for it. */
 export function fallbackFor(
   call: Call,
   { config, policy }: Captured,
-  stopped: Stopped,
-  { error, response }: Result,
+  report: CallState,
+  { stopped, outcome, result: { error, response } }: FallbackCause,
 ): Promise<AxiosResponse | undefined> | undefined {
   const { fallback, fallbackOn } = policy;
   if (fallback === undefined || stopped === 'aborted') return undefined;
-  const { attachment, outcome, state } = call;
-  const { key } = state;
+  const { attachment } = call;
+  const { key } = report;
   const context: FallbackContext = { key, stopped, outcome, error, response, config };
   const applies: unknown =
     typeof fallbackOn === 'function'
@@ -35,12 +42,12 @@ export function fallbackFor(
     const data = await interruptible(config, limitMs, yielded).catch((thrown: unknown) => {
       if (isDeadlineError(thrown)) return;
       discard(response);
-      if (!isAbort(thrown)) giveCause(thrown, asCause(error, response, state));
+      if (!isAbort(thrown)) giveCause(thrown, asCause(error, response, report));
       throw thrown;
     });
     if (data === undefined) return undefined;
     discard(response);
-    state.fallback = true;
+    report.fallback = true;
     attachment.events.emit({ type: 'fallback', key, cause: stopped });
     const headers = new AxiosHeaders({ 'cache-control': 'no-store' });
     return { data, status: 200, statusText: 'OK (fallback)', headers, config };

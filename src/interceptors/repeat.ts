@@ -1,109 +1,107 @@
-import { AxiosHeaders, type InternalAxiosRequestConfig } from 'axios';
+import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { giveCause } from '../errors.js';
-import type { Stopped } from '../events.js';
+import type { Outcome, Stopped } from '../events.js';
 import type { RetryContext } from '../options.js';
 import { decideRetry } from '../retry/decision.js';
 import { discard, isOneShot } from './bodies.js';
-import { type Call, type Captured, circuitKeyOf, rememberArmed } from './call.js';
+import { type Attempt, type Call, type Captured, rememberArmed } from './call.js';
+import { circuitKeyOf } from './circuit-key.js';
+import type { Ending } from './conclusion.js';
 import { isDeadlineError } from './deadline.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from './diagnosis.js';
-import { IDEMPOTENCY_KEY, plainHeaders, readHeader, serverDelay } from './headers.js';
+import { configLike } from './dispatch.js';
+import { IDEMPOTENCY_KEY, readHeader, serverDelay } from './headers.js';
 import { interruptible, wait } from './interruptible.js';
 import { methodOf, urlWithoutSecrets } from './key.js';
 import type { RetryPolicy } from './policy.js';
-import { asCause } from './report.js';
+import { openReport } from './records.js';
+import { asCause, type CallState } from './report.js';
 
-/** The end of a call: what it came to, and why it was not tried again. */
-interface Ending {
-  readonly stopped: Stopped;
+/** How one attempt ended, or why it was the last. */
+interface Round {
   readonly result: Result;
+  /** `undefined` where the adapter was not asked. */
+  readonly attempt: Attempt | undefined;
+  readonly outcome: Outcome | undefined;
 }
 
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
-  Reflect.set(captured.config, 'resilienceState', call.state);
+  const report = openReport(call);
+  Reflect.set(captured.config, 'resilienceState', report);
   rememberArmed(call);
-  let result = first;
+  let round: Round = { result: first, attempt: call.attempt, outcome: call.attempt?.outcome };
   for (;;) {
-    const next = await repeatOnce(call, captured, result).catch((error: unknown) =>
-      interrupted(call, captured, result, error),
+    const next = await nextRound(call, captured, report, round).catch((error: unknown) =>
+      interrupted(captured, report, round, error),
     );
     if ('stopped' in next) return next;
-    result = next;
+    round = next;
   }
 }
 
-async function repeatOnce(call: Call, captured: Captured, result: Result): Promise<Result | Ending> {
-  const { attachment, state } = call;
+async function nextRound(call: Call, captured: Captured, report: CallState, round: Round): Promise<Round | Ending> {
   const { config, policy, fields, headers } = captured;
-  const delayMs = await decide(call, captured, result);
-  if (typeof delayMs === 'string') return { stopped: delayMs, result };
+  const { result } = round;
+  const delayMs = await decide(call, captured, report, round);
+  if (typeof delayMs === 'string') return { ...round, stopped: delayMs };
   // Nobody is given this body any more; an accepted one is, if no further attempt can be made after all.
   if (result.rejected) discard(result.response);
   await wait(config, delayMs);
-  const next: InternalAxiosRequestConfig = {
-    ...config,
-    ...fields,
-    headers: new AxiosHeaders(headers),
-    resilienceState: state,
-  };
+  const next = configLike(config, fields, headers);
   const { beforeRetry } = policy.retry;
   if (beforeRetry) {
-    const context = { ...contextOf(call, captured, result, state.delaysMs.length), config: next, delayMs };
+    const context = { ...contextOf(call, captured, report, result, report.delaysMs.length), config: next, delayMs };
     await interruptible(config, call.remainingMs(), () => beforeRetry(context));
   }
-  if (next.data === fields.data && isOneShot(next.data)) return { stopped: 'body', result };
-  const { dispatched } = call;
+  if (next.data === fields.data && isOneShot(next.data)) return { ...round, stopped: 'body' };
+  const { attempt: before } = call;
   call.superseded = result.response;
-  call.dispatched = undefined;
-  call.settled = undefined;
-  const repeated = await attachment.bare
-    .request({ ...next, headers: plainHeaders(next.headers) })
-    .then(accepted, failed);
-  if (!call.refusal || !repeated.rejected) return repeated;
-  call.dispatched = dispatched;
-  return { stopped: call.refusal, result };
+  const repeated = await call.attachment.dispatch(next).then(accepted, failed);
+  const attempt = call.attempt === before ? undefined : call.attempt;
+  if (attempt?.refusal && repeated.rejected) return { ...round, stopped: attempt.refusal };
+  return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
 }
 
 /** What a hook threw, or what ended a wait. */
-function interrupted(call: Call, { config }: Captured, result: Result, error: unknown): Ending {
+function interrupted({ config }: Captured, report: CallState, round: Round, error: unknown): Ending {
+  const { result } = round;
   if (isDeadlineError(error) && (error as { config?: unknown }).config === config)
-    return { stopped: 'deadline', result };
-  if (config.signal?.aborted || config.cancelToken?.reason) {
-    discard(result.response);
-    return { stopped: 'aborted', result: failed(error) };
-  }
+    return { ...round, stopped: 'deadline' };
   discard(result.response);
-  call.outcome = undefined;
-  giveCause(error, asCause(result.error, result.response, call.state));
-  return { stopped: 'vetoed', result: failed(error) };
+  if (config.signal?.aborted || config.cancelToken?.reason)
+    return { ...round, stopped: 'aborted', result: failed(error) };
+  giveCause(error, asCause(result.error, result.response, report));
+  return { ...round, stopped: 'vetoed', result: failed(error), outcome: undefined };
 }
 
 /** The delay before the next attempt in ms, or why there is none. */
-async function decide(call: Call, captured: Captured, result: Result): Promise<number | Stopped> {
-  const { attachment, dispatched, refusal, state } = call;
+async function decide(call: Call, captured: Captured, report: CallState, round: Round): Promise<number | Stopped> {
+  const { attachment } = call;
   const { config, policy, fields } = captured;
+  const { result, attempt: made, outcome } = round;
   const { retry } = policy;
+  const refusal = made?.refusal ?? captured.refusal;
   if (refusal && result.rejected) return refusal;
-  const { settled } = call;
   const final = diagnose(result, config);
   if (final.cancelled) return 'aborted';
   // A `transformResponse` that throws hides what the adapter was answered.
-  const diagnosis = final.status === undefined && settled?.diagnosis.status ? settled.diagnosis : final;
+  const diagnosis = final.status === undefined && made?.response?.status ? diagnosisOf(made) : final;
   if (isDeadlineError(result.error)) return 'deadline';
-  if (!dispatched) return fields.adapter === call.armed && result.rejected ? 'not-retryable' : 'adapter-replaced';
-  const { key, delaysMs } = state;
+  if (!made) return fields.adapter === call.armed && result.rejected ? 'not-retryable' : 'adapter-replaced';
+  const { key, delaysMs } = report;
   const attempt = delaysMs.length + 1;
-  const objection = objectionTo(call, diagnosis, result, retry, dispatched);
+  const objection = objectionTo(outcome, diagnosis, result, retry, made.config);
   if (!retry.enabled) return objection === 'success' ? objection : 'disabled';
   const hook = objection && !result.rejected ? 'shouldRetryResponse' : 'shouldRetry';
   const question = attempt > retry.retries && hook === 'shouldRetry' ? undefined : retry[hook];
   const verdict =
     question &&
-    (await interruptible(config, call.remainingMs(), () => question(contextOf(call, captured, result, attempt))));
-  const retryAfterMs = retry.retryAfter.respect
-    ? serverDelay({ response: result.response ?? settled?.response })
-    : undefined;
+    (await interruptible(config, call.remainingMs(), () =>
+      question(contextOf(call, captured, report, result, attempt)),
+    ));
+  const response = result.response ?? made.response;
+  const retryAfterMs = retry.retryAfter.respect ? serverDelay({ response }) : undefined;
   const delayMs = decideRetry(
     retry,
     {
@@ -111,31 +109,33 @@ async function decide(call: Call, captured: Captured, result: Result): Promise<n
       key,
       previousMs: delaysMs.at(-1),
       error: result.error,
-      response: result.response ?? settled?.response,
+      response,
       retryAfterMs,
       random: attachment.random,
       verdict: objection && !result.rejected ? verdict || undefined : verdict,
       refusal: objection,
-      obstacle: obstacleTo(call, captured, retryAfterMs ?? 0),
+      obstacle: obstacleTo(call, captured, key, retryAfterMs ?? 0),
       remainingMs: call.remainingMs(),
     },
     () =>
-      !retry.budget ||
-      call.outcome === 'success' ||
-      attachment.budgets.withdraw(key, retry.budget, attachment.clock.now()),
+      !retry.budget || outcome === 'success' || attachment.budgets.withdraw(key, retry.budget, attachment.clock.now()),
   );
   if (typeof delayMs === 'number') {
-    state.delaysMs = [...delaysMs, delayMs];
+    report.delaysMs = [...delaysMs, delayMs];
     const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
-    const [method, url] = [methodOf(dispatched), urlWithoutSecrets(dispatched)];
+    const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
     attachment.events.emit({ type: 'retry', key, attempt, delayMs, reason, method, url });
   }
   return delayMs;
 }
 
+/** What the adapter's answer itself tells. */
+const diagnosisOf = ({ diagnosis, response, config }: Attempt): Diagnosis =>
+  diagnosis ?? diagnose(accepted(response as AxiosResponse), config);
+
 /** Why the failure itself forbids a retry; `success` where there is no failure. */
 function objectionTo(
-  { outcome }: Call,
+  outcome: Outcome | undefined,
   { status, codes, bodyCut, unsent }: Diagnosis,
   { rejected }: Result,
   retry: RetryPolicy,
@@ -157,11 +157,12 @@ function objectionTo(
 
 /** Why the next attempt cannot be made, whoever wants it. */
 function obstacleTo(
-  { attachment, state }: Call,
+  { attachment }: Call,
   { config, fields, policy }: Captured,
+  latestKey: string,
   serverDelayMs: number,
 ): Stopped | undefined {
-  const keys = policy.breaker.enabled ? [circuitKeyOf(config, policy), state.key] : [];
+  const keys = policy.breaker.enabled ? [circuitKeyOf(config, policy), latestKey] : [];
   for (const key of keys) {
     const breaker = key === null ? undefined : attachment.registry.get(key);
     if (breaker?.mode === 'enforce' && breaker.isOpen) return 'circuit-open';
@@ -173,12 +174,13 @@ function obstacleTo(
 const contextOf = (
   call: Call,
   { config, policy }: Captured,
+  { key }: CallState,
   { response, error }: Result,
   attempt: number,
 ): RetryContext => ({
   attempt,
   retriesLeft: policy.retry.retries - attempt + 1,
-  key: call.state.key,
+  key,
   error,
   response,
   config,

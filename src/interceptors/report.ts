@@ -31,8 +31,13 @@ const STATE = 'resilienceState';
 
 const NONE: readonly never[] = Object.freeze([]);
 
-/** The state of a call as it stands on its config. A class, since axios clones plain objects. */
-export class CallState implements ResilienceReport {
+/** What stands on the config of a call. A class, since axios clones plain objects. */
+export interface Reported extends ResilienceReport {
+  toJSON(): ResilienceReport;
+}
+
+/** The report of a call that is more than a success at the first attempt. */
+export class CallState implements Reported {
   key = '';
   attempts = 0;
   delaysMs: readonly number[] = NONE;
@@ -40,23 +45,68 @@ export class CallState implements ResilienceReport {
   stopped: Stopped | undefined = undefined;
   fallback = false;
   history: readonly AttemptRecord[] = NONE;
+
+  toJSON(): ResilienceReport {
+    const { key, attempts, delaysMs, elapsedMs, stopped, fallback, history } = this;
+    return { key, attempts, delaysMs: [...delaysMs], elapsedMs, stopped, fallback, history: [...history] };
+  }
+}
+
+/** The report of a success at the first attempt: as little as it can be told from. */
+export class FirstSuccess implements Reported {
+  readonly key: string;
+  readonly elapsedMs: number;
+  readonly #status: number | undefined;
+  readonly #durationMs: number;
+
+  constructor(key: string, elapsedMs: number, status: number | undefined, durationMs: number) {
+    this.key = key;
+    this.elapsedMs = elapsedMs;
+    this.#status = status;
+    this.#durationMs = durationMs;
+  }
+
+  get attempts(): number {
+    return 1;
+  }
+
+  get delaysMs(): readonly number[] {
+    return [];
+  }
+
+  get stopped(): Stopped {
+    return 'success';
+  }
+
+  get fallback(): boolean {
+    return false;
+  }
+
+  get history(): readonly AttemptRecord[] {
+    return [{ status: this.#status, code: undefined, durationMs: this.#durationMs }];
+  }
+
+  toJSON(): ResilienceReport {
+    const { key, attempts, delaysMs, elapsedMs, stopped, fallback, history } = this;
+    return { key, attempts, delaysMs, elapsedMs, stopped, fallback, history };
+  }
 }
 
 const MAX_CAUSES = 8;
 const REPORTS = Symbol.for('axios-resilience.reports');
 
 /** Reports of errors that carry no config; one map for both of our module formats. */
-const shared = globalThis as { [REPORTS]?: WeakMap<object, CallState> };
-const reports = shared[REPORTS] ?? new WeakMap<object, CallState>();
+const shared = globalThis as { [REPORTS]?: WeakMap<object, Reported> };
+const reports = shared[REPORTS] ?? new WeakMap<object, Reported>();
 shared[REPORTS] = reports;
 
 /** Makes `reportOf` know what an error, or a response, is of. */
-export function remember(errorOrResponse: unknown, state: CallState): void {
+export function remember(errorOrResponse: unknown, state: Reported): void {
   if (typeof errorOrResponse === 'object' && errorOrResponse !== null) reports.set(errorOrResponse, state);
 }
 
 /** What an attempt came to, as the cause of an error: where it was answered, an error that stands for the response. */
-export function asCause(error: unknown, response: AxiosResponse | undefined, state: CallState): unknown {
+export function asCause(error: unknown, response: AxiosResponse | undefined, state: Reported): unknown {
   const isError = typeof (error as Error | undefined)?.message === 'string';
   if (isError || !response) return error;
   const cause = new Error(`The attempt was answered with status ${response.status}`);
@@ -65,10 +115,11 @@ export function asCause(error: unknown, response: AxiosResponse | undefined, sta
   return cause;
 }
 
-/** The state on a config; not what is inherited, nor what somebody else has put there under the same name. */
-function stateOn(config: { [STATE]?: Partial<ResilienceReport> } | null | undefined): ResilienceReport | undefined {
+/** The report on a config; not what is inherited, nor what somebody else has put there under the same name. */
+function stateOn(config: { [STATE]?: Partial<Reported> } | null | undefined): Reported | undefined {
   const state = config && Object.hasOwn(config, STATE) ? config[STATE] : undefined;
-  return Array.isArray(state?.delaysMs) && Array.isArray(state.history) ? (state as ResilienceReport) : undefined;
+  if (!Array.isArray(state?.delaysMs) || !Array.isArray(state.history)) return undefined;
+  return typeof state.toJSON === 'function' ? (state as Reported) : ({ ...state, toJSON: () => state } as Reported);
 }
 
 /**
@@ -76,10 +127,10 @@ function stateOn(config: { [STATE]?: Partial<ResilienceReport> } | null | undefi
  * (`resilience: false`). Follows `error.cause`, so errors of your own that keep it can be asked too.
  */
 export function reportOf(responseOrError: unknown): ResilienceReport | undefined {
-  let current = responseOrError as { config?: { [STATE]?: ResilienceReport }; cause?: unknown } | null | undefined;
+  let current = responseOrError as { config?: { [STATE]?: Reported }; cause?: unknown } | null | undefined;
   for (let depth = 0; depth < MAX_CAUSES && typeof current === 'object' && current !== null; depth++) {
     const state = reports.get(current) ?? stateOn(current.config);
-    if (state) return { ...state, delaysMs: [...state.delaysMs], history: [...state.history] };
+    if (state) return state.toJSON();
     current = current.cause as typeof current;
   }
   return undefined;

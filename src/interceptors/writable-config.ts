@@ -6,7 +6,13 @@ type Config = InternalAxiosRequestConfig;
 export const writable = (given: Config): Config =>
   Object.isExtensible(given) && Reflect.set(given, 'adapter', given.adapter) ? given : { ...given };
 
-/** Writes the fields that can be written: somebody may have frozen the config since, and by then the request is sent. */
-export function overwrite(config: Config, fields: Partial<Config>): void {
-  for (const name of Reflect.ownKeys(fields)) Reflect.set(config, name, fields[name as never]);
+/**
+ * Writes the values that stand on another config, as far as they can be written: somebody may have frozen the config since,
+ * and by then the request is sent.
+ */
+export function overwrite(config: Config, shown: Config): void {
+  for (const name of Reflect.ownKeys(shown)) {
+    const isGetter = Reflect.getOwnPropertyDescriptor(shown, name)?.get !== undefined;
+    if (!isGetter) Reflect.set(config, name, Reflect.get(shown, name));
+  }
 }

@@ -1,35 +1,20 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import '../axios-augmentation.js';
 import { aName } from '../validation.js';
-import { adapterOf, type Call, type Captured, setAdapter } from './call.js';
+import { type Call, setAdapter } from './call.js';
 import { writeOwnHeader } from './concealment.js';
+import { fieldsOf } from './dispatch.js';
 import { IDEMPOTENCY_KEY, plainHeaders, readHeader } from './headers.js';
-import { type Handler, handler } from './placement.js';
 import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
 import { writable } from './writable-config.js';
 
 type Config = InternalAxiosRequestConfig;
 
 /**
- * Its first run is the beginning of the call, before any request interceptor of the user's; its last the capture, after
- * all of them. It never throws: axios before 1.19 loses errors of synchronous request interceptors.
+ * Takes what the user's request interceptors left, after all of them. It never throws: axios before 1.19 loses errors of
+ * synchronous request interceptors.
  */
-export function requestInterceptor(call: Call): Handler {
-  let runs = 0;
-  return handler((config: Config) => {
-    runs++;
-    if (runs === 1) arm(call, config);
-    return runs === call.requestRuns ? capture(call, config) : config;
-  });
-}
-
-function arm(call: Call, config: Config): void {
-  call.adapter = adapterOf(config);
-  config.adapter = call.armed;
-  if (config.resilienceState) delete config.resilienceState;
-}
-
-function capture(call: Call, given: Config): Config {
+export function capture(call: Call, given: Config, readyAt?: number): Config {
   // An interceptor that returns nothing is for axios to complain about.
   if (!(given as Config | undefined)) return given;
   const config = writable(given);
@@ -39,33 +24,23 @@ function capture(call: Call, given: Config): Config {
     return config;
   }
   let { policy } = call.attachment;
+  let { adapter } = call;
   let refuse: Config['adapter'];
   try {
     policy = policyOf(policy, resilience);
     if (typeof config.adapter !== 'function') {
-      call.adapter = config.adapter ?? call.adapter;
+      adapter = config.adapter ?? adapter;
       config.adapter = call.armed;
     }
     giveIdempotencyKey(call, config, policy);
   } catch (error) {
-    call.refusal = 'not-retryable';
     refuse = () => Promise.reject(error);
   }
-  call.captured = { config, policy, fields: fieldsOf(config), headers: plainHeaders(config.headers) };
+  const refusal = refuse && 'not-retryable';
+  const headers = plainHeaders(config.headers);
+  call.captured = { config, policy, fields: fieldsOf(config), headers, adapter, readyAt, refusal };
   if (refuse) config.adapter = refuse;
   return config;
-}
-
-/** What axios would not send, since it is inherited, must not be sent because it was copied. */
-function fieldsOf(config: InternalAxiosRequestConfig<unknown>): Captured['fields'] {
-  const has = (name: keyof Captured['fields']) => Object.hasOwn(config, name);
-  return {
-    adapter: has('adapter') ? config.adapter : undefined,
-    baseURL: has('baseURL') ? config.baseURL : undefined,
-    data: has('data') ? config.data : undefined,
-    params: has('params') ? (config.params as unknown) : undefined,
-    url: has('url') ? config.url : undefined,
-  } as Captured['fields'];
 }
 
 function policyOf(policy: Policy, resilience: Exclude<Config['resilience'], false>): Policy {
@@ -74,13 +49,13 @@ function policyOf(policy: Policy, resilience: Exclude<Config['resilience'], fals
   return extendPolicy(policy, resilience);
 }
 
-function giveIdempotencyKey({ state }: Call, config: Config, { retry: { idempotencyKey } }: Policy): void {
+function giveIdempotencyKey(call: Call, config: Config, { retry: { idempotencyKey } }: Policy): void {
   if (!idempotencyKey || !/^(post|patch)$/i.test(config.method ?? '')) return;
   const { header = IDEMPOTENCY_KEY, generate = randomUuid, quoted } = idempotencyKey;
   if (readHeader(config.headers, header) !== undefined) return;
   const key: unknown = generate();
   aName(key, 'retry.idempotencyKey.generate()');
-  writeOwnHeader(state, config.headers, header, quoted ? `"${String(key)}"` : String(key));
+  writeOwnHeader(call, config.headers, header, quoted ? `"${String(key)}"` : String(key));
 }
 
 /** A random byte; React Native has no `crypto` unless it is polyfilled. */

@@ -1,0 +1,13 @@
+import type { InternalAxiosRequestConfig } from 'axios';
+import { unexpected } from '../validation.js';
+import { byMethodAndBaseUrl } from './key.js';
+import type { Policy } from './policy.js';
+
+/** The circuit's key; `null` where there is none. */
+export function circuitKeyOf(config: InternalAxiosRequestConfig, { breaker }: Policy): string | null {
+  if (!breaker.enabled) return null;
+  const key: unknown = breaker.key(config);
+  if (key === undefined) return byMethodAndBaseUrl(config);
+  if (typeof key !== 'string' && key !== null) throw unexpected('breaker.key(config)', 'a string or null', key);
+  return key;
+}

@@ -1,0 +1,94 @@
+import type { AxiosResponse } from 'axios';
+import type { FailureDetails } from '../circuit/options.js';
+import type { Outcome } from '../events.js';
+import { oneOf } from '../validation.js';
+import type { Attempt } from './call.js';
+import { conceal } from './concealment.js';
+import { isDeadlineError } from './deadline.js';
+import { accepted, type Diagnosis, diagnose, failed, isOfOwnHost, type Result } from './diagnosis.js';
+import { serverDelay } from './headers.js';
+import { openReport, recordAttempt, recordOf } from './records.js';
+
+const anOutcome = oneOf('success', 'failure', 'neutral');
+
+/** Settles an attempt whose adapter was answered, by what axios accepts. */
+export function settleAnswer(attempt: Attempt, response: AxiosResponse): void {
+  try {
+    attempt.response = response;
+    const result = isPlainSuccess(response) ? undefined : accepted(response);
+    settle(attempt, result, result && diagnose(result, attempt.config));
+  } catch (thrown) {
+    settleUnmade(attempt);
+    throw thrown;
+  }
+}
+
+/** Settles an attempt whose adapter failed. */
+export function settleError(attempt: Attempt, error: unknown): void {
+  try {
+    const result = failed(error);
+    attempt.response = result.response;
+    settle(attempt, result, diagnose(result, attempt.config));
+  } catch (thrown) {
+    settleUnmade(attempt);
+    throw thrown;
+  }
+}
+
+/** What was not made, or cannot be read, says nothing of the service, and must not cost a seat. */
+export function settleUnmade({ passes }: Attempt): void {
+  for (const pass of passes) pass.settle('neutral');
+}
+
+/** A 2xx needs no diagnosis. */
+const isPlainSuccess = ({ status }: AxiosResponse): boolean => status >= 200 && status < 300;
+
+/** @param diagnosis Of a result that is no plain success. */
+function settle(attempt: Attempt, result: Result | undefined, diagnosis: Diagnosis | undefined): void {
+  const { call, captured, circuitKey, config, key, number, passes } = attempt;
+  const { clock, events } = call.attachment;
+  const now = clock.now();
+  attempt.endedAt = now;
+  attempt.diagnosis = diagnosis;
+  let outcome: Outcome = 'success';
+  if (diagnosis) outcome = isDeadlineError(result?.error) ? 'neutral' : diagnosis.outcome;
+  if (captured.policy.breaker.classify) outcome = classified(attempt, result?.error) ?? outcome;
+  attempt.outcome = outcome;
+  if (call.report) recordAttempt(call.report, attempt);
+  else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
+  conceal(call, config);
+  const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
+  for (const pass of passes) pass.settle(outcome, now, details);
+  if (!events.active) return;
+  const { status, code, durationMs } = recordOf(attempt);
+  const guarded = circuitKey !== null;
+  events.emit({ type: 'attempt', key, attempt: number, outcome, status, code, durationMs, guarded });
+}
+
+function classified(attempt: Attempt, error: unknown): Outcome | undefined {
+  const { call, captured, config, key, response } = attempt;
+  const { status, code, durationMs } = recordOf(attempt);
+  const headers = response?.headers;
+  const data: unknown = response?.data;
+  try {
+    const judged = captured.policy.breaker.classify?.({ key, status, code, headers, data, error, durationMs, config });
+    if (judged !== undefined) anOutcome(judged, 'breaker.classify(context)');
+    return judged;
+  } catch (thrown) {
+    call.attachment.events.emit({ type: 'listenerError', key, source: 'breaker.classify', error: thrown });
+    return undefined;
+  }
+}
+
+const errorAlone = (result: Result | undefined): FailureDetails | undefined => result && { error: result.error };
+
+function detailsOf({ diagnosis, response }: Attempt, error: unknown): FailureDetails {
+  const retryAfterMs = serverDelay({ response });
+  return {
+    status: response?.status,
+    retryAfterMs,
+    error,
+    response,
+    isLocal: diagnosis !== undefined && isOfOwnHost(diagnosis),
+  };
+}
