@@ -1,4 +1,5 @@
 import { AxiosError, type InternalAxiosRequestConfig } from 'axios';
+import type { TurnedAway } from './events.js';
 
 /** What is known when a circuit rejects. */
 export interface RejectionContext {
@@ -46,9 +47,6 @@ export class CircuitOpenError extends AxiosError {
 export function isCircuitOpenError(error: unknown): error is CircuitOpenError {
   return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
 }
-
-/** Why a limiter turned an attempt away: there was no room to wait, the wait was over, or it was to last too long for certain. */
-export type TurnedAway = 'queue' | 'wait' | 'held';
 
 interface LimitRejection extends RejectionContext {
   readonly why: TurnedAway;

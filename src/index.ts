@@ -61,7 +61,6 @@ export {
   isLimitError,
   LimitError,
   type RejectionContext,
-  type TurnedAway,
 } from './errors.js';
 export type {
   AttemptEvent,
@@ -73,8 +72,11 @@ export type {
   FallbackEvent,
   GiveUpEvent,
   LateEvent,
+  LimitedEvent,
+  LimiterEvent,
   ListenerErrorEvent,
   Outcome,
+  QueuedEvent,
   RegisteredEvent,
   RejectedEvent,
   ResilienceEvent,
@@ -87,6 +89,7 @@ export type {
   StoreDroppedEvent,
   StoreRecoveredEvent,
   TransitionReason,
+  TurnedAway,
 } from './events.js';
 export { type FleetOptions, fleet } from './fleet/fleet.js';
 export { memoryStore } from './fleet/memory-store.js';
@@ -112,6 +115,7 @@ export type { LimitedAttempt, LimitedReason, LimitRule, LimitRuleFactory } from 
 export type { LimiterCounts, Slot } from './limiter/turnstile.js';
 export type { Priority } from './limiter/waiting-line.js';
 export {
+  type AttachLimiterOptions,
   type BeforeRetryContext,
   type BreakerOptions,
   type ClassifyContext,
@@ -120,6 +124,7 @@ export {
   type IdempotencyKeyOptions,
   type KeyFunction,
   type RequestBreakerOptions,
+  type RequestLimiterOptions,
   type RequestResilience,
   type ResilienceOptions,
   type RetryAfterOptions,

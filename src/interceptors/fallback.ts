@@ -32,7 +32,7 @@ export function fallbackFor(
   const applies: unknown =
     typeof fallbackOn === 'function'
       ? asked(fallbackOn, context)
-      : stopped === 'circuit-open' || (fallbackOn === 'failure' && outcome === 'failure');
+      : stopped === 'circuit-open' || stopped === 'limited' || (fallbackOn === 'failure' && outcome === 'failure');
   if (applies instanceof Promise) throw unexpected('fallbackOn(context)', 'a boolean', applies);
   if (!applies) return undefined;
   const respond = async (): Promise<AxiosResponse | undefined> => {

@@ -31,8 +31,10 @@ export interface Pass {
    *
    * @param now When it ended, on the attachment's clock, ms; `undefined` for an attempt that was not made.
    * @param details Of a failure.
+   * @returns what it means to the guards behind, where this one has taken care of it; nothing: the same.
    */
-  settle(outcome: Outcome, now?: number, details?: FailureDetails): void;
+  // biome-ignore lint/suspicious/noConfusingVoidType: most say nothing
+  settle(outcome: Outcome, now?: number, details?: FailureDetails): Outcome | void;
 }
 
 /** The attempt is not made. Where it was a retry, the call ends with the error of the attempt before. */

@@ -5,7 +5,7 @@ import type { RetryContext } from '../options.js';
 import { decideRetry } from '../retry/decision.js';
 import { discard, isOneShot } from './bodies.js';
 import { type Attempt, type Call, type Captured, rememberArmed } from './call.js';
-import { circuitKeyOf } from './circuit-key.js';
+import { circuitKeyOf, isRejecting } from './circuit-key.js';
 import type { Ending } from './conclusion.js';
 import { isDeadlineError } from './deadline.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from './diagnosis.js';
@@ -45,6 +45,7 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const { result } = round;
   const delayMs = await decide(call, captured, report, round);
   if (typeof delayMs === 'string') return { ...round, stopped: delayMs };
+  const { key } = report;
   // Nobody is given this body any more; an accepted one is, if no further attempt can be made after all.
   if (result.rejected) discard(result.response);
   await wait(config, delayMs);
@@ -59,7 +60,11 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   call.superseded = result.response;
   const repeated = await call.attachment.dispatch(next).then(accepted, failed);
   const attempt = call.attempt === before ? undefined : call.attempt;
-  if (attempt?.refusal && repeated.rejected) return { ...round, stopped: attempt.refusal };
+  if (attempt?.refusal && repeated.rejected) {
+    if (attempt.refusal === 'limited' && policy.retry.budget && round.outcome !== 'success')
+      call.attachment.budgets.giveBack(key);
+    return { ...round, stopped: attempt.refusal };
+  }
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
 }
 
@@ -164,8 +169,7 @@ function obstacleTo(
 ): Stopped | undefined {
   const keys = policy.breaker.enabled ? [circuitKeyOf(config, policy), latestKey] : [];
   for (const key of keys) {
-    const breaker = key === null ? undefined : attachment.registry.get(key);
-    if (breaker?.mode === 'enforce' && breaker.isOpen) return 'circuit-open';
+    if (key !== null && isRejecting(attachment.registry, key)) return 'circuit-open';
   }
   if (!policy.retry.beforeRetry && isOneShot(fields.data)) return 'body';
   return serverDelayMs > policy.retry.retryAfter.maxMs ? 'retry-after' : undefined;

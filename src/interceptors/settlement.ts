@@ -58,7 +58,8 @@ function settle(attempt: Attempt, result: Result | undefined, diagnosis: Diagnos
   else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
   conceal(call, config);
   const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
-  for (const pass of passes) pass.settle(outcome, now, details);
+  let meaning = outcome;
+  for (const pass of passes) meaning = pass.settle(meaning, now, details) ?? meaning;
   if (!events.active) return;
   const { status, code, durationMs } = recordOf(attempt);
   const guarded = circuitKey !== null;

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import type { TurnedAway } from '../errors.js';
+import type { Outcome, TurnedAway } from '../events.js';
 import type { LimiterCounts, Slot, Turnstile, TurnstileOptions } from './turnstile.js';
 import type { Priority } from './waiting-line.js';
 
@@ -44,26 +44,81 @@ export type LimiterNews =
 
 export type OpenOptions = Omit<TurnstileOptions, 'rule'> & { readonly random: () => number };
 
+/** What is asked of a limiter on behalf of attempts; `Limiter` has it. */
+export interface LimiterLike {
+  ask(asking: Asking): Slot | Place;
+  stats(): LimiterStats;
+  recovered(): void;
+  readonly heldMs: number;
+  readonly isIdle: boolean;
+}
+
+/** An attempt of an axios call, as far as a limiter looks at it. */
+export interface LimitedRequest {
+  readonly call: { readonly made: number; remainingMs(): number };
+  readonly config: { readonly timeout?: number | undefined };
+  readonly captured: {
+    readonly policy: {
+      readonly limiter: {
+        readonly enabled: boolean;
+        readonly key?: ((config: never) => string | null | undefined) | undefined;
+        readonly priority?: Priority | undefined;
+        readonly maxWaitMs?: number | undefined;
+      };
+    };
+  };
+  readonly circuitKey: string | null;
+  /** Once it has ended. */
+  readonly outcome: Outcome | undefined;
+  readonly response: { readonly status: number; readonly headers?: object | undefined } | undefined;
+  readonly diagnosis: { readonly code?: string | undefined } | undefined;
+}
+
 /** How the limiters of an attached instance are made. */
 export interface LimitersOptions {
   readonly limit: Limit;
+  /** In place of limiters of its own. */
+  readonly only?: LimiterLike | undefined;
   readonly maxQueue?: number | undefined;
-  readonly maxWaitMs?: number | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   /** Asked before anything is told. */
   readonly isHeard: () => boolean;
   readonly tell: (key: string, news: LimiterNews) => void;
   readonly onError: (key: string, error: unknown) => void;
+  /** The default key. */
+  readonly keyOf: (config: never) => string;
+  /** Whether the circuit of this key rejects at present. */
+  readonly isOpen: (circuitKey: string) => boolean;
+  readonly readHeader: (headers: object | undefined, name: string) => unknown;
 }
+
+/** As guards of attempts answer. */
+interface Pass {
+  readonly admitted: true;
+  settle(outcome: Outcome, now?: number): Outcome;
+}
+
+interface Refusal {
+  readonly admitted: false;
+  readonly stopped: 'limited';
+  readonly error: unknown;
+}
+
+interface Later {
+  readonly admitted: 'later';
+  readonly answer: Promise<Pass | Refusal>;
+  leave(): void;
+}
+
+export type Admission = Pass | Refusal;
 
 /** The limiters of an attached instance, by key. */
 export interface AttachedLimiters {
-  ask(key: string, asking: Asking): Slot | Place;
-  /** A circuit whose requests go through the limiter of this key has closed again. */
-  recovered(key: string): void;
-  /** How long for certain no attempt of this key passes, ms. */
-  heldMs(key: string): number;
+  /** As a guard of attempts. */
+  admit(attempt: LimitedRequest): Pass | Later | undefined;
+  /** The circuit of this key has closed again. */
+  recovered(circuitKey: string): void;
   stats(): Readonly<Record<string, LimiterStats>>;
 }
 

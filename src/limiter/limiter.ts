@@ -10,7 +10,15 @@ import {
   options as optionsOf,
   withMethods,
 } from '../validation.js';
-import type { Asking, Limit, LimiterStats, Place, TurnedAwayAnswer } from './contract.js';
+import type {
+  Asking,
+  AttachedLimiters,
+  Limit,
+  LimiterStats,
+  LimitersOptions,
+  Place,
+  TurnedAwayAnswer,
+} from './contract.js';
 import { limitedReason } from './reason.js';
 import { type Ended, Slot, type Turnstile, type TurnstileOptions, type Waiter } from './turnstile.js';
 import { PRIORITIES, type Priority } from './waiting-line.js';
@@ -78,6 +86,7 @@ const checkExecution = optionsOf({
 export class Limiter {
   /** Names it in errors. */
   readonly key: string;
+  readonly #limit: Limit;
   readonly #turnstile: Turnstile;
   readonly #clock: Clock;
   readonly #maxWaitMs: number;
@@ -99,6 +108,7 @@ export class Limiter {
       random = Math.random,
     } = given;
     this.key = key;
+    this.#limit = limit;
     this.#clock = clock;
     this.#maxWaitMs = maxWaitMs;
     this.#turnstile = limit.open({ maxQueue, clock, random, ...hooks });
@@ -166,6 +176,12 @@ export class Limiter {
       turnstile.wait(waiter);
     });
     return { answer, leave };
+  }
+
+  /** @internal This limiter for an attached instance, whatever the key. */
+  limiters(options: Omit<LimitersOptions, 'limit'>): AttachedLimiters {
+    const limit = this.#limit;
+    return limit.limiters({ ...options, limit, only: this });
   }
 
   /** @internal How long for certain nobody passes, ms. */

@@ -1,6 +1,5 @@
 import { type Clock, MAX_TIMER_MS } from '../clock.js';
-import type { TurnedAway } from '../errors.js';
-import type { Outcome } from '../events.js';
+import type { Outcome, TurnedAway } from '../events.js';
 import type { LimitedAttempt, LimitRule } from './rule.js';
 import { type Waiting, WaitingLine } from './waiting-line.js';
 
