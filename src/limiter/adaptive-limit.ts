@@ -188,12 +188,11 @@ const aLimit =
  * @throws a `TypeError` or `RangeError` that names a bad option.
  */
 export function adaptiveLimit(options: AdaptiveLimitOptions = {}): Limit {
-  check(options, 'adaptiveLimit(options)');
+  const aBound = () => undefined;
+  optionsOf({ min: aPositiveNumber, max: aBound, initial: aBound })(options, 'adaptiveLimit(options)');
   const { min = 0.3, max = Number.POSITIVE_INFINITY } = options;
   aLimit('a number >= 1 and >= `min`', Math.max(1, min), Number.POSITIVE_INFINITY)(max, 'adaptiveLimit(options).max');
   const { initial = Math.min(max, Math.max(min, 10)) } = options;
   aLimit('a number from `min` to `max`', min, max)(initial, 'adaptiveLimit(options).initial');
   return limitOf('adaptive', ({ random }) => new AdaptiveRule(min, max, initial, random));
 }
-
-const check = optionsOf({ min: aPositiveNumber, max: () => undefined, initial: () => undefined });

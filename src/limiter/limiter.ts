@@ -4,10 +4,10 @@ import { isAbort, isLimitError, LimitError, rejectedKeyOf } from '../errors.js';
 import {
   aFunction,
   anInteger,
-  type Rule as Check,
   milliseconds,
   oneOf,
   options as optionsOf,
+  type Rule,
   withMethods,
 } from '../validation.js';
 import type {
@@ -61,26 +61,26 @@ export interface LimiterExecuteOptions {
 const MAX_WAIT_MS = 10_000;
 const MAX_QUEUE = 1_000;
 
-export const aLimit: Check = withMethods('a limit, such as adaptiveLimit()', 'open');
-export const aPriority = oneOf(...PRIORITIES);
+interface Checks {
+  readonly limit: Rule;
+  readonly options: Rule;
+  readonly execution: Rule;
+}
 
-export const LIMITER_RULES = {
-  limit: aLimit,
-  maxQueue: anInteger(0),
-  maxWaitMs: milliseconds(0, Number.POSITIVE_INFINITY),
-};
+let checks: Checks | undefined;
 
-const check = optionsOf({
-  ...LIMITER_RULES,
-  clock: withMethods('a clock with a method now()', 'now'),
-  random: aFunction,
-});
-
-const checkExecution = optionsOf({
-  signal: withMethods('an AbortSignal', 'addEventListener'),
-  priority: aPriority,
-  maxWaitMs: LIMITER_RULES.maxWaitMs,
-});
+/** Made when they are needed, so that a bundler can leave them out. */
+function checksOf(): Checks {
+  const limit = withMethods('a limit, such as adaptiveLimit()', 'open');
+  const maxWaitMs = milliseconds(0, Number.POSITIVE_INFINITY);
+  const clock = withMethods('a clock with a method now()', 'now');
+  const signal = withMethods('an AbortSignal', 'addEventListener');
+  return {
+    limit,
+    options: optionsOf({ limit, maxQueue: anInteger(0), maxWaitMs, clock, random: aFunction }),
+    execution: optionsOf({ signal, priority: oneOf(...PRIORITIES), maxWaitMs }),
+  };
+}
 
 /** Holds back what a service could not take, for what is not axios as for what is. */
 export class Limiter {
@@ -98,8 +98,9 @@ export class Limiter {
    */
   constructor(key: string, options: LimiterOptions | Limit, hooks?: LimiterHooks) {
     const given: LimiterOptions = 'open' in options ? { limit: options } : options;
-    check(given, 'new Limiter(key, options)');
-    aLimit(given.limit, 'new Limiter(key, options).limit');
+    checks ??= checksOf();
+    checks.options(given, 'new Limiter(key, options)');
+    checks.limit(given.limit, 'new Limiter(key, options).limit');
     const {
       limit,
       maxQueue = MAX_QUEUE,
@@ -128,7 +129,7 @@ export class Limiter {
     options: LimiterExecuteOptions = {},
   ): Promise<T> {
     aFunction(fn, 'execute(fn)');
-    checkExecution(options, 'execute(options)');
+    checks?.execution(options, 'execute(options)');
     const slot = await this.acquire(options);
     const { signal } = options;
     let ended: Ended = { outcome: 'neutral' };

@@ -71,10 +71,8 @@ class RateRule implements LimitRule {
  * @throws a `TypeError` or `RangeError` that names a bad option.
  */
 export function rateLimit(options: RateLimitOptions): Limit {
-  check(options, 'rateLimit(options)');
+  optionsOf({ perSecond: aPositiveNumber, burst: anInteger(1) })(options, 'rateLimit(options)');
   aPositiveNumber(options.perSecond, 'rateLimit(options).perSecond');
   const { perSecond, burst = Math.max(1, Math.floor(perSecond)) } = options;
   return limitOf('rate', () => new RateRule(perSecond, burst));
 }
-
-const check = optionsOf({ perSecond: aPositiveNumber, burst: anInteger(1) });
