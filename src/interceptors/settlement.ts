@@ -59,7 +59,7 @@ function settle(attempt: Attempt, result: Result | undefined, diagnosis: Diagnos
   conceal(call, config);
   const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
   let meaning = outcome;
-  for (const pass of passes) meaning = pass.settle(meaning, now, details) ?? meaning;
+  for (const pass of passes) if (pass.settle(meaning, now, details) === 'neutral') meaning = 'neutral';
   if (!events.active) return;
   const { status, code, durationMs } = recordOf(attempt);
   const guarded = circuitKey !== null;

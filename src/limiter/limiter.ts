@@ -196,6 +196,11 @@ export class Limiter {
     return inFlight === 0 && queued === 0;
   }
 
+  /** @internal What the end of an attempt means to the limit. */
+  judge({ hasThrown, error }: { hasThrown: boolean; error?: unknown }, signal?: AbortSignal): Ended {
+    return hasThrown ? endedBy(error, signal) : { outcome: 'success' };
+  }
+
   /** Tells the limit that the service has recovered: a circuit of it has closed again. */
   recovered(): void {
     this.#turnstile.recovered();

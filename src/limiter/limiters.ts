@@ -94,7 +94,7 @@ export class Limiters implements AttachedLimiters {
     };
   }
 
-  #later(attempt: LimitedRequest, told: Told, { answer, leave }: Place): ReturnType<AttachedLimiters['admit']> {
+  #later(attempt: LimitedRequest, told: Told, place: Place): ReturnType<AttachedLimiters['admit']> {
     const { isHeard, tell } = this.#options;
     if (isHeard()) tell(told.key, { type: 'queued', queued: told.limiter.stats().queued });
     const admissionOf = (given: Slot | TurnedAwayAnswer): Admission => {
@@ -103,7 +103,7 @@ export class Limiters implements AttachedLimiters {
       const error = new LimitError({ key: told.key, ...given, config: attempt.config as never });
       return { admitted: false, stopped: 'limited', error };
     };
-    return { admitted: 'later', answer: answer.then(admissionOf), leave };
+    return { admitted: 'later', answer: place.answer.then(admissionOf), leave: () => place.leave() };
   }
 
   #rememberCircuit(circuitKey: string, told: Told): void {

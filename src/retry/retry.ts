@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../abort.js';
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
-import { CircuitOpenError, giveCause, isAbort, rejectedKeyOf } from '../errors.js';
+import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import type { RetryBudget } from './budget.js';
@@ -41,6 +41,18 @@ export interface RetryGuard {
   acquire(now?: number, leaseMs?: number, caller?: object): GuardAnswer | Promise<GuardAnswer>;
   /** @internal */
   judge<T>(ended: Ended<T>, options?: { classify?: Classify<T> | undefined; signal?: AbortSignal }): Outcome;
+}
+
+interface RetrySlot {
+  end(ended: never): void;
+  cancel(): void;
+}
+
+/** What `retry` needs of a limiter; `Limiter` has it. */
+export interface RetryLimiter {
+  acquire(options: { signal?: AbortSignal | undefined; isRetry?: boolean | undefined }): Promise<RetrySlot>;
+  /** @internal */
+  judge(ended: Ended<unknown>, signal?: AbortSignal): object;
 }
 
 /** What `onRetry` is told. */
@@ -84,6 +96,8 @@ export interface RetryFunctionOptions<T = unknown> {
   onRetry?: ((notice: RetryNotice) => void | PromiseLike<void>) | undefined;
   /** Asked for a permit before every attempt. A probe has its `halfOpen.probeTimeoutMs`, and then fails with a `TimeoutError`. */
   breaker?: RetryGuard | undefined;
+  /** Asked for a slot before every attempt, and before the breaker's permit; retries stand behind first attempts. */
+  limiter?: RetryLimiter | undefined;
   /**
    * Says what the result of an attempt, or what it threw, means for the breaker; `undefined`: decide as usual. It does not
    * change what is retried. What it throws becomes a `listenerError` of the breaker.
@@ -105,6 +119,7 @@ const check = optionsOf({
   shouldRetry: aFunction,
   onRetry: aFunction,
   breaker: withMethods('a CircuitBreaker', 'acquire', 'judge'),
+  limiter: withMethods('a Limiter', 'acquire', 'judge'),
   classify: aFunction,
   signal: withMethods('an AbortSignal', 'addEventListener'),
   clock: withMethods('a clock with a method now()', 'now'),
@@ -120,7 +135,8 @@ const DEFAULT_BACKOFF = fullJitter(exponential());
  * @param fn Is given the number of the attempt, from 1, and a signal that aborts with the caller's and at the deadline.
  * @returns what the function returned.
  * @throws the error of the last attempt; the signal's reason when it aborts; at the deadline a `TimeoutError`, whose cause
- *   is the error of the attempt before; a `CircuitOpenError` where the breaker let no attempt through; a `TypeError` or
+ *   is the error of the attempt before; a `CircuitOpenError` where the breaker let no attempt through, a `LimitError` where
+ *   the limiter let none; a `TypeError` or
  *   `RangeError` that names a bad option.
  */
 export async function retry<T>(
@@ -137,8 +153,11 @@ export async function retry<T>(
   const scope = openScope(given.signal, deadlineMs);
   let previousMs: number | undefined;
   let lastError: unknown;
+  let slot: RetrySlot | undefined;
   try {
     for (let attempt = 1; ; attempt++) {
+      if (given.limiter && !isRejecting(breaker))
+        slot = await slotFor(given.limiter, attempt, scope, lastError, budget);
       const answer = breaker?.acquire(undefined, undefined, scope);
       const permit = answer instanceof Promise ? await answer : answer;
       if (permit?.admitted === false) {
@@ -148,6 +167,7 @@ export async function retry<T>(
       }
       if (attempt === 1) budget?.deposit(clock.now());
       const ended = await run(fn, attempt, scope, permit?.timeoutMs);
+      slot?.end(given.limiter?.judge(ended, scope.signal) as never);
       const isAborted = scope.signal.aborted || (ended.hasThrown && isAbort(ended.error));
       const outcome = ended.isOverdue
         ? 'failure'
@@ -180,7 +200,7 @@ export async function retry<T>(
             random,
             verdict,
             refusal: rejectedKeyOf(lastError) !== undefined ? 'circuit-open' : undefined,
-            obstacle: breaker?.mode === 'enforce' && breaker.isOpen ? 'circuit-open' : undefined,
+            obstacle: isRejecting(breaker) ? 'circuit-open' : undefined,
             remainingMs: (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt),
           },
           () => budget?.withdraw(clock.now()) ?? true,
@@ -195,7 +215,28 @@ export async function retry<T>(
       await scope.wait(decision);
     }
   } finally {
+    slot?.cancel();
     scope.close();
+  }
+}
+
+const isRejecting = (breaker: RetryGuard | undefined): boolean => breaker?.mode === 'enforce' && breaker.isOpen;
+
+/** Waits for a slot; a retry that gets none ends with the last error, and its token goes back. */
+async function slotFor(
+  limiter: RetryLimiter,
+  attempt: number,
+  { signal }: Scope,
+  lastError: unknown,
+  budget: RetryBudget | undefined,
+): Promise<RetrySlot> {
+  try {
+    return await limiter.acquire({ signal, isRetry: attempt > 1 });
+  } catch (error) {
+    if (attempt > 1) budget?.giveBack();
+    if (attempt > 1 && isLimitError(error)) throw lastError;
+    giveCause(error, lastError);
+    throw error;
   }
 }
 

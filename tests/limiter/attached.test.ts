@@ -274,7 +274,7 @@ test('`limiter: false` for a request goes past it', async () => {
 test('an open circuit rejects at once, without a wait', async () => {
   const { api, resilience } = setup(concurrencyLimit(1), { retry: false });
   const slow = api.get('/slow');
-  await resilience.breakers.get(`GET ${ORIGIN}`)?.trip();
+  resilience.breakers.get(`GET ${ORIGIN}`)?.trip();
   const error: unknown = await api.get('/b').catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: 'ERR_CIRCUIT_OPEN' });
   await settled([slow]);
@@ -284,7 +284,7 @@ test('no seat of a probe is held by one that queues', async () => {
   const { api, service, resilience } = setup(concurrencyLimit(1), { retry: false, breaker: { cooldownMs: 1_000 } });
   await settled([api.post('/other')], 200);
   await settled([api.get('/x')], 200);
-  await resilience.breakers.get(`GET ${ORIGIN}`)?.trip();
+  resilience.breakers.get(`GET ${ORIGIN}`)?.trip();
   await vi.advanceTimersByTimeAsync(1_000);
   service.answer = () => ({ afterMs: 500 });
   const post = api.post('/slow');
@@ -302,7 +302,7 @@ test('when a circuit of the service has closed, its limit is told', async () => 
     { retry: false, breaker: { cooldownMs: 1_000 } },
   );
   await settled([api.get('/a')]);
-  await resilience.breakers.get(`GET ${ORIGIN}`)?.trip();
+  resilience.breakers.get(`GET ${ORIGIN}`)?.trip();
   await vi.advanceTimersByTimeAsync(1_000);
   expect(recovered).not.toHaveBeenCalled();
   await settled([api.get('/probe')]);
