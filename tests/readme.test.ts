@@ -483,7 +483,7 @@ describe('the other tables', () => {
       description,
     ]);
     expect(table('Metrics and tracing', 'instrument').rows).toEqual(actual);
-    expect(actual).toHaveLength(12);
+    expect(actual).toHaveLength(17);
   });
 
   test('sinks for metrics: every option, with the default of its type', () => {

@@ -1,8 +1,10 @@
 import type { AxiosInstance } from 'axios';
 import { attach, type ResilienceOptions } from '../../dist/index.js';
 import { BARE, type Caller, CLIENTS, OURS } from '../clients.js';
-import { CANDIDATES, limited } from './candidates.js';
-import { VARIANTS } from './variants.js';
+import { LIMITER_VARIANTS } from './limiter-variants.js';
+import { VARIANTS as SETTINGS } from './variants.js';
+
+const VARIANTS = { ...SETTINGS, ...LIMITER_VARIANTS };
 
 /** Who is compared, as the README of each advises; its circuit with the cooldown that it has by default. */
 export const COMPARED = [
@@ -20,7 +22,7 @@ const SHORT: Readonly<Record<string, string>> = { bare: BARE, ours: OURS };
 /** The whole name of a client or of a variant of ours. */
 export function clientNamed(name: string): string {
   const whole = SHORT[name] ?? name;
-  if (Object.hasOwn(CLIENTS, whole) || Object.hasOwn(VARIANTS, whole) || Object.hasOwn(CANDIDATES, whole)) return whole;
+  if (Object.hasOwn(CLIENTS, whole) || Object.hasOwn(VARIANTS, whole)) return whole;
   throw new Error(
     `There is no client "${name}"; there are ${[...Object.keys(CLIENTS), ...Object.keys(VARIANTS)].join(', ')}`,
   );
@@ -33,12 +35,6 @@ const equipOurs = (api: AxiosInstance, options: ResilienceOptions): Caller => {
 
 /** Equips an instance of axios; `options` are for this package as it is by default. */
 export async function equip(api: AxiosInstance, client: string, options: ResilienceOptions = {}): Promise<Caller> {
-  const candidate = CANDIDATES[client];
-  if (candidate) {
-    const options = limited(api, candidate);
-    attach(api, options);
-    return { get: (url) => api.get(url), post: (url, data) => api.post(url, data) };
-  }
   const variant = VARIANTS[client] ?? (client === OURS ? () => options : undefined);
   if (variant) return equipOurs(api, variant());
   return CLIENTS[client as keyof typeof CLIENTS].equip(api);
