@@ -6,11 +6,13 @@ const AXIOS_VERSIONS = ['1.6.0', '1.6.8', '1.7.9', '1.8.4', '1.13.2', '1.15.0', 
 const also = process.env['AXIOS_ALSO'];
 if (also) AXIOS_VERSIONS.push(also);
 
+const SAME_SAMPLES = ['tests/support/same-samples.setup.ts'];
 const ACROSS_VERSIONS = ['tests/across-versions/**/*.test.ts'];
 
 export default defineConfig({
   test: {
     testTimeout: 15_000,
+    setupFiles: SAME_SAMPLES,
     projects: [
       {
         extends: true,
@@ -29,7 +31,7 @@ export default defineConfig({
           name: `axios ${version}`,
           include: ACROSS_VERSIONS,
           env: { AXIOS_VERSION: version },
-          setupFiles: ['tests/support/alias-axios.ts'],
+          setupFiles: ['tests/support/alias-axios.ts', ...SAME_SAMPLES],
         },
       })),
       // One file at a time and after all the others: they run many processes and measure time.

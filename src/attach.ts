@@ -6,6 +6,7 @@ import { Emitter } from './emitter.js';
 import type { EventOf, EventType } from './events.js';
 import { answered, refused } from './interceptors/answer.js';
 import { armed } from './interceptors/armed-adapter.js';
+import { AttemptTimes } from './interceptors/attempt-times.js';
 import { type Attachment, Call } from './interceptors/call.js';
 import { capture } from './interceptors/capture.js';
 import { circuitGuard } from './interceptors/circuit-guard.js';
@@ -78,13 +79,15 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     isOpen: (key) => isRejecting(registry, key),
     readHeader,
   });
+  const times = new AttemptTimes();
   const attachment: Attachment = {
     registry,
     budgets: new RetryBudgets(),
     events,
     clock,
     random,
-    guards: [deadlineGuard, ...(limiters ? [limiters] : []), circuitGuard(registry, clock)],
+    times,
+    guards: [deadlineGuard, ...(limiters ? [limiters] : []), circuitGuard(registry, clock, times)],
     dispatch,
     policy: extendPolicy(DEFAULT_POLICY, { ...given, limiter: limiterPolicy }),
   };

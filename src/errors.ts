@@ -45,7 +45,11 @@ export class CircuitOpenError extends AxiosError {
 
 /** Whether a circuit rejected the call; also true for an error of this package's other module format. */
 export function isCircuitOpenError(error: unknown): error is CircuitOpenError {
-  return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
+  try {
+    return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
+  } catch {
+    return false;
+  }
 }
 
 interface LimitRejection extends RejectionContext {
@@ -94,8 +98,12 @@ export function isLimitError(error: unknown): error is LimitError {
 
 /** Whether an error is an abort: by its name, or a cancellation of any copy of axios. */
 export function isAbort(error: unknown): boolean {
-  const { name, __CANCEL__ } = (error ?? {}) as { name?: unknown; __CANCEL__?: unknown };
-  return name === 'AbortError' || __CANCEL__ === true;
+  try {
+    const { name, __CANCEL__ } = (error ?? {}) as { name?: unknown; __CANCEL__?: unknown };
+    return name === 'AbortError' || __CANCEL__ === true;
+  } catch {
+    return false;
+  }
 }
 
 /** Gives an error a cause where it has none and can take one; never itself. */
@@ -127,14 +135,22 @@ interface Exchange {
 const MOST_CAUSES = 8;
 
 /** A failure as it may be kept: one of axios without config, request and response, which hold secrets and memory. */
-export function withoutExchange(failure: unknown, depth = 0): unknown {
+export function withoutExchange(failure: unknown): unknown {
+  try {
+    return keptOf(failure);
+  } catch {
+    return new Error('A failure that cannot be read');
+  }
+}
+
+function keptOf(failure: unknown, depth = 0): unknown {
   if (typeof failure !== 'object' || failure === null || !('config' in failure)) return failure;
   const { status, code } = failure as Exchange;
   const error = failure instanceof Error ? failure : new AxiosError(`Request failed with status code ${status}`);
   const kept = Object.create(Object.getPrototypeOf(error) as object) as Error;
-  const { name, message, stack } = error;
-  const cause = depth < MOST_CAUSES ? withoutExchange(error.cause, depth + 1) : undefined;
-  for (const [field, value] of Object.entries({ name, message, stack, cause })) {
+  const { name, message } = error;
+  const cause = depth < MOST_CAUSES ? keptOf(error.cause, depth + 1) : undefined;
+  for (const [field, value] of Object.entries({ name, message, cause })) {
     if (value !== undefined) Object.defineProperty(kept, field, { value, writable: true, configurable: true });
   }
   return Object.assign(kept, code === undefined ? {} : { code }, status === undefined ? {} : { status });

@@ -178,22 +178,43 @@ export interface ListenerErrorEvent extends Base<'listenerError'> {
   readonly error: unknown;
 }
 
-/** The store of shared circuits does not answer: each process decides by itself until it does. `key` is empty. */
+/**
+ * The store of shared circuits does not answer, or does not take writes: each process decides by itself until it does. `key`
+ * is empty, or is that of the one circuit that the store cannot serve.
+ */
 export interface StoreDegradedEvent extends Base<'storeDegraded'> {
   /** What the last command came to. */
   readonly error: unknown;
 }
 
-/** The store of shared circuits answers again. `key` is empty. */
+/** The store of shared circuits answers again. `key` as in `storeDegraded`. */
 export interface StoreRecoveredEvent extends Base<'storeRecovered'> {
   /** How long the circuits were not shared, ms. */
   readonly degradedMs: number;
 }
 
-/** Outcomes of a circuit could not be told to the store. They count in this process all the same. */
+/** Failures of a circuit could not be told to the store. They count in this process all the same. */
 export interface StoreDroppedEvent extends Base<'storeDropped'> {
-  /** How many outcomes. */
+  /** How many failures. */
   readonly outcomes: number;
+}
+
+/**
+ * Changes of shared circuits do not arrive as messages, or cannot be sent: they are found when circuits are read, every
+ * `resyncMs`. Told once, until they arrive again. `key` is empty.
+ */
+export interface StoreUnsubscribedEvent extends Base<'storeUnsubscribed'> {
+  /** Why, where that is known, e.g. that the user of Redis has no right to the channel. */
+  readonly error: unknown;
+}
+
+/** Messages arrive again, after a `storeUnsubscribed`. `key` is empty. */
+export type StoreSubscribedEvent = Base<'storeSubscribed'>;
+
+/** Another process judges the same circuit by other rules; told once for each. */
+export interface StoreMismatchEvent extends Base<'storeMismatch'> {
+  readonly ours: string;
+  readonly theirs: string;
 }
 
 /** The shared circuits in recent use are read anew: messages may have been missed. `key` is empty. */
@@ -221,6 +242,9 @@ export type ResilienceEvent =
   | StoreDegradedEvent
   | StoreRecoveredEvent
   | StoreDroppedEvent
+  | StoreUnsubscribedEvent
+  | StoreSubscribedEvent
+  | StoreMismatchEvent
   | ResyncEvent;
 
 export type EventType = ResilienceEvent['type'];

@@ -9,7 +9,7 @@ import type { Limit } from './limiter/contract.js';
 import type { Limiter } from './limiter/limiter.js';
 import type { Priority } from './limiter/waiting-line.js';
 import { BUDGET_DEFAULTS, type BudgetOptions } from './retry/budget.js';
-import { TRANSIENT_CODES } from './retry/transient-codes.js';
+import type { Statuses } from './retry/statuses.js';
 
 /** Names the circuit of a request; `null`: it has none. Pure and cheap: it is asked for every attempt. */
 export type KeyFunction = (config: InternalAxiosRequestConfig) => string | null;
@@ -86,13 +86,16 @@ export interface RetryOptions {
    */
   methods?: readonly string[] | undefined;
   /**
-   * Statuses that are retried, also where `validateStatus` accepts them; integers from 100 to 599.
-   * @default [429, 500, 502, 503, 504]
+   * Statuses that are retried, also where `validateStatus` accepts them: integers from 100 to 999, ranges of them from the
+   * first to the last, or a function that is asked for each response.
+   * @default [429, 500, 502, 503, 504, 408, 425, 520, 521, 522, 523, 524, 529, 530]
+   * @example [429, [500, 599]]
+   * @example (status) => status >= 500 && status !== 501
    */
-  statuses?: readonly number[] | undefined;
+  statuses?: Statuses | undefined;
   /**
-   * Error codes that are retried, wherever they stand in the chain of causes.
-   * @default the transient codes: timeouts, connection and DNS failures
+   * Error codes that are retried, wherever they stand in the chain of causes. Given, only these are.
+   * @default every attempt that came back without a whole answer, unless the caller or a certificate is the reason
    */
   codes?: readonly string[] | undefined;
   /**
@@ -279,13 +282,23 @@ export const DEFAULTS = Object.freeze({
     retries: 3,
     methods: Object.freeze<readonly string[]>(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE', 'QUERY']),
     statuses: Object.freeze<readonly number[]>([
-      429, // Too Many Requests
+      429, // Too Many Requests (RFC 6585, section 4)
       500, // Internal Server Error
       502, // Bad Gateway
       503, // Service Unavailable
       504, // Gateway Timeout
+      408, // Request Timeout (RFC 9110, section 15.5.9)
+      425, // Too Early (RFC 8470, section 5.2)
+      // What proxies in front of an origin answer for it (Cloudflare).
+      520, // an answer that makes no sense
+      521, // refused
+      522, // no connection in time
+      523, // unreachable
+      524, // no answer in time
+      529, // overloaded
+      530, // its name is not known, or it is frozen
     ]),
-    codes: TRANSIENT_CODES,
+    codes: undefined,
     backoff: fullJitter(exponential()),
     retryAfter: Object.freeze({ respect: true, maxMs: 60_000 }),
     deadlineMs: undefined,

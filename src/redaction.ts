@@ -1,6 +1,6 @@
 const SLASHES = /[/\\]{2,}/g;
 const END_OF_AUTHORITY = /[\s/\\?#"'<>]/;
-const END_OF_PATH = /[\s"'<>]|[/\\]{2}/;
+const END_OF_PATH = /\s|[/\\]{2}/;
 /** A host, and perhaps a port: what else a colon parts is a user's name and a password. */
 const HOST_AND_PORT = /^(?:\[[^\]]*\]|[^:]*)(?::\d+)?[),.;\]}]*$/;
 const COLON = /:|%(?:25)*3a/i;

@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect, promisify } from 'node:util';
-import { rollup } from 'rollup';
-import { loadConfigFile } from 'rollup/loadConfigFile';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packInto } from './support/packed.js';
 
 const run = promisify(execFile);
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -22,40 +21,16 @@ let consumers: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'axios-resilience-'));
   consumers = join(folder, 'consumers');
-  await Promise.all([packInto(join(consumers, 'node_modules')), copyConsumers()]);
+  await Promise.all([
+    packInto(folder, join(consumers, 'node_modules'), ['axios', 'prom-client', '@opentelemetry/api']),
+    copyConsumers(),
+  ]);
 }, 60_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function copyConsumers(): Promise<void> {
   for (const kind of kinds) await cp(join(root, 'tests/consumers', kind), join(consumers, kind), { recursive: true });
-}
-
-/** Builds from the sources, packs as `npm publish` would, and installs the tarball beside axios. */
-async function packInto(modules: string): Promise<void> {
-  const staged = join(folder, 'package');
-  await mkdir(join(modules, 'axios-resilience'), { recursive: true });
-  await mkdir(staged);
-  await build(join(staged, 'dist'));
-  for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
-    await cp(join(root, file), join(staged, file));
-  await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: staged });
-  const [tarball = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
-  await run('tar', ['-xzf', join(folder, tarball), '--strip-components=1', '-C', join(modules, 'axios-resilience')]);
-  await mkdir(join(modules, '@opentelemetry'));
-  for (const peer of ['axios', 'prom-client', '@opentelemetry/api'])
-    await symlink(join(root, 'node_modules', peer), join(modules, peer), 'dir');
-}
-
-async function build(dist: string): Promise<void> {
-  const { options } = await loadConfigFile(join(root, 'rollup.config.mjs'), { silent: true });
-  await Promise.all(
-    options.map(async ({ output, ...input }) => {
-      const bundle = await rollup({ ...input, onwarn: () => undefined });
-      for (const target of output) await bundle.write({ ...target, dir: dist });
-      await bundle.close();
-    }),
-  );
 }
 
 async function versionOf(compiler: string): Promise<string> {

@@ -68,7 +68,7 @@ const LAYERS: readonly RegExp[] = [
   /^interceptors\/|^axios-augmentation\.ts$/,
   /^options\.ts$/,
   /^circuit\/|^retry\/|^limiter\/|^sinks\/|^metrics\//,
-  /^(?:abort|errors|events|clock|delay|emitter|redaction|retry-after|validation)\.ts$/,
+  /^(?:abort|errors|events|clock|delay|emitter|out-of-time|redaction|retry-after|validation)\.ts$/,
 ];
 
 /** Each is a folder and an export of the package. */
@@ -136,11 +136,11 @@ test('metrics/ is imported by the sub-paths alone, and imports types of events o
 
 test('of the packages outside axios alone is needed at run time, and by redis/ what Node brings; the modules of the sub-paths are types', () => {
   const outside = imports.filter(({ to }) => !sources.has(to));
-  const packages = ['axios', '@opentelemetry/api', 'prom-client', 'node:crypto'];
+  const packages = ['axios', '@opentelemetry/api', 'prom-client', 'node:crypto', 'node:os'];
   expect(new Set(outside.map(({ to }) => to))).toEqual(new Set(packages));
   for (const { from, to } of outside) if (to !== 'axios') expect(SUB_PATHS).toContain(folderOf(from));
   const needed = outside.filter(({ isType }) => !isType);
-  expect(new Set(needed.map(({ to }) => to))).toEqual(new Set(['axios', 'node:crypto']));
+  expect(new Set(needed.map(({ to }) => to))).toEqual(new Set(['axios', 'node:crypto', 'node:os']));
   expect(new Set(needed.filter(({ to }) => to !== 'axios').map(({ from }) => folderOf(from)))).toEqual(
     new Set(['redis']),
   );

@@ -12,7 +12,7 @@ interface Step {
 }
 
 /** What is asked of this package as it is by default, in points of the share of calls that are answered. */
-export interface RowGoal {
+interface RowGoal {
   /** How far it may be behind bare axios, at timeouts of 300 and 1,000 ms; 1 unless given. Infinite: `floor` alone counts. */
   readonly behindBare?: number;
   /** The least at timeouts of 300 and 1,000 ms. */
@@ -57,7 +57,7 @@ export const during = (name: string, forMs: number, condition: Partial<Condition
 });
 
 /** A service that is down for so long. */
-export const outage = (forMs: number, goal?: RowGoal): Row =>
+const outage = (forMs: number, goal?: RowGoal): Row =>
   during(`503 for ${forMs / 1_000} s`, forMs, { state: 'unavailable' }, goal);
 
 const hang = (forMs: number, goal?: RowGoal): Row =>

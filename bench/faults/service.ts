@@ -27,7 +27,7 @@ export interface Condition {
   readonly sheds: boolean;
 }
 
-export const HEALTHY: Condition = {
+const HEALTHY: Condition = {
   state: 'up',
   workers: 1,
   slowness: 1,

@@ -58,12 +58,20 @@ export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
   'timeouts are not retried': () => ({ retry: withoutTimeouts }),
   'budget of 0.2': () => ({ retry: { budget: { ratio: 0.2, minPerSecond: 2 } } }),
   'budget of 0.3, 1 per second': () => ({ retry: { budget: { ratio: 0.3, minPerSecond: 1 } } }),
-  'span of 700 ms': () => ({ breaker: { detector: consecutiveFailures(5, { minSpanMs: 700, maxAgeMs: 60_000 }) } }),
+  'span of 700 ms': () => ({
+    breaker: { detector: consecutiveFailures(5, { perCall: true, minSpanMs: 700, maxAgeMs: 60_000 }) },
+  }),
   'cooldown up to 3 s': () => ({
     breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 3_000, jitter: 0.2 }) },
   }),
   'cooldown up to 10 s': () => ({
     breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 10_000, jitter: 0.2 }) },
+  }),
+  'four calls': () => ({
+    breaker: { detector: consecutiveFailures(4, { perCall: true, minSpanMs: 600, maxAgeMs: 60_000 }) },
+  }),
+  'attempts in place of calls': () => ({
+    breaker: { detector: consecutiveFailures(5, { minSpanMs: 600, maxAgeMs: 60_000 }) },
   }),
   'unusual run': () => ({ breaker: unusualRun }),
   'unusual run, timeouts are not retried': () => ({ breaker: unusualRun, retry: withoutTimeouts }),

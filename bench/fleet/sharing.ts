@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { CircuitBreaker } from '../../dist/index.js';
+import { CircuitBreaker, failuresInWindow } from '../../dist/index.js';
 import { redisStore } from '../../dist/redis.js';
 import { givenTask } from '../measure/processes.js';
 
@@ -19,7 +19,9 @@ const TRIPPING_FAILURES = 5;
 
 const { redisPort } = givenTask() as SharingTask;
 const store = redisStore(new Redis({ port: redisPort }));
-const breaker = new CircuitBreaker('GET https://api.example.com', { store });
+/** Failures that open at once: a rate or a run is judged only when the other processes were asked. */
+const detector = failuresInWindow({ failures: TRIPPING_FAILURES });
+const breaker = new CircuitBreaker('GET https://api.example.com', { detector, store });
 await store.ready();
 
 breaker.on('stateChange', () => process.send?.({ at: Number(process.hrtime.bigint()) / 1e6 } satisfies Changed));

@@ -3,7 +3,7 @@ import type { Outcome } from '../events.js';
 import { oneOf, unexpected } from '../validation.js';
 import type { CircuitSnapshot, CircuitStats, Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
-import { type Ended, type ExecuteContext, type ExecuteOptions, execute, outcomeOf } from './execute.js';
+import { type Ended, type ExecuteContext, type ExecuteOptions, execute, type JudgedBy, outcomeOf } from './execute.js';
 import type { Lease, LeaseAnswer } from './link.js';
 import {
   type CircuitBreakerOptions,
@@ -85,14 +85,19 @@ export class CircuitBreaker extends ControlledCircuit {
   /**
    * As `tryAcquire`, and where the circuit has a store and is half-open, it asks that for a probe of the whole fleet:
    * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
+   *
+   * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
+   *   service is back, so it gets no probe.
    */
   acquire(
     now: number = this.#timeUnless(this.circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
     caller?: object,
+    mayProbe = true,
   ): Permit | Rejection | Promise<Permit | Rejection> {
     const isLeased = this.#isLeasedAt(now, caller);
     this.circuit.link?.touch();
+    if (!mayProbe && !this.isIsolated && this.circuit.at(now).name === 'half-open') return this.#reject(now, 0);
     if (!isLeased) return this.#admit(now, leaseMs, caller);
     const answer = this.circuit.link?.lease(this.circuit.heldMs(leaseMs));
     return answer instanceof Promise
@@ -102,18 +107,19 @@ export class CircuitBreaker extends ControlledCircuit {
 
   /**
    * Runs `fn` if the circuit lets it. What it throws counts as a failure, except an abort (the signal's, `name`
-   * `AbortError`, or an axios cancellation) and the rejection of another circuit, which count nothing.
+   * `AbortError`, or an axios cancellation) and the rejection of another circuit, which count nothing. A signal whose time
+   * ran out (`AbortSignal.timeout`) is a failure if it left 100 ms or as long as the slowest success of the last minute.
    *
    * @param fn Is given a signal: the caller's, and for a probe one that also aborts at `halfOpen.probeTimeoutMs`.
    * @throws {CircuitOpenError} when there is no permit; `fn` was not called.
    */
   execute<T>(fn: (context: ExecuteContext) => T | PromiseLike<T>, options?: ExecuteOptions<T>): Promise<T> {
-    return execute(this, fn, options);
+    return execute(this, this.circuit.policy.clock, fn, options);
   }
 
   /** @internal What the end of a function means for this circuit. */
-  judge<T>(ended: Ended<T>, options?: ExecuteOptions<T>): Outcome {
-    return outcomeOf(ended, options, (error) =>
+  judge<T>(ended: Ended<T>, judgedBy: JudgedBy<T> = {}): Outcome {
+    return outcomeOf(ended, judgedBy, (error) =>
       this.emit({ type: 'listenerError', key: this.key, source: 'classify', error }),
     );
   }

@@ -99,7 +99,7 @@ export class Circuit {
     const state = this.at(now);
     switch (state.name) {
       case 'closed':
-        return new IssuedPermit(this.#owner, this.#generation, now);
+        return new IssuedPermit(this.#owner, this.#generation, now, undefined, undefined, undefined, caller);
       case 'open':
         return state.until - now;
       case 'half-open': {
@@ -138,7 +138,7 @@ export class Circuit {
     const durationMs = now - permit.acquiredAt;
     if (current.name === 'closed') {
       if (permit.generation !== this.#generation) return false;
-      this.#settleClosed(outcome, now, durationMs, details, givenNow);
+      this.#settleClosed(outcome, now, durationMs, details, givenNow, permit.caller);
       return true;
     }
     const hasFailed = outcome === 'failure' || this.#detector.isSlow(durationMs);
@@ -199,9 +199,10 @@ export class Circuit {
     durationMs: number,
     details: FailureDetails,
     givenNow: number | undefined,
+    caller: object | undefined,
   ): void {
     if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
-    const hasTripped = this.#detector.record(outcome, endedAt, durationMs);
+    const hasTripped = this.#detector.record(outcome, endedAt, durationMs, caller);
     const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {

@@ -35,13 +35,13 @@ class Combination implements FailureDetector {
     for (const part of this.#parts) part.expire?.(now);
   }
 
-  record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
+  record(outcome: 'success' | 'failure', now: number, durationMs: number, call?: object): boolean {
     let tripping = 0;
     let thrown: { readonly error: unknown } | undefined;
     this.reason = undefined;
     for (const part of this.#parts) {
       try {
-        const answer: unknown = part.record(outcome, now, durationMs);
+        const answer: unknown = part.record(outcome, now, durationMs, call);
         checkVerdict(answer);
         if (answer && tripping++ === 0) this.reason = part.reason;
       } catch (error) {

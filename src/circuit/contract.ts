@@ -1,9 +1,12 @@
 import type { CircuitState, Outcome } from '../events.js';
+import type { SharedStats } from './link.js';
 import type { FailureDetails } from './options.js';
 
 /** The right to make one attempt. */
 export interface Permit {
   readonly admitted: true;
+  /** Whether it is a probe of a half-open circuit. */
+  readonly isProbe?: boolean | undefined;
   /** The most that the attempt's own timeout may be, ms (`halfOpen.probeTimeoutMs`). */
   readonly timeoutMs?: number | undefined;
   /**
@@ -45,8 +48,8 @@ export interface CircuitStats {
   readonly inFlight: number;
   /** Whether `isolate` holds the circuit open. */
   readonly isolated: boolean;
-  /** For a circuit with a store: the generation that this process knows of, and whether the store answers at present. */
-  readonly shared?: { readonly generation: number; readonly live: boolean } | undefined;
+  /** For a circuit with a store: what is known of it in the fleet. */
+  readonly shared?: SharedStats | undefined;
   /** Since the breaker was made: settled attempts by outcome, attempts rejected (none in mode `observe`), and outcomes that came too late to count. */
   readonly counts: Readonly<Record<Outcome | 'rejected' | 'late', number>>;
 }

@@ -1,4 +1,4 @@
-import { anInteger, merged, milliseconds, options, unexpected, withMethods } from '../validation.js';
+import { aBoolean, anInteger, merged, milliseconds, options, unexpected, withMethods } from '../validation.js';
 import type { SharedThreshold } from './link.js';
 
 /**
@@ -27,8 +27,9 @@ export interface FailureDetector {
    *
    * @param now The end of the attempt on the circuit's clock, ms.
    * @param durationMs How long the attempt took.
+   * @param call Stands for the call that the attempt was of, if it is known.
    */
-  record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean;
+  record(outcome: 'success' | 'failure', now: number, durationMs: number, call?: object): boolean;
   /** Lets go of outcomes that are too old. */
   expire?(now: number): void;
   /** Forgets everything. */
@@ -62,6 +63,11 @@ export interface ConsecutiveFailuresOptions {
    * @default Infinity
    */
   maxAgeMs?: number | undefined;
+  /**
+   * Whether a call counts once, however many of its attempts fail: then one call's retries are no outage.
+   * @default false
+   */
+  perCall?: boolean | undefined;
 }
 
 /** How many failures in a row are kept while they have not lasted for `minSpanMs`. */
@@ -76,31 +82,44 @@ class ConsecutiveFailures implements FailureDetector {
   readonly #needed: number;
   readonly #minSpanMs: number;
   readonly #maxAgeMs: number;
+  readonly #perCall: boolean;
+  #calls: WeakSet<object> | undefined;
   /** When the failures in a row ended: the first, for the span, and the latest of the others as far as they can grow old. */
   #endedAt: number[] | undefined;
 
-  constructor(needed: number, minSpanMs: number, maxAgeMs: number) {
+  constructor(needed: number, minSpanMs: number, maxAgeMs: number, perCall: boolean) {
     this.#needed = needed;
     this.#minSpanMs = minSpanMs;
     this.#maxAgeMs = maxAgeMs;
+    this.#perCall = perCall;
   }
 
   get isTimeless(): boolean {
     return true;
   }
 
-  get threshold(): SharedThreshold | undefined {
-    return this.#minSpanMs > 0 ? undefined : { windowMs: 0, failures: this.#needed, rate: 0, minimumCalls: 1 };
+  get threshold(): SharedThreshold {
+    const maxAgeMs = Number.isFinite(this.#maxAgeMs) ? this.#maxAgeMs : undefined;
+    return {
+      windowMs: 0,
+      failures: this.#needed,
+      rate: 0,
+      minimumCalls: 1,
+      minSpanMs: this.#minSpanMs,
+      ...(maxAgeMs !== undefined && { maxAgeMs }),
+    };
   }
 
-  record(outcome: 'success' | 'failure', now: number): boolean {
+  record(outcome: 'success' | 'failure', now: number, _durationMs?: number, call?: object): boolean {
     if (outcome === 'success') {
       if (this.failures > 0) this.reset();
       return false;
     }
     this.expire(now);
-    this.failures++;
-    this.#keep(now);
+    if (!this.#isCounted(call)) {
+      this.failures++;
+      this.#keep(now);
+    }
     return this.failures >= this.#needed && !(now - this.#firstAt(now) < this.#minSpanMs);
   }
 
@@ -113,6 +132,7 @@ class ConsecutiveFailures implements FailureDetector {
   reset(): void {
     this.failures = 0;
     this.#endedAt = undefined;
+    this.#calls = undefined;
   }
 
   save(now: number): SavedFailures {
@@ -126,6 +146,15 @@ class ConsecutiveFailures implements FailureDetector {
     for (const ageMs of saved.agesMs) this.#keep(now - ageMs);
     this.failures = saved.agesMs.length > 0 ? saved.failures : 0;
     this.expire(now);
+  }
+
+  /** Whether another attempt of the call was counted already. */
+  #isCounted(call: object | undefined): boolean {
+    if (!this.#perCall || !call) return false;
+    this.#calls ??= new WeakSet();
+    const isCounted = this.#calls.has(call);
+    this.#calls.add(call);
+    return isCounted;
   }
 
   #firstAt(now: number): number {
@@ -155,6 +184,7 @@ function isSavedFailures(saved: unknown): saved is SavedFailures {
 const checkConsecutive = options({
   minSpanMs: milliseconds(),
   maxAgeMs: milliseconds(1, Number.POSITIVE_INFINITY),
+  perCall: aBoolean,
 });
 
 /**
@@ -166,9 +196,10 @@ const checkConsecutive = options({
 export function consecutiveFailures(failures: number, given: ConsecutiveFailuresOptions = {}): DetectorFactory {
   anInteger(1)(failures, 'consecutiveFailures(failures)');
   checkConsecutive(given, 'consecutiveFailures(options)');
-  const { minSpanMs, maxAgeMs } = merged({ minSpanMs: 0, maxAgeMs: Number.POSITIVE_INFINITY }, given);
+  const defaults = { minSpanMs: 0, maxAgeMs: Number.POSITIVE_INFINITY, perCall: false };
+  const { minSpanMs, maxAgeMs, perCall } = merged(defaults, given);
   if (maxAgeMs < minSpanMs) {
     throw unexpected('consecutiveFailures(options).maxAgeMs', 'at least `minSpanMs`', maxAgeMs, RangeError);
   }
-  return () => new ConsecutiveFailures(failures, minSpanMs, maxAgeMs);
+  return () => new ConsecutiveFailures(failures, minSpanMs, maxAgeMs, perCall);
 }

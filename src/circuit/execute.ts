@@ -1,6 +1,8 @@
 import { namedError, reasonOf, throwIfAborted } from '../abort.js';
+import type { Clock } from '../clock.js';
 import { CircuitOpenError, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
+import { isTimeUp, outcomeOutOfTime, SuccessTimes } from '../out-of-time.js';
 import { aFunction, oneOf, options as optionsOf, own, withMethods } from '../validation.js';
 import type { Permit, Rejection } from './contract.js';
 
@@ -21,6 +23,12 @@ export interface ExecuteOptions<T = unknown> {
   classify?: ((ended: Ended<T>) => Outcome | undefined) | undefined;
 }
 
+/** What the end of a function is judged by. */
+export interface JudgedBy<T> extends ExecuteOptions<T> {
+  /** What it says that the time of `signal` ran out. */
+  readonly outOfTime?: (() => Outcome) | undefined;
+}
+
 /** What a function behind a circuit is given. */
 export interface ExecuteContext {
   /** The caller's; for a probe with `halfOpen.probeTimeoutMs` one that also aborts then, with a `TimeoutError`. */
@@ -30,7 +38,7 @@ export interface ExecuteContext {
 interface Guard {
   readonly key: string;
   acquire(): Permit | Rejection | Promise<Permit | Rejection>;
-  judge<T>(ended: Ended<T>, options?: ExecuteOptions<T>): Outcome;
+  judge<T>(ended: Ended<T>, judgedBy?: JudgedBy<T>): Outcome;
 }
 
 const check = optionsOf({ signal: withMethods('an AbortSignal', 'addEventListener'), classify: aFunction });
@@ -39,6 +47,7 @@ const anOutcome = oneOf('success', 'failure', 'neutral');
 /** See `CircuitBreaker.execute`. */
 export async function execute<T>(
   breaker: Guard,
+  clock: Clock,
   fn: (context: ExecuteContext) => T | PromiseLike<T>,
   options: ExecuteOptions<T> | undefined,
 ): Promise<T> {
@@ -55,12 +64,15 @@ export async function execute<T>(
     throw new CircuitOpenError({ key: breaker.key, retryAfterMs: permit.retryAfterMs, cause: permit.cause });
   }
   const limit = permit.timeoutMs === undefined ? undefined : openLimit(signal, permit.timeoutMs);
+  const startedAt = signal ? clock.now() : 0;
   try {
     const result = await fn({ signal: limit?.signal ?? signal });
     permit.settle(given?.classify ? breaker.judge({ hasThrown: false, result }, given) : 'success');
+    if (signal) succeeded(breaker, startedAt, clock.now());
     return result;
   } catch (error) {
-    const outcome = limit?.isOver() ? 'failure' : breaker.judge({ hasThrown: true, error }, given);
+    const outOfTime = () => outcomeOfTime(breaker, startedAt, clock.now(), permit);
+    const outcome = limit?.isOver() ? 'failure' : breaker.judge({ hasThrown: true, error }, { ...given, outOfTime });
     permit.settle(outcome, undefined, { error });
     throw error;
   } finally {
@@ -71,7 +83,7 @@ export async function execute<T>(
 /** What an end means for the circuit. An abort and the rejection of a circuit say nothing of the service. */
 export function outcomeOf<T>(
   ended: Ended<T>,
-  { classify, signal }: ExecuteOptions<T> = {},
+  { classify, signal, outOfTime }: JudgedBy<T>,
   complain: (error: unknown) => void,
 ): Outcome {
   try {
@@ -84,9 +96,25 @@ export function outcomeOf<T>(
     complain(error);
   }
   if (!ended.hasThrown) return 'success';
+  if (outOfTime && isTimeUp(signal)) return outOfTime();
   const isNeutral =
     signal?.aborted || isAbort(ended.error) || isLimitError(ended.error) || rejectedKeyOf(ended.error) !== undefined;
   return isNeutral ? 'neutral' : 'failure';
+}
+
+/** Of the circuits whose functions were given a signal. */
+const successTimes = new WeakMap<Guard, SuccessTimes>();
+
+function succeeded(breaker: Guard, startedAt: number, now: number): void {
+  const times = successTimes.get(breaker) ?? new SuccessTimes();
+  successTimes.set(breaker, times);
+  times.record(now - startedAt, now);
+}
+
+function outcomeOfTime(breaker: Guard, startedAt: number, now: number, { isProbe }: Permit): Outcome {
+  const attemptMs = now - startedAt;
+  const slowestMs = successTimes.get(breaker)?.slowestMs(now);
+  return outcomeOutOfTime({ attemptMs, callMs: attemptMs, slowestMs, isProbe });
 }
 
 /** A signal that aborts with the caller's, and when the time of a probe is over. */

@@ -68,9 +68,9 @@ export class GuardedDetector {
     }, 0);
   }
 
-  record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
+  record(outcome: 'success' | 'failure', now: number, durationMs: number, call: object | undefined): boolean {
     try {
-      const answer: unknown = this.#detector.record(outcome, now, durationMs);
+      const answer: unknown = this.#detector.record(outcome, now, durationMs, call);
       checkVerdict(answer);
       return answer;
     } catch (error) {

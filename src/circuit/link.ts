@@ -18,14 +18,45 @@ export interface SharedView extends CircuitVersion {
   readonly cooldownMs: number;
   /** How many times in succession the circuit has opened. */
   readonly openings: number;
-  /** Failures of all processes that count at present. */
-  readonly failures: number;
-  /** Outcomes of all processes that count at present. */
-  readonly total: number;
   /** Whether it was brought about by hand. */
   readonly byHand: boolean;
+  /** Which process brought it about (`FleetOptions.name`); empty where that is not known. */
+  readonly by: string;
+  /** Why, e.g. `threshold 5 of 7`, `probe-failed` or `manual`; empty where that is not known. */
+  readonly why: string;
+  /** What all processes are asked at present, before a closed circuit may open. */
+  readonly question: Question | undefined;
+  /** Whether the store could not tell the other processes: they learn of it when they read. */
+  readonly isMuted: boolean;
   /** When, by the store's own clock, ms; only ever compared with itself. */
   readonly at: number;
+}
+
+/**
+ * The failures that were reported would open the circuit, but the successes of the other processes are not known yet: a
+ * process that has any tells them.
+ */
+export interface Question {
+  /** How much time there is to answer, ms. */
+  readonly withinMs: number;
+  /** The window it is about, ms; 0: whether any call succeeded since the first of the failures. */
+  readonly windowMs: number;
+  /** How long ago the first of the failures was, ms. */
+  readonly sinceMs: number;
+}
+
+/** A circuit as the fleet knows it: part of `stats()`. */
+export interface SharedStats {
+  /** The generation that this process knows of. */
+  readonly generation: number;
+  /** Whether the store answers at present. */
+  readonly live: boolean;
+  /** Whether messages of the other processes arrive at present. */
+  readonly subscribed: boolean;
+  /** Which process brought the present state about (`FleetOptions.name`); empty where that is not known. */
+  readonly by: string;
+  /** Why, e.g. `threshold 5 of 7`, `probe-failed` or `manual`; empty where that is not known. */
+  readonly why: string;
 }
 
 /** What a circuit would be like if it opened now. */
@@ -41,6 +72,16 @@ export interface SharedThreshold {
   readonly failures: number;
   readonly rate: number;
   readonly minimumCalls: number;
+  /**
+   * With a `windowMs` of 0: how long before the last failure the first must have ended, ms.
+   * @default 0
+   */
+  readonly minSpanMs?: number | undefined;
+  /**
+   * With a `windowMs` of 0: failures that are this old do not count, ms.
+   * @default none
+   */
+  readonly maxAgeMs?: number | undefined;
 }
 
 /** How many probes there may be at a time, how many must succeed, and how many may fail. */
@@ -82,10 +123,8 @@ export interface LinkedCircuit {
 
 /** Joins the circuit of one process with its namesakes in others. Nothing here throws, and only a lease is ever waited for. */
 export interface CircuitLink {
-  /** The generation of the store that this process knows of. */
-  readonly generation: number;
-  /** Whether the store answers at present. */
-  readonly live: boolean;
+  /** What is known of the circuit in the fleet. */
+  readonly shared: SharedStats;
   /** Notes that the circuit is in use. */
   touch(): void;
   /** Takes an outcome that counted in the closed circuit. */

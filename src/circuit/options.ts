@@ -67,7 +67,7 @@ export interface HalfOpenOptions {
 export interface CircuitBreakerOptions {
   /**
    * Makes the detector that decides when a closed circuit trips.
-   * @default consecutiveFailures(5, { minSpanMs: 600, maxAgeMs: 60_000 })
+   * @default consecutiveFailures(5, { perCall: true, minSpanMs: 600, maxAgeMs: 60_000 })
    */
   detector?: DetectorFactory | undefined;
   /**
@@ -124,7 +124,7 @@ export interface BreakerRegistryOptions extends CircuitBreakerOptions {
 export const DEFAULT_LEASE_MS = 30_000;
 
 export const CIRCUIT_DEFAULTS = Object.freeze({
-  detector: consecutiveFailures(5, { minSpanMs: 600, maxAgeMs: 60_000 }),
+  detector: consecutiveFailures(5, { perCall: true, minSpanMs: 600, maxAgeMs: 60_000 }),
   cooldownMs: exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }),
   maxRetryAfterMs: 60_000,
   openOnRetryAfter: false,

@@ -21,7 +21,7 @@ export class IssuedPermit implements Permit {
   readonly timeoutMs: number | undefined;
   /** For a probe of the whole fleet. */
   readonly lease: Lease | undefined;
-  /** The call that a probe is of. */
+  /** The call that the attempt is of. */
   readonly caller: object | undefined;
   #issuer: PermitIssuer | undefined;
 
@@ -41,6 +41,10 @@ export class IssuedPermit implements Permit {
     this.timeoutMs = timeoutMs;
     this.lease = lease;
     this.caller = caller;
+  }
+
+  get isProbe(): boolean {
+    return this.generation !== UNCOUNTED && this.leaseUntil !== Number.POSITIVE_INFINITY;
   }
 
   settle(outcome: Outcome, now?: number, details?: FailureDetails): void {

@@ -16,7 +16,7 @@ export function statsOf(circuit: Circuit, now: number, { state, stateAgeMs, ...s
     openings: circuit.openings,
     lastFailure: circuit.lastFailure,
     ...shown,
-    ...(link && { shared: { generation: link.generation, live: link.live } }),
+    ...(link && { shared: link.shared }),
   };
 }
 

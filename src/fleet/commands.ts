@@ -8,6 +8,8 @@ export interface CommandContext {
   readonly health: Health;
   /** Names this process in reports and tokens. */
   readonly reporter: string;
+  /** Names this process to people. */
+  readonly name: string;
   readonly commandTimeoutMs: number;
   /** Numbers reports and tokens. */
   next(): number;
@@ -19,7 +21,8 @@ const LEAST_MEMORY_MS = 60_000;
 
 /** How one circuit speaks to the store: what is known of it, by the store's own clock, and each command at most twice. */
 export class Commands {
-  known: SharedView | undefined;
+  #known: SharedView | undefined;
+  #knownSince = 0;
   /** Transitions of this process that the store has not answered yet: until then `known` is out of date. */
   transitionsUnderWay = 0;
   readonly #circuit: LinkedCircuit;
@@ -32,6 +35,22 @@ export class Commands {
     this.#context = context;
   }
 
+  /** What is known of the circuit. */
+  get known(): SharedView | undefined {
+    return this.#known;
+  }
+
+  /** How long it has been known in this generation, ms. */
+  get knownForMs(): number {
+    return performance.now() - this.#knownSince;
+  }
+
+  learn(view: SharedView): void {
+    const isSame = view.epoch === this.#known?.epoch && view.generation === this.#known.generation;
+    if (!isSame) this.#knownSince = performance.now();
+    this.#known = view;
+  }
+
   /** Sets our idea of the store's clock by an answer that is fresh. */
   setClock({ at }: SharedView): void {
     this.#clockAheadMs = at - performance.now();
@@ -40,16 +59,17 @@ export class Commands {
   /** Takes note of a transition that the circuit of this process has made itself. */
   confirm(view: SharedView): void {
     this.setClock(view);
-    if (view.epoch !== this.known?.epoch || view.generation > this.known.generation) this.known = view;
+    if (view.epoch !== this.#known?.epoch || view.generation > this.#known.generation) this.learn(view);
   }
 
   request(opening: Opening | undefined, leaseMs = this.#circuit.leaseMs): StoreRequest {
-    const { epoch = '', generation = 0 } = this.known ?? {};
+    const { epoch = '', generation = 0 } = this.#known ?? {};
     const windowMs = this.#circuit.threshold?.windowMs ?? 0;
     return {
       known: { epoch, generation },
       rememberMs: 2 * ((opening?.cooldownMs ?? 0) + leaseMs + windowMs) + LEAST_MEMORY_MS,
       expiresAt: this.#expiry,
+      by: this.#context.name,
     };
   }
 
@@ -75,7 +95,7 @@ export class Commands {
   ): Promise<SharedView | undefined> {
     const { health, store } = this.#context;
     const expiresAt = this.#expiry;
-    const view = await health.run(() => send(store, { ...request, expiresAt }));
+    const view = await health.run(this.#circuit.key, 'write', () => send(store, { ...request, expiresAt }));
     if (!view || view.at <= expiresAt) return view;
     this.setClock(view);
     return undefined;

@@ -1,10 +1,22 @@
 import type { Fleet, LinkedCircuit } from '../circuit/link.js';
 import { MAX_TIMER_MS } from '../clock.js';
 import type { Emitter, NewEvent } from '../emitter.js';
-import { aFunction, anInteger, milliseconds, oneOf, options, own, withMethods } from '../validation.js';
-import { Health, unref } from './health.js';
+import {
+  aFunction,
+  anInteger,
+  aString,
+  milliseconds,
+  oneOf,
+  options,
+  own,
+  unexpected,
+  withMethods,
+} from '../validation.js';
+import { unref } from './deadline.js';
+import { Health } from './health.js';
 import { Lane } from './lane.js';
 import { Link, type LinkContext } from './link.js';
+import { Pace } from './pace.js';
 import type { CircuitStore, StoreListener } from './store.js';
 
 /** How circuits are shared. */
@@ -12,13 +24,14 @@ export interface FleetOptions {
   /**
    * `counts`: failures in any process count for all, for the detectors `consecutiveFailures`, `failuresInWindow` and
    * `failureRateInWindow`. `state`: each process judges by its own outcomes, and what is shared is that it tripped; so it is
-   * for all other detectors in any case.
+   * for all other detectors in any case. Before failures of several processes open the circuit by a rate or in succession,
+   * the successes of the others are asked for, which takes a quarter of a second.
    * @default 'counts'
    */
   share?: 'counts' | 'state' | undefined;
   /**
    * How long outcomes are gathered before they are reported, ms from 1 to 2_147_483_647. The first failure after a quiet second and one that
-   * trips do not wait.
+   * trips do not wait; where rates and runs are far from tripping they are gathered for at least a second.
    * @default 25
    */
   lingerMs?: number | undefined;
@@ -39,14 +52,30 @@ export interface FleetOptions {
    * @default 1
    */
   quorum?: number | undefined;
+  /**
+   * Names this process in `stats().shared.by` of all others, so that people find out who opened a circuit; 1 to 100
+   * characters.
+   * @default random; with `redisStore` host and process number
+   */
+  name?: string | undefined;
   /** Yields numbers in [0, 1), for exact tests. */
   random?: (() => number) | undefined;
 }
 
+/** How long the other processes have to tell their successes; where messages do not arrive, that long after a resync. */
+const GATHER_MS = 250;
+const LONGEST_GATHER_MS = 60_000;
+/** How many new circuits are read at once, and a second, where others have been dropped: the registry is too small for its keys. */
+const FIRST_READS = { burst: 64, perSecond: 20 };
 /** Circuits that are read at a time, so that those at the end have an answer within their deadline, too. */
 const READS_AT_A_TIME = 16;
 
 const aDuration = milliseconds(1, MAX_TIMER_MS);
+const aName = (name: unknown, path: string): void => {
+  aString(name, path);
+  const { length } = name as string;
+  if (length === 0 || length > 100) throw unexpected(path, 'a string of 1 to 100 characters', name, RangeError);
+};
 
 export const FLEET_RULES = {
   share: oneOf('counts', 'state'),
@@ -54,6 +83,7 @@ export const FLEET_RULES = {
   commandTimeoutMs: aDuration,
   resyncMs: milliseconds(100, MAX_TIMER_MS),
   quorum: anInteger(1),
+  name: aName,
   random: aFunction,
 };
 
@@ -85,9 +115,13 @@ class StoreFleet implements Fleet {
   readonly #health: Health;
   readonly #context: LinkContext;
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #firstReads = new Pace(FIRST_READS.burst, FIRST_READS.perSecond);
   readonly #waiting = new Set<() => void>();
   readonly #listener: StoreListener;
   #isSubscribed: boolean;
+  #hasDropped = false;
+  #isDeaf = false;
+  #isMuted = false;
   #isSubscribing = false;
   #probes = 0;
   #closed: Promise<void> | undefined;
@@ -99,26 +133,38 @@ class StoreFleet implements Fleet {
     this.#health = new Health({
       commandTimeoutMs,
       random: given.random ?? Math.random,
-      probe: () => this.#question(),
-      degraded: (error) => this.#emit({ type: 'storeDegraded', key: '', error }),
-      recovered: (degradedMs) => {
-        this.#emit({ type: 'storeRecovered', key: '', degradedMs });
-        for (const link of this.#all()) link.recovered();
-        void this.#resync();
+      otherKey: (key) => this.#otherKey(key),
+      prove: (key) => store.prove?.(key) ?? store.read(key),
+      degraded: (key, error) => this.#emit({ type: 'storeDegraded', key, error }),
+      recovered: (key, degradedMs) => {
+        this.#emit({ type: 'storeRecovered', key, degradedMs });
+        for (const link of key === '' ? this.#all() : (this.#links.get(key) ?? [])) link.recovered();
+        void (key === '' ? this.#resync() : this.#read((link) => link.circuit.key === key));
       },
     });
     let count = 0;
+    const reporter = Math.random().toString(36).slice(2, 12).padEnd(10, '0');
+    const isListening = () => this.#isSubscribed && !this.#isMuted && store.subscribe !== undefined;
     this.#context = {
       store,
       health: this.#health,
       reads: new Lane(READS_AT_A_TIME),
-      reporter: Math.random().toString(36).slice(2, 12).padEnd(10, '0'),
+      reporter,
+      name: given.name ?? reporter,
       share,
       lingerMs,
       quorum,
       commandTimeoutMs,
+      random: given.random ?? Math.random,
+      get gatherMs() {
+        return isListening() ? GATHER_MS : Math.min(LONGEST_GATHER_MS, resyncMs + GATHER_MS);
+      },
+      get isSubscribed() {
+        return isListening();
+      },
       next: () => ++count,
       leave: (link) => this.#leave(link),
+      muted: () => this.#mute(),
     };
     this.#listener = {
       changed: (key, view) => {
@@ -126,11 +172,14 @@ class StoreFleet implements Fleet {
       },
       resumed: () => {
         this.#isSubscribed = true;
+        if (this.#isDeaf) this.#emit({ type: 'storeSubscribed', key: '' });
+        this.#isDeaf = false;
         this.#health.retry();
         void this.#resync();
       },
-      interrupted: () => {
+      interrupted: (error) => {
         this.#isSubscribed = false;
+        this.#deafen(error);
       },
     };
     this.#timer = unref(setInterval(() => this.#tick(), resyncMs));
@@ -143,7 +192,7 @@ class StoreFleet implements Fleet {
     const namesakes = this.#links.get(key) ?? new Set();
     this.#links.set(key, namesakes.add(link));
     if (this.#closed) link.close();
-    else void link.read().then(() => this.#tellWaiting());
+    else if (!this.#hasDropped || this.#firstReads.take()) void link.read().then(() => this.#tellWaiting());
     return link;
   }
 
@@ -176,8 +225,11 @@ class StoreFleet implements Fleet {
   #leave(link: Link): void {
     const { key } = link.circuit;
     const namesakes = this.#links.get(key);
+    this.#hasDropped = true;
     namesakes?.delete(link);
-    if (namesakes?.size === 0) this.#links.delete(key);
+    if (namesakes?.size !== 0) return;
+    this.#links.delete(key);
+    this.#health.forget(key);
   }
 
   *#all(): Generator<Link, undefined> {
@@ -201,16 +253,30 @@ class StoreFleet implements Fleet {
     this.#isSubscribing = true;
     try {
       await this.#store.subscribe?.(this.#listener);
-    } catch {
+    } catch (error) {
       this.#isSubscribing = false;
+      this.#deafen(error);
     }
   }
 
+  /** Told once, until messages arrive again. */
+  #deafen(error: unknown): void {
+    if (this.#isDeaf || this.#closed) return;
+    this.#isDeaf = true;
+    this.#emit({ type: 'storeUnsubscribed', key: '', error });
+  }
+
+  /** The store takes what this process writes, and may not tell the others. */
+  #mute(): void {
+    if (this.#isMuted) return;
+    this.#isMuted = true;
+    this.#emit({ type: 'storeUnsubscribed', key: '', error: new Error('The store could not publish') });
+  }
+
   /** Another circuit each time: the store may be unable to serve one, and well otherwise. */
-  #question(): () => Promise<unknown> {
-    const keys = [...this.#links.keys()];
-    const key = keys[this.#probes++ % keys.length] ?? '';
-    return () => this.#store.read(key);
+  #otherKey(given?: string): string | undefined {
+    const keys = [...this.#links.keys()].filter((key) => key !== given);
+    return keys[this.#probes++ % keys.length];
   }
 
   /** Messages may have been missed: all circuits are read. */

@@ -1,52 +1,77 @@
+import { unref, within } from './deadline.js';
+import { Pauses } from './pauses.js';
+
 /** When a store counts as degraded, and how it is found to be back. */
 export interface HealthOptions {
   /** How long a command may take, ms. */
   readonly commandTimeoutMs: number;
   readonly random: () => number;
-  /** Chooses by what to see whether the store answers; at growing intervals while it is degraded. */
-  readonly probe: () => () => Promise<unknown>;
-  readonly degraded: (error: unknown) => void;
-  readonly recovered: (degradedMs: number) => void;
+  /** A key other than the given one, if there is any; another one each time. */
+  readonly otherKey: (key?: string) => string | undefined;
+  /** Writes something that does not matter, where the circuit of this key is kept. */
+  readonly prove: (key: string) => Promise<unknown>;
+  /** `key`: the circuit that alone cannot be served; empty: none can. */
+  readonly degraded: (key: string, error: unknown) => void;
+  readonly recovered: (key: string, degradedMs: number) => void;
+}
+
+type Kind = 'read' | 'write';
+
+/** One circuit that the store cannot serve, while it serves others. */
+interface Illness {
+  readonly since: number;
+  until: number;
+  readonly pauses: Pauses;
 }
 
 const MISSES_THAT_DEGRADE = 3;
-const FIRST_BACKOFF_MS = 1_000;
-const LONGEST_BACKOFF_MS = 30_000;
 /** What a command may take that nobody waits for, while the client may still be connecting. */
 export const CONNECT_TIMEOUT_MS = 1_000;
 
-/** A small circuit breaker around the store itself: a command has a deadline, and a store that misses three is left alone. */
+/**
+ * A small circuit breaker around the store itself: a command has a deadline, and a store that misses three is left alone
+ * until a write proves that it is back. Where one circuit is to blame, that one is left alone.
+ */
 export class Health {
   readonly #options: HealthOptions;
-  #misses = 0;
+  readonly #pauses: Pauses;
+  readonly #misses: Record<Kind, { count: number; key: string | undefined }> = {
+    read: { count: 0, key: undefined },
+    write: { count: 0, key: undefined },
+  };
+  readonly #illnesses = new Map<string, Illness>();
+  readonly #underWay = new Set<() => void>();
   #hasAnswered = false;
   #degradedAt: number | undefined;
-  #backoffMs = FIRST_BACKOFF_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isProbing = false;
-  readonly #underWay = new Set<() => void>();
+  #isBlaming = false;
   #closed = false;
 
   constructor(options: HealthOptions) {
     this.#options = options;
+    this.#pauses = new Pauses(options.random);
   }
 
   get isDegraded(): boolean {
     return this.#closed || this.#degradedAt !== undefined;
   }
 
+  /** Whether this circuit cannot be shared at present. */
+  isIll(key: string): boolean {
+    return this.isDegraded || this.#illnesses.has(key);
+  }
+
   /** Runs a command that nobody waits for. Resolves to `undefined` where it fails or takes too long. */
-  run<T>(command: () => Promise<T>): Promise<T | undefined> {
+  run<T>(key: string, kind: Kind, command: () => Promise<T>): Promise<T | undefined> {
     const { commandTimeoutMs } = this.#options;
-    return this.#attempt(
-      command,
-      this.#hasAnswered ? commandTimeoutMs : Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS),
-    );
+    const timeoutMs = this.#hasAnswered ? commandTimeoutMs : Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS);
+    return this.#attempt(key, kind, command, timeoutMs);
   }
 
   /** Runs a command that a call waits for. */
-  runWaited<T>(command: () => Promise<T>): Promise<T | undefined> {
-    return this.#attempt(command, this.#options.commandTimeoutMs);
+  runWaited<T>(key: string, command: () => Promise<T>): Promise<T | undefined> {
+    return this.#attempt(key, 'write', command, this.#options.commandTimeoutMs);
   }
 
   /** Asks at once whether a degraded store is back. */
@@ -56,91 +81,112 @@ export class Health {
     void this.#probe();
   }
 
+  /** The circuit is no more. */
+  forget(key: string): void {
+    this.#illnesses.delete(key);
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
     for (const cancel of [...this.#underWay]) cancel();
   }
 
-  async #attempt<T>(command: () => Promise<T>, timeoutMs: number): Promise<T | undefined> {
-    if (this.isDegraded) return undefined;
+  async #attempt<T>(key: string, kind: Kind, command: () => Promise<T>, timeoutMs: number): Promise<T | undefined> {
+    const illness = this.#illnesses.get(key);
+    if (this.isDegraded || (illness && performance.now() < illness.until)) return undefined;
+    if (illness) illness.until = performance.now() + illness.pauses.next();
     try {
-      const result = await this.#within(timeoutMs, command);
-      this.#misses = 0;
-      this.#hasAnswered = true;
+      const result = await within(timeoutMs, command, this.#underWay);
+      this.#succeed(key, kind);
       return result;
     } catch (error) {
-      if (this.#closed) return undefined;
-      this.#misses++;
-      if (this.#misses >= MISSES_THAT_DEGRADE && this.#degradedAt === undefined) {
-        this.#degradedAt = performance.now();
-        this.#backoffMs = FIRST_BACKOFF_MS;
-        this.#options.degraded(error);
-        this.#schedule();
-      }
+      if (!this.#closed && !this.#illnesses.has(key)) this.#miss(key, kind, error);
       return undefined;
     }
+  }
+
+  #succeed(key: string, kind: Kind): void {
+    this.#misses[kind].count = 0;
+    this.#hasAnswered = true;
+    if (kind === 'read') return;
+    this.#misses.read.count = 0;
+    this.#pauses.startAnew();
+    const illness = this.#illnesses.get(key);
+    if (!illness) return;
+    this.#illnesses.delete(key);
+    this.#options.recovered(key, performance.now() - illness.since);
+  }
+
+  #miss(key: string, kind: Kind, error: unknown): void {
+    const scope = (error as { scope?: unknown } | undefined)?.scope;
+    if (scope === 'passing') return;
+    if (scope === 'circuit') {
+      this.#blame(key, error);
+      return;
+    }
+    const misses = this.#misses[kind];
+    misses.key = misses.count === 0 || misses.key === key ? key : undefined;
+    if (++misses.count < MISSES_THAT_DEGRADE || this.isDegraded || this.#isBlaming) return;
+    const other = misses.key === undefined ? undefined : this.#options.otherKey(key);
+    if (other === undefined) this.#degrade(error);
+    else void this.#askAbout(key, other, error);
+  }
+
+  /** All that was missed was one circuit's: is another one served? */
+  async #askAbout(key: string, other: string, error: unknown): Promise<void> {
+    this.#isBlaming = true;
+    try {
+      await within(this.#options.commandTimeoutMs, () => this.#options.prove(other), this.#underWay);
+      this.#blame(key, error);
+      for (const misses of Object.values(this.#misses)) misses.count = 0;
+    } catch {
+      if (!this.isDegraded) this.#degrade(error);
+    } finally {
+      this.#isBlaming = false;
+    }
+  }
+
+  #blame(key: string, error: unknown): void {
+    if (this.#illnesses.has(key)) return;
+    const pauses = new Pauses(this.#options.random);
+    const since = performance.now();
+    this.#illnesses.set(key, { since, until: since + pauses.next(), pauses });
+    this.#options.degraded(key, error);
+  }
+
+  #degrade(error: unknown): void {
+    this.#degradedAt = performance.now();
+    this.#options.degraded('', error);
+    this.#schedule();
   }
 
   #schedule(): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    const delayMs = this.#backoffMs * (0.5 + this.#options.random() / 2);
-    this.#backoffMs = Math.min(LONGEST_BACKOFF_MS, this.#backoffMs * 2);
-    this.#timer = unref(setTimeout(() => void this.#probe(), Math.max(FIRST_BACKOFF_MS, delayMs)));
+    this.#timer = unref(setTimeout(() => void this.#probe(), this.#pauses.next()));
   }
 
   async #probe(): Promise<void> {
     if (this.#isProbing) return;
     this.#isProbing = true;
-    const { commandTimeoutMs, probe, recovered } = this.#options;
+    const { commandTimeoutMs, prove, otherKey, recovered } = this.#options;
     const since = this.#degradedAt ?? 0;
-    const ask = probe();
+    const key = otherKey() ?? '';
+    const ask = () => prove(key);
     try {
       // The first may have to wait until the client is connected again; the second says whether the store is fast enough.
-      await this.#within(Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS), ask);
-      await this.#within(commandTimeoutMs, ask);
+      await within(Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS), ask, this.#underWay);
+      await within(commandTimeoutMs, ask, this.#underWay);
       if (this.#closed) return;
-      this.#misses = 0;
+      for (const misses of Object.values(this.#misses)) misses.count = 0;
       this.#hasAnswered = true;
       this.#degradedAt = undefined;
-      recovered(performance.now() - since);
+      recovered('', performance.now() - since);
     } catch {
       this.#schedule();
     } finally {
       this.#isProbing = false;
     }
   }
-
-  /** A late answer is ignored. */
-  #within<T>(timeoutMs: number, command: () => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const settled =
-        <V>(settle: (value: V) => void) =>
-        (value: V) => {
-          clearTimeout(timer);
-          this.#underWay.delete(cancel);
-          settle(value);
-        };
-      const end = settled(reject);
-      const cancel = () => end(new Error('The store was closed'));
-      const miss = () => end(new Error(`The store did not answer within ${timeoutMs} ms`));
-      // A busy event loop fires the timer before it reads an answer that has arrived in time.
-      let timer = setTimeout(() => {
-        timer = setTimeout(miss, 0);
-      }, timeoutMs);
-      this.#underWay.add(cancel);
-      try {
-        command().then(settled(resolve), end);
-      } catch (error) {
-        end(error);
-      }
-    });
-  }
-}
-
-/** Lets a Node process end while the timer runs. */
-export function unref<T>(timer: T): T {
-  (timer as { unref?: () => void }).unref?.();
-  return timer;
 }

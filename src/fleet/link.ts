@@ -1,15 +1,18 @@
 import type {
   CircuitLink,
+  CircuitVersion,
   Lease,
   LeaseAnswer,
   LeaseDenied,
   LinkedCircuit,
   Opening,
+  SharedStats,
   SharedView,
 } from '../circuit/link.js';
 import type { Outcome } from '../events.js';
 import { Commands } from './commands.js';
 import type { Lane } from './lane.js';
+import { believable } from './messages.js';
 import { type ReportContext, Reports } from './reports.js';
 import type { ForceRequest, LeaseReply, Settlement } from './store.js';
 
@@ -17,9 +20,14 @@ import type { ForceRequest, LeaseReply, Settlement } from './store.js';
 export interface LinkContext extends ReportContext {
   /** Where circuits are read. */
   readonly reads: Lane;
+  readonly isSubscribed: boolean;
   leave(link: Link): void;
+  /** The store could not tell the other processes. */
+  muted(): void;
 }
 
+/** How often an order is given to a circuit that has moved on meanwhile. */
+const MOST_ORDERS = 4;
 /** How long a denial is believed: the lease may be given back before its end. */
 const LONGEST_DENIAL_MS = 1_000;
 
@@ -50,12 +58,13 @@ export class Link implements CircuitLink {
     this.#reports = new Reports(circuit, context, this.#commands, (view) => this.apply(view));
   }
 
-  get generation(): number {
-    return this.#commands.known?.generation ?? 0;
+  get shared(): SharedStats {
+    const { generation = 0, by = '', why = '' } = this.#commands.known ?? {};
+    return { generation, live: this.live, subscribed: this.#context.isSubscribed, by, why };
   }
 
   get live(): boolean {
-    return this.#commands.known !== undefined && !this.#context.health.isDegraded;
+    return this.#commands.known !== undefined && !this.#context.health.isIll(this.circuit.key);
   }
 
   /** Whether the view is worth reading anew. */
@@ -75,7 +84,7 @@ export class Link implements CircuitLink {
   }
 
   lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer> {
-    if (!this.#isShared || this.#closed || this.#context.health.isDegraded) return undefined;
+    if (!this.#isShared || this.#closed || this.#context.health.isIll(this.circuit.key)) return undefined;
     const denial = this.#denial;
     if (denial.retryAfterMs > 0) return denial;
     if (this.#asking.size >= this.circuit.probes.permits) {
@@ -98,6 +107,7 @@ export class Link implements CircuitLink {
       outcome,
       probes: this.circuit.probes,
       opening: opening ?? { cooldownMs: 0, openings: 0 },
+      why: `probe-${outcome === 'success' ? 'succeeded' : 'failed'}`,
     });
   }
 
@@ -107,14 +117,7 @@ export class Link implements CircuitLink {
     this.#owed = undefined;
     if (!this.#commands.known) await this.read();
     if (this.#closed || !this.#commands.known) return false;
-    const request: ForceRequest = { ...this.#commands.request(opening), state, opening };
-    const tell = () =>
-      this.#commands.tell(
-        request,
-        (store, given) => store.force(this.circuit.key, given),
-        () => order === this.#orders,
-      );
-    const view = await this.#moved(state, tell);
+    const view = await this.#moved(state, () => this.#order(order, state, opening));
     if (!view) void this.read();
     return view !== undefined;
   }
@@ -122,12 +125,13 @@ export class Link implements CircuitLink {
   close(): void {
     this.#closed = true;
     this.#reports.close();
+    this.#context.reads.drop(this);
     this.#context.leave(this);
   }
 
-  /** Takes in a message. One of another epoch may be of another database: it only makes us look. */
+  /** Takes in a message. One that is not believed only makes us look. */
   hear(view: SharedView): void {
-    if (view.epoch === this.#commands.known?.epoch) this.#takeIn(view);
+    if (believable(view, this.#commands.known)) this.#takeIn(view);
     else void this.read();
   }
 
@@ -147,6 +151,7 @@ export class Link implements CircuitLink {
     const owed = this.#owed;
     this.#owed = undefined;
     if (owed) void this.#conclude(owed);
+    if (view.isMuted) this.#context.muted();
     this.#takeIn(view);
   }
 
@@ -190,9 +195,12 @@ export class Link implements CircuitLink {
     const isNews = isSameEpoch ? view.generation > known.generation : view.generation > 0;
     const isForgotten = !isSameEpoch && known !== undefined && known.state !== 'closed' && !isNews;
     if (isForgotten) return;
-    this.#commands.known = view;
+    this.#commands.learn(view);
     this.#reports.weigh();
-    if (!isNews) return;
+    if (!isNews) {
+      this.#reports.hear(view.question);
+      return;
+    }
     this.#deniedUntil = Number.NEGATIVE_INFINITY;
     this.#reports.forget();
     this.circuit.adopt(view);
@@ -205,6 +213,27 @@ export class Link implements CircuitLink {
 
   get #denial(): LeaseDenied {
     return { granted: false, retryAfterMs: Math.max(0, this.#deniedUntil - performance.now()) };
+  }
+
+  /** An order goes by what the store is known to have: one that is late must not undo what came after it. */
+  async #order(order: number, state: 'open' | 'closed', opening: Opening): Promise<SharedView | undefined> {
+    const isLatest = () => order === this.#orders;
+    let known = this.#commands.known as CircuitVersion;
+    for (let round = 0; round < MOST_ORDERS && (round === 0 || isLatest()); round++) {
+      const { epoch, generation } = known;
+      const request: ForceRequest = {
+        ...this.#commands.request(opening),
+        known: { epoch, generation },
+        state,
+        opening,
+        why: 'manual',
+      };
+      const view = await this.#commands.tell(request, (store, given) => store.force(this.circuit.key, given), isLatest);
+      const isTaken = view?.state === state && view.byHand && view.generation !== generation;
+      if (!view || isTaken) return view;
+      known = view;
+    }
+    return undefined;
   }
 
   async #conclude(settlement: Settlement): Promise<void> {
@@ -223,8 +252,9 @@ export class Link implements CircuitLink {
       token,
       leaseMs: Math.ceil(leaseMs),
       permits: this.circuit.probes.permits,
+      waitedMs: Math.floor(this.#commands.knownForMs),
     };
-    const reply = await health.runWaited(() => store.acquire(this.circuit.key, request));
+    const reply = await health.runWaited(this.circuit.key, () => store.acquire(this.circuit.key, request));
     return reply && this.#answer(reply, token);
   }
 
@@ -237,7 +267,8 @@ export class Link implements CircuitLink {
 
   async #readOnce(): Promise<void> {
     const { health, reads, store } = this.#context;
-    const view = await reads.run(() => health.run(() => store.read(this.circuit.key)));
+    const { key } = this.circuit;
+    const view = await reads.run(this, () => health.run(key, 'read', () => store.read(key)));
     if (view) this.apply(view);
     else this.#isUsed = true;
   }

@@ -1,78 +1,24 @@
 import type { SharedView } from '../circuit/link.js';
 import type { CircuitState } from '../events.js';
+import { makeCircuit, remainingMs, type SharedCircuit, transition, viewOf } from './shared-circuit.js';
+import { judge, type Verdict } from './shared-counts.js';
 import type {
   CircuitStore,
   FailureReport,
   ForceRequest,
   LeaseReply,
   LeaseRequest,
+  ReportReply,
   Settlement,
   StoreListener,
   StoreRequest,
 } from './store.js';
 
-interface Bucket {
-  readonly index: number;
-  bad: number;
-  total: number;
-}
-
-interface Reporter {
-  sequence: number;
-  at: number;
-  hasVote: boolean;
-}
-
-interface SharedCircuit {
-  readonly epoch: string;
-  generation: number;
-  state: CircuitState;
-  until: number;
-  cooldownMs: number;
-  openings: number;
-  byHand: boolean;
-  successes: number;
-  failures: number;
-  bucketMs: number;
-  forgetAt: number;
-  buckets: Bucket[];
-  readonly leases: Map<string, number>;
-  readonly settled: Set<string>;
-  readonly reporters: Map<string, Reporter>;
-}
-
-const UNKNOWN = {
-  epoch: '',
-  generation: 0,
-  state: 'closed',
-  remainingMs: 0,
-  cooldownMs: 0,
-  openings: 0,
-  failures: 0,
-  total: 0,
-  byHand: false,
-} as const;
-
-const BUCKETS = 10;
 const LEAST_HORIZON_MS = 60_000;
-
-const make = (): SharedCircuit => ({
-  epoch: Math.random().toString(36).slice(2),
-  generation: 0,
-  state: 'closed',
-  until: 0,
-  cooldownMs: 0,
-  openings: 0,
-  byHand: false,
-  successes: 0,
-  failures: 0,
-  bucketMs: 0,
-  forgetAt: 0,
-  buckets: [],
-  leases: new Map(),
-  settled: new Set(),
-  reporters: new Map(),
-});
+/** How long after its time a question counts as answered. */
+const ANSWERED_FOR_MS = 2_000;
+/** How long after an answer the next question is put. */
+const ASK_AGAIN_MS = 500;
 
 /** A store within one process: for tests of a fleet without a server, and as a pattern for engines of your own. */
 export function memoryStore(now: () => number = () => performance.now()): CircuitStore {
@@ -86,24 +32,12 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     return undefined;
   };
 
-  const count = ({ buckets, bucketMs }: SharedCircuit): { bad: number; total: number } => {
-    const oldest = bucketMs === 0 ? Number.NEGATIVE_INFINITY : Math.floor(now() / bucketMs) - BUCKETS;
-    const live = buckets.filter(({ index }) => index > oldest);
-    return { bad: sum(live.map(({ bad }) => bad)), total: sum(live.map(({ total }) => total)) };
-  };
-
-  const view = (circuit: SharedCircuit): SharedView => {
-    const { bad, total } = count(circuit);
-    const { epoch, generation, state, until, cooldownMs, openings, byHand } = circuit;
-    const remainingMs = state === 'open' ? Math.max(0, until - now()) : 0;
-    return { epoch, generation, state, remainingMs, cooldownMs, openings, failures: bad, total, byHand, at: now() };
-  };
-
   /** The circuit that an operation acts on; where the caller knows a later generation, the caller is right. */
   const open = (key: string, { known }: StoreRequest, stateIfBehind: CircuitState): SharedCircuit => {
-    const circuit = structuredClone(find(key)) ?? make();
+    const circuit = structuredClone(find(key)) ?? makeCircuit();
     if (circuit.epoch === known.epoch && circuit.generation < known.generation) {
       Object.assign(circuit, { generation: known.generation, state: stateIfBehind, until: now() });
+      circuit.reporters.clear();
     }
     return circuit;
   };
@@ -113,84 +47,90 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     circuits.set(key, circuit);
   };
 
-  const unchanged = (key: string): SharedView => {
-    const circuit = find(key);
-    return circuit ? view(circuit) : { ...UNKNOWN, at: now() };
-  };
+  const unchanged = (key: string): SharedView => viewOf(find(key), now());
 
   const isVoid = ({ expiresAt }: StoreRequest): boolean => now() > expiresAt;
 
-  const transition = (circuit: SharedCircuit, state: CircuitState, byHand = false): void => {
-    Object.assign(circuit, {
-      state,
-      byHand,
-      generation: circuit.generation + 1,
-      successes: 0,
-      failures: 0,
-      buckets: [],
-    });
-    circuit.settled.clear();
-    circuit.reporters.clear();
-    circuit.leases.clear();
-  };
-
-  const trip = (circuit: SharedCircuit, opening: { cooldownMs: number; openings: number }, byHand = false): void => {
+  const trip = (
+    circuit: SharedCircuit,
+    { opening, by, why }: FailureReport | Settlement | ForceRequest,
+    byHand = false,
+  ): void => {
     Object.assign(circuit, opening, { until: now() + opening.cooldownMs });
-    transition(circuit, 'open', byHand);
+    transition(circuit, 'open', by, why, byHand);
   };
 
   const tell = (key: string, circuit: SharedCircuit): SharedView => {
-    const told = view(circuit);
+    const told = viewOf(circuit, now());
     for (const listener of listeners) queueMicrotask(() => listener.changed(key, told));
     return told;
   };
 
-  const report = (key: string, given: FailureReport): SharedView => {
-    const { known, reporter, sequence, failures, successes, threshold, tripped, quorum, opening } = given;
+  /** Whether enough processes have failed. */
+  const vote = (circuit: SharedCircuit, report: FailureReport, isTaken: boolean, isReset: boolean): boolean => {
+    const { reporter, run, outcomes, tripped, quorum, threshold, opening } = report;
+    if (quorum === 1) return true;
+    const { votes } = circuit;
+    const horizonMs = threshold?.windowMs || Math.max(LEAST_HORIZON_MS, opening.cooldownMs);
+    for (const [id, at] of votes) if (isReset || at <= now() - horizonMs || at > now()) votes.delete(id);
+    const hasFailed = threshold?.windowMs === 0 ? run.failures > 0 : outcomes.some(([, failures]) => failures > 0);
+    if (((threshold && hasFailed) || tripped) && !isTaken) votes.set(reporter, now());
+    return votes.size >= quorum;
+  };
+
+  /** Whether the circuit opens, when it is worth asking again, and whether a question was put or is answered. */
+  const ask = (circuit: SharedCircuit, report: FailureReport, { isOver, since }: Verdict, isEnough: boolean) => {
+    const { threshold, tripped, gatherMs } = report;
+    const askedAt = circuit.askedAt > now() ? Number.NEGATIVE_INFINITY : circuit.askedAt;
+    const { askedForMs, askedWindowMs } = circuit;
+    const isMine = askedWindowMs === (threshold?.windowMs ?? 0);
+    const mustAsk = threshold !== undefined && (threshold.windowMs === 0 || threshold.rate > 0);
+    const endsAt = askedAt + askedForMs;
+    const answer = (opens: boolean, judgeInMs = 0, isAsking = false) => ({ opens, judgeInMs, isAsking });
+    if (isOver && mustAsk && isEnough) {
+      if (tripped) return answer(true);
+      if (askedForMs > 0 && now() < endsAt) return answer(false, endsAt - now());
+      if (askedForMs > 0 && isMine && now() < endsAt + ANSWERED_FOR_MS) return answer(true);
+      const againAt = askedAt + ASK_AGAIN_MS;
+      if (askedForMs === 0 && now() < againAt) return answer(false, againAt - now());
+      const question = { askedAt: now(), askedForMs: gatherMs, askedWindowMs: threshold.windowMs, askedSince: since };
+      Object.assign(circuit, question);
+      return answer(false, gatherMs, true);
+    }
+    const isAnswered = askedForMs > 0 && Number.isFinite(askedAt) && isMine && !isOver;
+    if (isAnswered) Object.assign(circuit, { askedAt: now(), askedForMs: 0 });
+    return answer(isEnough && (tripped || (isOver && !mustAsk)), 0, isAnswered && now() < endsAt);
+  };
+
+  const report = (key: string, given: FailureReport): ReportReply => {
+    const { known, reporter, sequence, threshold, rules } = given;
     const circuit = open(key, given, 'closed');
     const { epoch, generation, reporters } = circuit;
     const isCurrent =
       known.epoch === '' || generation === 0 || (epoch === known.epoch && generation === known.generation);
-    if (isVoid(given) || circuit.state !== 'closed' || !isCurrent) return unchanged(key);
-    if (sequence <= (reporters.get(reporter)?.sequence ?? -1)) return unchanged(key);
-    const horizonMs = threshold?.windowMs || Math.max(LEAST_HORIZON_MS, opening.cooldownMs);
-    for (const [id, { at }] of reporters) if (at <= now() - horizonMs) reporters.delete(id);
-    const { hasVote = false } = reporters.get(reporter) ?? {};
-    const bucketMs = threshold ? threshold.windowMs / BUCKETS : circuit.bucketMs;
-    if (bucketMs !== circuit.bucketMs) Object.assign(circuit, { bucketMs, buckets: [] });
-    const before = count(circuit);
-    if (threshold?.windowMs === 0) {
-      const bad = successes > 0 ? failures : before.bad + failures;
-      circuit.buckets = [{ index: 0, bad, total: bad }];
-      if (successes > 0) for (const other of reporters.values()) other.hasVote = false;
-    } else if (threshold) {
-      const index = Math.floor(now() / bucketMs);
-      circuit.buckets = circuit.buckets.filter((bucket) => bucket.index > index - BUCKETS);
-      if (circuit.buckets.at(-1)?.index !== index) circuit.buckets.push({ index, bad: 0, total: 0 });
-      const bucket = circuit.buckets.at(-1) as Bucket;
-      bucket.bad += failures;
-      bucket.total += failures + successes;
+    if (isVoid(given) || circuit.state !== 'closed' || !isCurrent) {
+      return { ...unchanged(key), failures: 0, total: 0, judgeInMs: 0, otherRules: '' };
     }
-    const isReset = threshold?.windowMs === 0 && successes > 0;
-    const votes = (hasVote && !isReset) || failures > 0 || tripped;
-    reporters.set(reporter, { sequence, at: now(), hasVote: votes });
+    const isTaken = sequence <= (reporters.get(reporter) ?? -1);
+    const otherRules = circuit.rules === undefined || circuit.rules === rules ? '' : circuit.rules;
+    const verdict = judge(circuit.counts, given, isTaken, now());
+    const isReset = threshold?.windowMs === 0 && verdict.failures <= given.run.failures && !isTaken;
+    const isEnough = vote(circuit, given, isTaken, isReset);
+    if (!isTaken) reporters.set(reporter, sequence);
+    const { opens, judgeInMs, isAsking } = ask(circuit, given, verdict, isEnough);
+    if (threshold) circuit.rules = rules;
     save(key, circuit, given);
-    const { bad, total } = count(circuit);
-    const isOver =
-      threshold !== undefined &&
-      bad >= threshold.failures &&
-      total >= threshold.minimumCalls &&
-      bad / Math.max(1, total) >= threshold.rate;
-    const voters = [...reporters.values()].filter((one) => one.hasVote).length;
-    if (voters >= quorum && (failures > 0 || tripped) && (isOver || tripped)) {
-      trip(circuit, opening);
-      return tell(key, circuit);
+    if (opens) {
+      trip(circuit, given);
+      return { ...tell(key, circuit), failures: 0, total: 0, judgeInMs: 0, otherRules };
     }
-    return before.bad === 0 && bad > 0 ? tell(key, circuit) : view(circuit);
+    if (isAsking) tell(key, circuit);
+    const { failures, total } = verdict;
+    return { ...viewOf(circuit, now()), failures, total, judgeInMs, otherRules };
   };
 
   const acquire = (key: string, request: LeaseRequest): LeaseReply => {
-    const { known, token, leaseMs, permits } = request;
+    const { known, token, leaseMs, permits, waitedMs, by } = request;
     const circuit = open(key, request, 'open');
     const { leases } = circuit;
     const answer = (granted: boolean, free: number, retryAfterMs: number) => ({
@@ -199,53 +139,64 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
       free,
       retryAfterMs,
     });
-    const isForgotten = circuit.epoch !== known.epoch && known.epoch !== '' && circuit.generation === 0;
+    const isKnown = circuit.epoch === known.epoch;
+    const isForgotten = !isKnown && known.epoch !== '' && circuit.generation === 0;
     if (isVoid(request)) return answer(false, 0, 0);
     if (isForgotten && circuit.state === 'closed') Object.assign(circuit, { state: 'open', until: now() });
     if (circuit.state === 'closed') return answer(false, 0, 0);
-    if (circuit.state === 'open' && circuit.until > now()) return answer(false, 0, circuit.until - now());
+    const isClockBack = circuit.until > now() + circuit.cooldownMs;
+    const hasWaited = isKnown && circuit.generation === known.generation && waitedMs >= circuit.cooldownMs;
+    const leftMs = isClockBack && hasWaited ? 0 : remainingMs(circuit, now());
+    if (circuit.state === 'open' && leftMs > 0) return answer(false, 0, leftMs);
     const isFirst = circuit.state === 'open';
-    if (isFirst) transition(circuit, 'half-open');
-    for (const [other, end] of leases) if (end <= now()) leases.delete(other);
+    if (isFirst) transition(circuit, 'half-open', by, 'cooldown-elapsed');
+    const longestMs = Math.max(circuit.leaseMs, leaseMs);
+    for (const [other, end] of leases) {
+      if (end <= now()) leases.delete(other);
+      else leases.set(other, Math.min(end, now() + longestMs));
+    }
     const earliestEnd = () => Math.max(0, Math.min(...leases.values()) - now());
     if (leases.size >= permits && !leases.has(token)) return answer(false, 0, earliestEnd());
     if (!leases.has(token)) leases.set(token, now() + leaseMs);
+    circuit.leaseMs = longestMs;
     save(key, circuit, request);
     if (isFirst) tell(key, circuit);
     return answer(true, Math.max(0, permits - leases.size), earliestEnd());
   };
 
   const settle = (key: string, settlement: Settlement): SharedView => {
-    const { known, token, leased, outcome, probes, opening } = settlement;
+    const { known, token, leased, outcome, probes, by, why } = settlement;
     const circuit = open(key, settlement, 'open');
     const isCurrent = circuit.epoch === known.epoch && circuit.generation === known.generation;
     if (isVoid(settlement) || !isCurrent) return unchanged(key);
-    const isFirst = circuit.state === 'open' && circuit.until <= now() && !leased;
+    const isFirst = circuit.state === 'open' && remainingMs(circuit, now()) <= 0 && !leased;
     if ((circuit.state !== 'half-open' && !isFirst) || circuit.settled.has(token)) return unchanged(key);
     const end = circuit.leases.get(token) ?? 0;
     circuits.get(key)?.leases.delete(token);
     circuit.leases.delete(token);
     if (outcome === 'neutral' || (outcome === 'failure' && leased && end <= now())) return unchanged(key);
-    if (isFirst) transition(circuit, 'half-open');
+    if (isFirst) transition(circuit, 'half-open', by, 'cooldown-elapsed');
     circuit.settled.add(token);
     circuit[outcome === 'success' ? 'successes' : 'failures']++;
-    if (circuit.failures > probes.allowed) trip(circuit, opening);
-    else if (circuit.successes >= probes.needed) transition(circuit, 'closed');
+    if (circuit.failures > probes.allowed) trip(circuit, settlement);
+    else if (circuit.successes >= probes.needed) transition(circuit, 'closed', by, why);
     save(key, circuit, settlement);
-    return circuit.generation > known.generation ? tell(key, circuit) : view(circuit);
+    return circuit.generation > known.generation ? tell(key, circuit) : viewOf(circuit, now());
   };
 
   const force = (key: string, request: ForceRequest): SharedView => {
-    if (isVoid(request)) return unchanged(key);
+    const { known, by, why } = request;
     const isKnown = find(key) !== undefined;
     const circuit = open(key, request, 'open');
-    if (!isKnown) circuit.generation = request.known.generation;
+    const isCurrent = circuit.epoch === known.epoch && circuit.generation === known.generation;
+    if (isVoid(request) || (isKnown && !isCurrent)) return unchanged(key);
+    if (!isKnown) circuit.generation = known.generation;
     save(key, circuit, request);
     if (request.state === 'open') {
-      trip(circuit, request.opening, true);
+      trip(circuit, request, true);
     } else {
       circuit.openings = 0;
-      transition(circuit, 'closed', true);
+      transition(circuit, 'closed', by, why, true);
     }
     return tell(key, circuit);
   };
@@ -270,5 +221,3 @@ const promised =
   <Given extends unknown[], Result>(operation: (...given: Given) => Result) =>
   (...given: Given): Promise<Result> =>
     Promise.resolve(operation(...given));
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

@@ -1,19 +1,26 @@
-import type { LinkedCircuit, Opening, SharedView } from '../circuit/link.js';
+import type { LinkedCircuit, Opening, Question, SharedThreshold, SharedView } from '../circuit/link.js';
 import type { CommandContext, Commands } from './commands.js';
-import { unref } from './health.js';
-import type { FailureReport } from './store.js';
+import { unref } from './deadline.js';
+import type { FailureReport, ReportReply } from './store.js';
+import { Tally } from './tally.js';
 
 /** How the circuits of one fleet report. */
 export interface ReportContext extends CommandContext {
   readonly share: 'counts' | 'state';
   readonly lingerMs: number;
   readonly quorum: number;
+  /** How long the other processes have to tell their successes, ms. */
+  readonly gatherMs: number;
+  readonly random: () => number;
 }
 
-/** A report that follows this long a silence is sent at once. */
+/** A report that follows this long a silence is sent at once; and while nothing threatens, there is one in this time. */
 const QUIET_MS = 1_000;
-/** How often successes are told while some process reports failures. */
-const FLUSH_MS = 250;
+/** In which part of its time a question is answered, so that not all do it in the same instant. */
+const ANSWER_WITHIN = 0.6;
+/** In which time the counts are judged: the first to do it saves the others the way. */
+const JUDGE_WITHIN_MS = 50;
+const UNKNOWN = { failures: 0, total: 0 };
 
 /** The outcomes in one process that its store has not been told yet, and when it is told: one report at a time. */
 export class Reports {
@@ -21,13 +28,21 @@ export class Reports {
   readonly #context: ReportContext;
   readonly #commands: Commands;
   readonly #answered: (view: SharedView) => void;
-  readonly #threshold: LinkedCircuit['threshold'];
-  #failures = 0;
-  #successes = 0;
+  readonly #threshold: SharedThreshold | undefined;
+  readonly #rules: string;
+  readonly #tally: Tally;
+  readonly #disagreements = new Set<string>();
+  /** The counts of all as the last report was answered. */
+  #known: { readonly failures: number; readonly total: number } = UNKNOWN;
   #isTripped = false;
-  #opening: Opening | undefined;
+  #opening: Opening = { cooldownMs: 0, openings: 1 };
+  #why = '';
   #lost = 0;
   #isOver = false;
+  /** Until when a success is an answer. */
+  #askedUntil = Number.NEGATIVE_INFINITY;
+  /** Whether the next report is sent even if nothing happened. */
+  #isDue = false;
   #isReporting = false;
   #reportAgain = false;
   #lastReportAt = Number.NEGATIVE_INFINITY;
@@ -46,34 +61,51 @@ export class Reports {
     this.#commands = commands;
     this.#answered = answered;
     this.#threshold = context.share === 'counts' ? circuit.threshold : undefined;
+    this.#rules = rulesOf(this.#threshold, context.quorum);
+    this.#tally = new Tally(this.#threshold);
   }
 
+  /** A success is kept in mind, and told with the next failure or when it is asked for. */
   record(outcome: 'success' | 'failure', opening?: Opening, tripped?: 'detector' | 'retry-after'): void {
     if (this.#closed) return;
     const isVote = tripped === 'retry-after' || (tripped === 'detector' && !this.#threshold);
     if (!this.#threshold && !isVote) return;
+    const now = performance.now();
+    this.#tally.add(outcome, now);
     if (outcome === 'success') {
-      if (this.#failures === 0 && !this.#isFailing) return;
-      this.#successes++;
-      if (this.#threshold?.windowMs === 0) this.#failures = 0;
-      this.weigh();
-      this.#sendWithin(FLUSH_MS);
+      if (now < this.#askedUntil) this.#answer(this.#askedUntil - now);
       return;
     }
-    this.#failures++;
     this.#isTripped ||= isVote;
-    this.#opening = opening;
+    if (opening) this.#opening = opening;
+    this.#why = tripped ?? 'threshold';
     const wasOver = this.#isOver;
     this.weigh();
     const isUrgent = tripped !== undefined || (this.#isOver && !wasOver);
-    const isFirst = this.#failures === 1 && performance.now() - this.#lastReportAt >= QUIET_MS;
+    const isFirst = this.#tally.failures === 1 && now - this.#lastReportAt >= QUIET_MS;
     if (isUrgent || isFirst) this.#send();
-    else this.#sendWithin(this.#context.lingerMs);
+    else this.#sendWithin(this.#isCalm ? Math.max(QUIET_MS, this.#context.lingerMs) : this.#context.lingerMs);
+  }
+
+  /** Answers what all processes are asked, unless there is nothing that would change the answer. */
+  hear(question: Question | undefined): void {
+    const threshold = this.#threshold;
+    if (!question) {
+      if (this.#askedUntil > performance.now()) this.#stopAnswering();
+      return;
+    }
+    if (!threshold || question.windowMs !== threshold.windowMs || this.#closed) return;
+    const now = performance.now();
+    if (now < this.#askedUntil) return;
+    this.#askedUntil = now + question.withinMs;
+    const hasAnswer =
+      threshold.windowMs > 0 ? this.#tally.successes > 0 : this.#tally.hasSucceededWithin(question.sinceMs, now);
+    if (hasAnswer) this.#answer(question.withinMs);
   }
 
   /** Tells what had to wait until it was known how the circuit stands. */
   begin(): void {
-    if (this.#failures > 0) this.#sendWithin(0);
+    if (this.#tally.failures > 0) this.#sendWithin(0);
   }
 
   /** Finds out whether the outcomes that are not told yet would trip the circuit, with what is known of those of all. */
@@ -83,15 +115,17 @@ export class Reports {
 
   /** What was not told yet does not count any more. */
   forget(): void {
-    this.#failures = 0;
-    this.#successes = 0;
+    this.#tally.clear();
+    this.#known = UNKNOWN;
     this.#isTripped = false;
     this.#isOver = false;
+    this.#isDue = false;
+    this.#askedUntil = Number.NEGATIVE_INFINITY;
   }
 
-  /** What happened while the store was away is not told afterwards. */
+  /** What failed while the store was away is not told afterwards. */
   recovered(): void {
-    this.#lost += this.#failures + this.#successes;
+    this.#lost += this.#tally.failures;
     this.forget();
     this.#announceLoss();
   }
@@ -101,23 +135,48 @@ export class Reports {
     clearTimeout(this.#timer);
   }
 
-  get #isFailing(): boolean {
-    const needsSuccesses = this.#threshold?.windowMs === 0 || (this.#threshold?.rate ?? 0) > 0;
-    return needsSuccesses && (this.#commands.known?.failures ?? 0) > 0;
+  /** Each at another moment: once one is enough, the others need not answer. */
+  #answer(withinMs: number): void {
+    this.#askedUntil = Number.NEGATIVE_INFINITY;
+    this.#isDue = true;
+    this.#sendWithin(withinMs * ANSWER_WITHIN * this.#context.random(), performance.now());
+  }
+
+  #stopAnswering(): void {
+    this.#askedUntil = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Whether what is known is so far from opening the circuit that there is time. */
+  get #isCalm(): boolean {
+    const threshold = this.#threshold;
+    if (!threshold || (threshold.windowMs > 0 && threshold.rate === 0)) return false;
+    const { failures, total } = this.#sum(threshold);
+    return threshold.windowMs === 0
+      ? failures <= threshold.failures / 2
+      : failures / Math.max(1, total) <= threshold.rate / 2;
   }
 
   get #isOverThreshold(): boolean {
     const threshold = this.#threshold;
     if (!threshold) return false;
-    const { failures = 0, total: known = 0 } = this.#commands.known ?? {};
-    const isReset = threshold.windowMs === 0 && this.#successes > 0;
-    const bad = this.#failures + (isReset ? 0 : failures);
-    const total = this.#failures + this.#successes + known;
-    return bad >= threshold.failures && total >= threshold.minimumCalls && bad / Math.max(1, total) >= threshold.rate;
+    const { failures, total } = this.#sum(threshold);
+    return (
+      failures >= threshold.failures &&
+      total >= threshold.minimumCalls &&
+      failures / Math.max(1, total) >= threshold.rate
+    );
   }
 
-  #sendWithin(delayMs: number): void {
-    const at = Math.max(performance.now(), this.#lastReportAt) + delayMs;
+  #sum({ windowMs }: SharedThreshold): { failures: number; total: number } {
+    const { failures, successes } = this.#tally;
+    const isReset =
+      windowMs === 0 && this.#tally.hasSucceededWithin(performance.now() - this.#lastReportAt, performance.now());
+    const known = isReset ? UNKNOWN : this.#known;
+    return { failures: failures + known.failures, total: failures + successes + known.total };
+  }
+
+  #sendWithin(delayMs: number, from = Math.max(performance.now(), this.#lastReportAt)): void {
+    const at = from + delayMs;
     if (at >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
@@ -128,38 +187,71 @@ export class Reports {
     clearTimeout(this.#timer);
     this.#timerAt = Number.POSITIVE_INFINITY;
     this.#reportAgain = this.#isReporting;
-    const { health, reporter, quorum } = this.#context;
+    const { health, reporter, quorum, gatherMs } = this.#context;
     const { known, transitionsUnderWay } = this.#commands;
     if (this.#isReporting || this.#closed || health.isDegraded || !known || transitionsUnderWay > 0) return;
-    if (this.#failures + this.#successes === 0) return;
+    if (this.#tally.failures === 0 && !this.#isTripped && !this.#isDue) return;
+    const now = performance.now();
+    const { failures } = this.#tally;
     const report: FailureReport = {
       ...this.#commands.request(this.#opening),
       reporter,
       sequence: this.#context.next(),
-      failures: this.#failures,
-      successes: this.#successes,
+      ...this.#tally.take(now),
       threshold: this.#threshold,
       tripped: this.#isTripped,
       quorum,
-      opening: this.#opening ?? { cooldownMs: 0, openings: 1 },
+      gatherMs,
+      rules: this.#rules,
+      opening: this.#opening,
+      why: this.#why,
     };
-    this.forget();
+    this.#isTripped = false;
+    this.#isDue = false;
     this.weigh();
     this.#isReporting = true;
-    this.#lastReportAt = performance.now();
-    void this.#deliver(report);
+    this.#lastReportAt = now;
+    void this.#deliver(report, failures);
   }
 
-  async #deliver(report: FailureReport): Promise<void> {
-    const view = await this.#commands.tell(report, (store, request) => store.report(this.#circuit.key, request));
+  async #deliver(report: FailureReport, failures: number): Promise<void> {
+    let reply: ReportReply | undefined;
+    const send = async (store: CommandContext['store'], request: FailureReport): Promise<SharedView> => {
+      reply = await store.report(this.#circuit.key, request);
+      return reply;
+    };
+    const view = await this.#commands.tell(report, send);
     this.#isReporting = false;
-    if (view) {
-      this.#answered(view);
-      this.#announceLoss();
-    } else {
-      this.#lost += report.failures + report.successes;
-    }
+    if (view && reply) this.#take(reply);
+    else this.#miss(failures);
     if (this.#reportAgain) this.#send();
+  }
+
+  /** What is lost is not told again, but whether all together opens the circuit is still to be judged. */
+  #miss(failures: number): void {
+    this.#lost += failures;
+    this.#isDue = true;
+    this.#sendWithin(QUIET_MS, performance.now());
+  }
+
+  #take(reply: ReportReply): void {
+    const { failures, total, judgeInMs, otherRules } = reply;
+    this.#answered(reply);
+    this.#announceLoss();
+    if (otherRules !== '') this.#disagree(otherRules);
+    const isCurrent = reply.generation === this.#commands.known?.generation && reply.state === 'closed';
+    if (!isCurrent || this.#closed) return;
+    this.#known = { failures, total };
+    this.weigh();
+    if (judgeInMs === 0) return;
+    this.#isDue = true;
+    this.#sendWithin(judgeInMs + 1 + JUDGE_WITHIN_MS * this.#context.random(), performance.now());
+  }
+
+  #disagree(theirs: string): void {
+    if (this.#disagreements.has(theirs) || this.#disagreements.size >= MOST_DISAGREEMENTS) return;
+    this.#disagreements.add(theirs);
+    this.#circuit.events.emit({ type: 'storeMismatch', key: this.#circuit.key, ours: this.#rules, theirs });
   }
 
   #announceLoss(): void {
@@ -167,4 +259,15 @@ export class Reports {
     this.#circuit.events.emit({ type: 'storeDropped', key: this.#circuit.key, outcomes: this.#lost });
     this.#lost = 0;
   }
+}
+
+const MOST_DISAGREEMENTS = 8;
+
+/** The rules as text, to be compared with those of other processes and to be read by people. */
+function rulesOf(threshold: SharedThreshold | undefined, quorum: number): string {
+  if (!threshold) return `none, quorum ${quorum}`;
+  const { windowMs, failures, rate, minimumCalls, minSpanMs = 0, maxAgeMs } = threshold;
+  return windowMs === 0
+    ? `${failures} failures in a row over ${minSpanMs} ms, none older than ${maxAgeMs ?? 'any'} ms, quorum ${quorum}`
+    : `${failures} failures and a rate of ${rate} of at least ${minimumCalls} calls in ${windowMs} ms, quorum ${quorum}`;
 }

@@ -12,25 +12,57 @@ export interface StoreRequest {
    * away, and what happened long ago must not count when it is back.
    */
   readonly expiresAt: number;
+  /** The name of this process, for people. */
+  readonly by: string;
 }
 
-/** What happened in one process since its last report. */
+/** Outcomes of one age in a window of time: the age in tenths of the window, failures, and all. */
+export type OutcomesOfAge = readonly [age: number, failures: number, total: number];
+
+/** Failures in succession in one process, those that were reported before left out. Ages are in ms. */
+export interface Run {
+  readonly failures: number;
+  readonly firstAgeMs: number;
+  readonly lastAgeMs: number;
+  /** Of the last success, which came before these failures; `undefined` where there was none. */
+  readonly successAgeMs: number | undefined;
+}
+
+/** What happened in one process since its last report; its successes are part of it, also those before the first failure. */
 export interface FailureReport extends StoreRequest {
   /** Which process reports. */
   readonly reporter: string;
-  /** Counts the reports of this process: one that was taken already is void. */
+  /** Counts the reports of this process: the outcomes of one that was taken already are void. */
   readonly sequence: number;
-  /** Failures; where `threshold.windowMs` is 0, those after the last success. */
-  readonly failures: number;
-  readonly successes: number;
+  /** The outcomes, for a threshold with a `windowMs`. */
+  readonly outcomes: readonly OutcomesOfAge[];
+  /** The outcomes, for a threshold with a `windowMs` of 0. */
+  readonly run: Run;
   /** When the counts of all trip the circuit; `undefined`: only `tripped` does. */
   readonly threshold: SharedThreshold | undefined;
   /** Whether the circuit of this process has tripped by itself, and that is to count as a vote. */
   readonly tripped: boolean;
   /** How many processes have to report failures, or have tripped, before the circuit opens. */
   readonly quorum: number;
+  /** How long the other processes have to tell their successes before the counts are judged, ms. */
+  readonly gatherMs: number;
+  /** By what rules this process judges, as text: processes that share a circuit should have the same. */
+  readonly rules: string;
   /** How the circuit opens, if this report opens it. */
   readonly opening: Opening;
+  readonly why: string;
+}
+
+/** The answer to a `FailureReport`. */
+export interface ReportReply extends SharedView {
+  /** Failures of all processes that count at present. */
+  readonly failures: number;
+  /** Outcomes of all processes that count at present. */
+  readonly total: number;
+  /** When it is worth reporting again, even if nothing happens, since the counts are judged then, ms; 0: it is not. */
+  readonly judgeInMs: number;
+  /** The rules of the process that reported before, where they are others; else empty. */
+  readonly otherRules: string;
 }
 
 /** Asks for the right to probe. */
@@ -39,6 +71,11 @@ export interface LeaseRequest extends StoreRequest {
   readonly token: string;
   readonly leaseMs: number;
   readonly permits: number;
+  /**
+   * How long this process has known the circuit as it is, ms. Where the store's clock was set back, a process that has
+   * waited for the whole cooldown is right.
+   */
+  readonly waitedMs: number;
 }
 
 /** The answer to a `LeaseRequest`. */
@@ -59,37 +96,45 @@ export interface Settlement extends StoreRequest {
   readonly probes: ProbeRules;
   /** How the circuit re-opens, if this outcome re-opens it. */
   readonly opening: Opening;
+  readonly why: string;
 }
 
 /** What an operator does by hand. */
 export interface ForceRequest extends StoreRequest {
   readonly state: 'open' | 'closed';
   readonly opening: Opening;
+  readonly why: string;
 }
 
 /** Receives what other processes bring about. */
 export interface StoreListener {
-  /** A circuit changed, or its first failure was reported. May come twice, late or not at all. */
+  /** A circuit changed, or a question was put or is answered. May come twice, late or not at all. */
   changed(key: string, view: SharedView): void;
   /** Messages arrive from now on, for the first time or again; some may have been missed. */
   resumed(): void;
-  /** Messages do not arrive at present. */
-  interrupted(): void;
+  /** Messages do not arrive at present; `error` says why, where that is known. */
+  interrupted(error?: unknown): void;
 }
 
 /**
  * A place where circuits are shared: what `fleet` needs of Redis, or of an engine of your own. Each operation is atomic per
- * key, goes by the store's own clock alone, does nothing once it has expired, and answers with the view after it. `memoryStore` is the shortest example. A
+ * key, goes by the store's own clock alone, does nothing once it has expired, and answers with the view after it. No time
+ * that it keeps may last longer than its own length after now: clocks are set back. `memoryStore` is the shortest example. A
  * promise may stay pending for ever: `fleet` gives each a deadline.
+ *
+ * An error with `scope: 'circuit'` says that this circuit alone cannot be served; one with `scope: 'passing'` that it is
+ * worth asking again and no sign of illness. Any other counts against the whole store.
  */
 export interface CircuitStore {
   /** The circuit, with an empty epoch where there is none; writes nothing. */
   read(key: string): Promise<SharedView>;
   /**
-   * Adds counts to a closed circuit, unless `known` is older than what the store has, or the report was taken before. It
-   * opens when they reach the threshold and enough processes have reported.
+   * Adds the outcomes of a process to a closed circuit, unless `known` is older than what the store has, or the report was
+   * taken before. Where enough processes have reported and the counts reach the threshold, it opens: at once for a
+   * threshold of failures in a window, or where the process has tripped; else once the question that it puts to all has
+   * been out for `gatherMs` and the counts still reach it.
    */
-  report(key: string, report: FailureReport): Promise<SharedView>;
+  report(key: string, report: FailureReport): Promise<ReportReply>;
   /**
    * Gives a lease on an open circuit whose cooldown is over, or a half-open one with permits left. A circuit that the store
    * has forgotten, or remembers less of than `known`, is taken to be open with its cooldown over.
@@ -100,11 +145,13 @@ export interface CircuitStore {
    * same token counts once.
    */
   settle(key: string, settlement: Settlement): Promise<SharedView>;
-  /** Opens or closes a circuit, whatever it was. */
+  /** Opens or closes a circuit, unless it has moved on from `known`. */
   force(key: string, request: ForceRequest): Promise<SharedView>;
+  /** Writes something that does not matter, where this circuit is kept: whether the store is well. Absent: it is read. */
+  prove?(key: string): Promise<unknown>;
   /**
-   * Tells the listener of each transition, and of the first failure after none. Absent: circuits are only read. Where it
-   * rejects, it is called again after `resyncMs`.
+   * Tells the listener of each transition, and of questions. Absent: circuits are only read. Where it rejects, it is called
+   * again after `resyncMs`.
    */
   subscribe?(listener: StoreListener): Promise<void>;
   /** Closes what the store opened itself. */

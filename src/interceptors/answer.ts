@@ -1,4 +1,5 @@
 import type { AxiosResponse } from 'axios';
+import { hasStatus } from '../retry/statuses.js';
 import type { Call, Captured } from './call.js';
 import { conclude, succeed } from './conclusion.js';
 import { accepted, failed, type Result } from './diagnosis.js';
@@ -12,7 +13,7 @@ export function answered(call: Call, response: AxiosResponse): unknown {
     return conclude(call, captured, { stopped: 'adapter-replaced', result: accepted(response) }) ?? response;
   const { enabled, statuses, shouldRetryResponse } = captured.policy.retry;
   const isDoubtful =
-    attempt.outcome === 'failure' || statuses.includes(response.status) || (enabled && shouldRetryResponse);
+    attempt.outcome === 'failure' || hasStatus(statuses, response.status) || (enabled && shouldRetryResponse);
   if (isDoubtful) return repeated(call, captured, accepted(response));
   if (call.report || attempt.config !== captured.config)
     return conclude(call, captured, { stopped: 'success', result: accepted(response), attempt }) ?? response;

@@ -27,6 +27,7 @@ export function armed(call: Call, config: Config): Sent {
     attempt.circuitKey = circuitKeyOf(config, captured.policy);
     attempt.key = attempt.circuitKey ?? byMethodAndBaseUrl(config);
     if (call.report) call.report.key = attempt.key;
+    call.attachment.times.see(attempt.startedAt);
     return passFrom(0, attempt, adapter);
   } catch (error) {
     return unmade(attempt, error);
@@ -97,15 +98,17 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
     config.timeout = Math.min(config.timeout || timeoutMs, timeoutMs);
     isCut = true;
   }
-  return dispatch(adapter, config, call.remainingMs()).then(
+  attempt.remainingMs = call.remainingMs();
+  return dispatch(adapter, config, attempt.remainingMs).then(
     (response) => {
       if (isCut) config.timeout = timeout as number;
       settleAnswer(attempt, response);
       return response;
     },
     (error: unknown) => {
+      const { timeout: timeoutMs } = config;
       if (isCut) config.timeout = timeout as number;
-      settleError(attempt, error);
+      settleError(attempt, error, timeoutMs);
       throw error;
     },
   );

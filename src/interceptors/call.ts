@@ -4,6 +4,7 @@ import type { Clock } from '../clock.js';
 import type { Emitter } from '../emitter.js';
 import type { Outcome, Stopped } from '../events.js';
 import type { RetryBudgets } from '../retry/budget.js';
+import type { AttemptTimes } from './attempt-times.js';
 import type { Diagnosis } from './diagnosis.js';
 import type { Dispatch, Fields } from './dispatch.js';
 import type { Guard, Pass } from './guard.js';
@@ -21,6 +22,7 @@ export interface Attachment {
   readonly events: Emitter;
   readonly clock: Clock;
   readonly random: () => number;
+  readonly times: AttemptTimes;
   /** What each attempt passes before it is sent, in this order. */
   readonly guards: readonly Guard<Attempt>[];
   /** Sends a config again. */
@@ -132,6 +134,8 @@ export class Attempt {
   startedAt: number;
   /** From 1; 0 until it is admitted. */
   number = 0;
+  /** What was left of the call's deadline when it was sent, ms. */
+  remainingMs = Number.POSITIVE_INFINITY;
   /** What guards gave for it. */
   passes: readonly Pass[] = NO_PASSES;
   /** Why it was not made. */

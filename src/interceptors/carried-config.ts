@@ -1,9 +1,6 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { Result } from './diagnosis.js';
-
-interface Carrier {
-  readonly config?: InternalAxiosRequestConfig;
-}
+import { read } from './error-chain.js';
 
 /** Where an error, its response, or a response carries the one config, it carries the other from now on. */
 export function exchangeConfig(
@@ -11,7 +8,7 @@ export function exchangeConfig(
   carried: InternalAxiosRequestConfig,
   config: InternalAxiosRequestConfig,
 ): void {
-  for (const carrier of [error, response] as (Carrier | null | undefined)[]) {
-    if (carrier?.config === carried) Reflect.set(carrier, 'config', config);
+  for (const carrier of [error, response]) {
+    if (read(carrier, 'config') === carried) Reflect.set(carrier as object, 'config', config);
   }
 }

@@ -2,6 +2,7 @@ import type { Permit, Rejection } from '../circuit/contract.js';
 import type { BreakerRegistry } from '../circuit/registry.js';
 import type { Clock } from '../clock.js';
 import { CircuitOpenError, markRejection, type RejectionContext } from '../errors.js';
+import type { AttemptTimes } from './attempt-times.js';
 import type { Attempt } from './call.js';
 import type { Admission, Guard, Later, Pass, Refusal } from './guard.js';
 
@@ -9,7 +10,7 @@ import type { Admission, Guard, Later, Pass, Refusal } from './guard.js';
 const LEASE_GRACE_MS = 1_000;
 
 /** Asks the circuit of an attempt for a permit. */
-export function circuitGuard(registry: BreakerRegistry, clock: Clock): Guard<Attempt> {
+export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: AttemptTimes): Guard<Attempt> {
   const isOnItsClock = registry.clock === clock;
   const passOf = (permit: Permit): Pass => (isOnItsClock ? permit : onAnotherClock(permit));
   return {
@@ -18,7 +19,10 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock): Guard<Att
       if (circuitKey === null) return undefined;
       const { timeout }: { timeout?: unknown } = config;
       const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
-      const answer = registry.ensure(circuitKey).acquire(isOnItsClock ? startedAt : undefined, leaseMs, call);
+      const remainingMs = call.remainingMs();
+      const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(circuitKey) ?? 0);
+      const now = isOnItsClock ? startedAt : undefined;
+      const answer = registry.ensure(circuitKey).acquire(now, leaseMs, call, mayProbe);
       if (!(answer instanceof Promise)) return answer.admitted ? passOf(answer) : refusalOf(attempt, answer);
       const admissionOf = async (): Promise<Admission> => {
         const given = await answer;
@@ -52,6 +56,7 @@ function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Later {
 
 const onAnotherClock = (permit: Permit): Pass => ({
   admitted: true,
+  isProbe: permit.isProbe,
   timeoutMs: permit.timeoutMs,
   settle: (outcome, _now, details) => permit.settle(outcome, undefined, details),
 });

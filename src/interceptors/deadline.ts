@@ -40,7 +40,7 @@ export async function dispatchWithin(
     signal?.addEventListener?.('abort', forward);
     given.signal = controller.signal;
   }
-  const release = () => signal?.removeEventListener?.('abort', forward);
+  const release = () => void signal?.removeEventListener?.('abort', forward);
   const attempt = async () => adapter(given);
   let body: unknown;
   try {

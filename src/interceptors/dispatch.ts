@@ -60,7 +60,8 @@ export type Fields = Pick<InternalAxiosRequestConfig<unknown>, (typeof FIELDS)[n
 
 /** What axios would not send, since it is inherited, must not be sent because it was copied. */
 export function fieldsOf(config: InternalAxiosRequestConfig<unknown>): Fields {
-  const { adapter, baseURL, data, params, url } = config;
+  const { adapter, baseURL, data, url } = config;
+  const params: unknown = config.params;
   const isPlain = Object.getPrototypeOf(config) === null;
   const own = (name: keyof Fields, value: unknown) => (isPlain || Object.hasOwn(config, name) ? value : undefined);
   return {

@@ -24,6 +24,8 @@ export type Admission = Pass | Refusal;
  */
 export interface Pass {
   readonly admitted: true;
+  /** Whether the attempt is to tell if the service is back. */
+  readonly isProbe?: boolean | undefined;
   /** The most that the attempt's own timeout may be, ms. */
   readonly timeoutMs?: number | undefined;
   /**

@@ -29,5 +29,10 @@ export function writeHeader(headers: object, name: string, value: string): void 
 export const plainHeaders = (headers: AnyHeaders): RawAxiosHeaders => ({ ...headers });
 
 /** How long a response asks to wait, ms; `undefined` where it does not say. */
-export const serverDelay = ({ response }: { readonly response: AxiosResponse | undefined }): number | undefined =>
-  response && retryAfterMs((name) => readHeader(response.headers, name));
+export function serverDelay({ response }: { readonly response: AxiosResponse | undefined }): number | undefined {
+  try {
+    return response && retryAfterMs((name) => readHeader(response.headers, name));
+  } catch {
+    return undefined; // headers of an adapter's own that cannot be read
+  }
+}

@@ -13,6 +13,7 @@ import {
   type UpdateOptions,
 } from '../options.js';
 import { BUDGET_RULES, type Budget } from '../retry/budget.js';
+import { type Statuses, theStatuses } from '../retry/statuses.js';
 import {
   aBoolean,
   aFunction,
@@ -37,8 +38,8 @@ export interface RetryPolicy extends Pick<RetryOptions, 'shouldRetry' | 'shouldR
   readonly enabled: boolean;
   readonly retries: number;
   readonly methods: readonly string[];
-  readonly statuses: readonly number[];
-  readonly codes: readonly string[];
+  readonly statuses: Statuses;
+  readonly codes: readonly string[] | undefined;
   readonly backoff: number | Delay;
   readonly retryAfter: { readonly respect: boolean; readonly maxMs: number };
   readonly deadlineMs: number | undefined;
@@ -77,7 +78,7 @@ export const DEFAULT_POLICY: Policy = {
 const RETRY_RULES = {
   retries: anInteger(0),
   methods: listOf(aName),
-  statuses: listOf(anInteger(100, 599)),
+  statuses: theStatuses,
   codes: listOf(aName),
   backoff: aDelay,
   retryAfter: options({ respect: aBoolean, maxMs: milliseconds(0, Number.POSITIVE_INFINITY) }),

@@ -1,7 +1,8 @@
-import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import { giveCause } from '../errors.js';
+import type { AxiosResponse } from 'axios';
+import { giveCause, isAbort } from '../errors.js';
 import type { Outcome, Stopped } from '../events.js';
 import type { RetryContext } from '../options.js';
+import { TIMEOUT_RETRY_COST } from '../retry/budget.js';
 import { decideRetry } from '../retry/decision.js';
 import { discard, isOneShot } from './bodies.js';
 import { type Attempt, type Call, type Captured, rememberArmed } from './call.js';
@@ -10,10 +11,10 @@ import type { Ending } from './conclusion.js';
 import { isDeadlineError } from './deadline.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from './diagnosis.js';
 import { configLike } from './dispatch.js';
-import { IDEMPOTENCY_KEY, readHeader, serverDelay } from './headers.js';
+import { serverDelay } from './headers.js';
 import { interruptible, wait } from './interruptible.js';
 import { methodOf, urlWithoutSecrets } from './key.js';
-import type { RetryPolicy } from './policy.js';
+import { objectionTo } from './objection.js';
 import { openReport } from './records.js';
 import { asCause, type CallState } from './report.js';
 
@@ -88,14 +89,13 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
   const { retry } = policy;
   const refusal = made?.refusal ?? captured.refusal;
   if (refusal && result.rejected) return refusal;
-  const final = diagnose(result, config);
-  if (final.cancelled) return 'aborted';
-  // A `transformResponse` that throws hides what the adapter was answered.
-  const diagnosis = final.status === undefined && made?.response?.status ? diagnosisOf(made) : final;
+  if (config.signal?.aborted || isAbort(result.error)) return 'aborted';
   if (isDeadlineError(result.error)) return 'deadline';
   if (!made) return fields.adapter === call.armed && result.rejected ? 'not-retryable' : 'adapter-replaced';
   const { key, delaysMs } = report;
   const attempt = delaysMs.length + 1;
+  // What the adapter came to: a `transformResponse` that throws would hide it.
+  const diagnosis = made.outcome ? diagnosisOf(made) : diagnose(result, config);
   const objection = objectionTo(outcome, diagnosis, result, retry, made.config);
   if (!retry.enabled) return objection === 'success' ? objection : 'disabled';
   const hook = objection && !result.rejected ? 'shouldRetryResponse' : 'shouldRetry';
@@ -123,7 +123,9 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
       remainingMs: call.remainingMs(),
     },
     () =>
-      !retry.budget || outcome === 'success' || attachment.budgets.withdraw(key, retry.budget, attachment.clock.now()),
+      !retry.budget ||
+      outcome === 'success' ||
+      attachment.budgets.withdraw(key, retry.budget, attachment.clock.now(), retryCost(diagnosis)),
   );
   if (typeof delayMs === 'number') {
     report.delaysMs = [...delaysMs, delayMs];
@@ -138,27 +140,11 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
 const diagnosisOf = ({ diagnosis, response, config }: Attempt): Diagnosis =>
   diagnosis ?? diagnose(accepted(response as AxiosResponse), config);
 
-/** Why the failure itself forbids a retry; `success` where there is no failure. */
-function objectionTo(
-  outcome: Outcome | undefined,
-  { status, codes, bodyCut, unsent }: Diagnosis,
-  { rejected }: Result,
-  retry: RetryPolicy,
-  config: InternalAxiosRequestConfig,
-): Stopped | undefined {
-  const method = methodOf(config);
-  if (!retry.statuses.includes(status ?? 0)) {
-    if (!rejected) return outcome === 'failure' ? 'not-retryable' : 'success';
-    if (bodyCut) return method === 'GET' ? undefined : 'method';
-    if (!codes.some((code) => retry.codes.includes(code))) return 'not-retryable';
-  }
-  const { header = IDEMPOTENCY_KEY } = retry.idempotencyKey || {};
-  const isRepeatable =
-    retry.methods.some((name) => name.toUpperCase() === method) ||
-    unsent ||
-    readHeader(config.headers, header) !== undefined;
-  return isRepeatable ? undefined : 'method';
-}
+const TIMEOUT = /TIMEDOUT|TIMEOUT|^ECONNABORTED$/;
+
+/** What a retry takes out of the budget. */
+const retryCost = ({ codes }: Diagnosis): number | undefined =>
+  codes.some((code) => TIMEOUT.test(code)) ? TIMEOUT_RETRY_COST : undefined;
 
 /** Why the next attempt cannot be made, whoever wants it. */
 function obstacleTo(

@@ -4,10 +4,10 @@ import type { Outcome } from '../events.js';
 import { oneOf } from '../validation.js';
 import type { Attempt } from './call.js';
 import { conceal } from './concealment.js';
-import { isDeadlineError } from './deadline.js';
 import { accepted, type Diagnosis, diagnose, failed, isOfOwnHost, type Result } from './diagnosis.js';
 import { serverDelay } from './headers.js';
 import { openReport, recordAttempt, recordOf } from './records.js';
+import { outcomeInTime } from './time-up.js';
 
 const anOutcome = oneOf('success', 'failure', 'neutral');
 
@@ -23,12 +23,16 @@ export function settleAnswer(attempt: Attempt, response: AxiosResponse): void {
   }
 }
 
-/** Settles an attempt whose adapter failed. */
-export function settleError(attempt: Attempt, error: unknown): void {
+/**
+ * Settles an attempt whose adapter failed.
+ *
+ * @param timeoutMs The attempt's own timeout, as the adapter had it.
+ */
+export function settleError(attempt: Attempt, error: unknown, timeoutMs: number | undefined): void {
   try {
     const result = failed(error);
     attempt.response = result.response;
-    settle(attempt, result, diagnose(result, attempt.config));
+    settle(attempt, result, diagnose(result, attempt.config), timeoutMs);
   } catch (thrown) {
     settleUnmade(attempt);
     throw thrown;
@@ -44,14 +48,22 @@ export function settleUnmade({ passes }: Attempt): void {
 const isPlainSuccess = ({ status }: AxiosResponse): boolean => status >= 200 && status < 300;
 
 /** @param diagnosis Of a result that is no plain success. */
-function settle(attempt: Attempt, result: Result | undefined, diagnosis: Diagnosis | undefined): void {
+function settle(
+  attempt: Attempt,
+  result: Result | undefined,
+  diagnosis: Diagnosis | undefined,
+  timeoutMs?: number,
+): void {
   const { call, captured, circuitKey, config, key, number, passes } = attempt;
-  const { clock, events } = call.attachment;
+  const { clock, events, times } = call.attachment;
   const now = clock.now();
+  times.see(now);
   attempt.endedAt = now;
   attempt.diagnosis = diagnosis;
-  let outcome: Outcome = 'success';
-  if (diagnosis) outcome = isDeadlineError(result?.error) ? 'neutral' : diagnosis.outcome;
+  let outcome = diagnosis?.outcome ?? 'success';
+  if (diagnosis && result?.rejected) outcome = judgedByTime(attempt, diagnosis, result.error, timeoutMs);
+  const isTimed = captured.policy.retry.deadlineMs !== undefined || config.signal;
+  if (outcome === 'success' && isTimed) times.succeeded(key, now - attempt.startedAt, now);
   if (captured.policy.breaker.classify) outcome = classified(attempt, result?.error) ?? outcome;
   attempt.outcome = outcome;
   if (call.report) recordAttempt(call.report, attempt);
@@ -64,6 +76,22 @@ function settle(attempt: Attempt, result: Result | undefined, diagnosis: Diagnos
   const { status, code, durationMs } = recordOf(attempt);
   const guarded = circuitKey !== null;
   events.emit({ type: 'attempt', key, attempt: number, outcome, status, code, durationMs, guarded });
+}
+
+/** What a failed attempt says when also its time is looked at. */
+function judgedByTime(attempt: Attempt, diagnosis: Diagnosis, error: unknown, timeoutMs: number | undefined): Outcome {
+  const { call, captured, config, key, startedAt, endedAt: now, remainingMs, passes } = attempt;
+  const timing = {
+    key,
+    now,
+    durationMs: now - startedAt,
+    elapsedMs: call.elapsedMs(now),
+    deadlineMs: captured.policy.retry.deadlineMs,
+    remainingMs,
+    timeoutMs,
+    isProbe: passes.some((pass) => pass.isProbe),
+  };
+  return outcomeInTime(diagnosis, error, config, timing, call.attachment.times);
 }
 
 function classified(attempt: Attempt, error: unknown): Outcome | undefined {

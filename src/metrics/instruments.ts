@@ -129,7 +129,8 @@ export const INSTRUMENTS = {
     kind: 'counter',
     unit: '{event}',
     labels: ['event'],
-    description: 'What happened to the store of shared circuits: degraded, recovered, dropped, resync',
+    description:
+      'What happened to the store of shared circuits: degraded, recovered, dropped, unsubscribed, subscribed, mismatch, resync',
   },
 } as const satisfies Record<string, Instrument>;
 

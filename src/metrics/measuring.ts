@@ -18,6 +18,9 @@ const STORE_EVENTS = {
   storeDegraded: 'degraded',
   storeRecovered: 'recovered',
   storeDropped: 'dropped',
+  storeUnsubscribed: 'unsubscribed',
+  storeSubscribed: 'subscribed',
+  storeMismatch: 'mismatch',
   resync: 'resync',
 };
 
@@ -151,6 +154,9 @@ export class Measuring implements Sink {
       case 'storeDegraded':
       case 'storeRecovered':
       case 'storeDropped':
+      case 'storeUnsubscribed':
+      case 'storeSubscribed':
+      case 'storeMismatch':
       case 'resync':
         for (const [type, name] of Object.entries(STORE_EVENTS)) {
           this.#process.measure(INSTRUMENTS.storeEvents, type === event.type ? 1 : 0, name);

@@ -1,8 +1,9 @@
-import type { SharedView } from '../circuit/link.js';
+import type { Question, SharedThreshold, SharedView } from '../circuit/link.js';
+import { MAX_TIMER_MS } from '../clock.js';
 import { CONNECT_TIMEOUT_MS } from '../fleet/health.js';
-import type { CircuitStore, StoreListener, StoreRequest } from '../fleet/store.js';
+import type { CircuitStore, ReportReply, StoreListener, StoreRequest } from '../fleet/store.js';
 import { type ClientKind, keyPrefixOf, type RedisClient, sender } from './client.js';
-import { keysOf, sha1 } from './names.js';
+import { channelOf, keysOf, sha1 } from './names.js';
 import { SCRIPT } from './script.js';
 import { Subscription } from './subscription.js';
 
@@ -18,33 +19,40 @@ export interface RedisStoreSettings {
 
 type Reply = (string | number)[];
 
-const NOTHING: StoreRequest = { known: { epoch: '', generation: 0 }, rememberMs: 0, expiresAt: 0 };
-const NUMBER_OF_KEYS = '2';
+const NOTHING: StoreRequest = { known: { epoch: '', generation: 0 }, rememberMs: 0, expiresAt: 0, by: '' };
 
-/** Each operation is one call of one script, which touches the two keys of one circuit. */
+/** Each operation is one call of one script, which touches the keys of one circuit. */
 export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
   const { client, kind, prefix, commandTimeoutMs, subscriber } = settings;
-  const channel = `${keyPrefixOf(client)}${prefix}:events`;
+  const channel = `${keyPrefixOf(client)}${channelOf(prefix)}`;
   const send = sender(client, kind);
   let subscription: Subscription | undefined;
 
-  const run = async (
-    operation: string,
-    key: string,
-    { known, rememberMs, expiresAt }: StoreRequest,
-    ...rest: (string | number | boolean)[]
-  ): Promise<Reply> => {
-    const epoch = Math.random().toString(36).slice(2);
-    const about = [known.epoch, known.generation, wholeMs(rememberMs), Math.floor(expiresAt)];
-    const args = [operation, key, channel, epoch, ...about, ...rest];
-    const timeoutMs = operation === 'read' ? Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS) : commandTimeoutMs;
-    const tail = [NUMBER_OF_KEYS, ...keysOf(prefix, key), ...args.map(argument)];
+  const call = async (keys: readonly string[], args: readonly string[], timeoutMs: number): Promise<Reply> => {
+    const tail = [String(keys.length), ...keys, ...args];
     try {
       return (await send(['EVALSHA', SHA, ...tail], timeoutMs)) as Reply;
     } catch (error) {
-      if (!String((error as Error | undefined)?.message).startsWith('NOSCRIPT')) throw error;
-      return (await send(['EVAL', SCRIPT, ...tail], timeoutMs)) as Reply;
+      if (!messageOf(error).startsWith('NOSCRIPT')) throw scoped(error);
+      return (await send(['EVAL', SCRIPT, ...tail], timeoutMs).catch((failure: unknown) => {
+        throw scoped(failure);
+      })) as Reply;
     }
+  };
+
+  const run = (
+    operation: string,
+    key: string,
+    { known, rememberMs, expiresAt, by }: StoreRequest,
+    ...rest: (string | number | boolean)[]
+  ): Promise<Reply> => {
+    const keys = keysOf(prefix, key);
+    const epoch = Math.random().toString(36).slice(2);
+    const about = [known.epoch, known.generation, wholeMs(rememberMs), Math.floor(expiresAt), by];
+    const args = [operation, JSON.stringify(key), channel, epoch, ...about, ...rest];
+    const timeoutMs = operation === 'read' ? Math.max(commandTimeoutMs, CONNECT_TIMEOUT_MS) : commandTimeoutMs;
+    const reporters = operation === 'report' ? [keys.report(String(rest[0]))] : [];
+    return call([keys.state, keys.leases, keys.votes, ...reporters], args.map(argument), timeoutMs);
   };
 
   const onText = (listener: StoreListener) => (text: string) => {
@@ -56,29 +64,36 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
     read: async (key) => viewOf(await run('read', key, NOTHING)),
 
     report: async (key, report) => {
-      const { reporter, sequence, failures, successes, threshold, tripped, quorum, opening } = report;
-      const { windowMs, failures: limit, rate, minimumCalls } = threshold ?? NO_THRESHOLD;
-      const counts = [reporter, sequence, failures, successes];
-      const limits = [windowMs, limit, rate, minimumCalls, tripped, quorum];
-      return viewOf(await run('report', key, report, ...counts, ...limits, ...openingOf(opening)));
+      const { reporter, sequence, outcomes, run: failed, threshold, tripped, quorum } = report;
+      const { windowMs, failures, rate, minimumCalls, minSpanMs = 0, maxAgeMs = 0 } = threshold ?? NO_THRESHOLD;
+      const { firstAgeMs, lastAgeMs, successAgeMs = -1 } = failed;
+      const votes = [reporter, sequence, tripped, quorum, wholeMs(report.gatherMs)];
+      const limits = [windowMs, failures, rate, minimumCalls, minSpanMs, maxAgeMs, report.rules];
+      const counts = outcomes.map((each) => each.join(':')).join(';');
+      const ages = [firstAgeMs, lastAgeMs, successAgeMs].map(Math.round);
+      const how = [...openingOf(report.opening), report.why];
+      const reply = await run('report', key, report, ...votes, ...how, ...limits, counts, failed.failures, ...ages);
+      return reportReplyOf(reply);
     },
 
     acquire: async (key, request) => {
-      const { token, leaseMs, permits } = request;
-      const reply = await run('acquire', key, request, token, wholeMs(leaseMs), permits);
+      const { token, leaseMs, permits, waitedMs } = request;
+      const reply = await run('acquire', key, request, token, wholeMs(leaseMs), permits, wholeMs(waitedMs));
       const [granted, free, retryAfterMs] = reply.slice(VIEW_FIELDS).map(Number) as [number, number, number];
       return { ...viewOf(reply), granted: granted === 1, free, retryAfterMs };
     },
 
     settle: async (key, settlement) => {
-      const { token, leased, outcome, probes, opening } = settlement;
+      const { token, leased, outcome, probes, opening, why } = settlement;
       const { needed, allowed } = probes;
       const ending = [token, leased, outcome, needed, allowed];
-      return viewOf(await run('settle', key, settlement, ...ending, ...openingOf(opening)));
+      return viewOf(await run('settle', key, settlement, ...ending, ...openingOf(opening), why));
     },
 
     force: async (key, request) =>
-      viewOf(await run('force', key, request, request.state, ...openingOf(request.opening))),
+      viewOf(await run('force', key, request, request.state, ...openingOf(request.opening), request.why)),
+
+    prove: (key) => call([keysOf(prefix, key).proof], ['prove', ...Array<string>(8).fill('0')], commandTimeoutMs),
 
     close: async () => subscription?.close(),
   };
@@ -94,8 +109,8 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
 }
 
 const SHA = sha1(SCRIPT);
-const NO_THRESHOLD = { windowMs: -1, failures: 0, rate: 0, minimumCalls: 0 };
-const VIEW_FIELDS = 10;
+const NO_THRESHOLD: SharedThreshold = { windowMs: -1, failures: 0, rate: 0, minimumCalls: 0 };
+const VIEW_FIELDS = 14;
 
 /** What Redis can add to the time of day; 35,000 years. */
 const LONGEST_MS = 2 ** 50;
@@ -110,19 +125,58 @@ const openingOf = ({ cooldownMs, openings }: { cooldownMs: number; openings: num
   openings,
 ];
 
+const messageOf = (error: unknown): string => String((error as Error | undefined)?.message);
+
+/** What a cluster answers while slots move. */
+const PASSING = /^(?:TRYAGAIN|ASK|MOVED|CLUSTERDOWN|LOADING)\b|Too many Cluster redirections/;
+
+/** The error, with what it says of the store; see `CircuitStore`. */
+function scoped(error: unknown): unknown {
+  const message = messageOf(error);
+  const scope = PASSING.test(message) ? 'passing' : /WRONGTYPE/.test(message) ? 'circuit' : undefined;
+  return scope ? Object.assign(new Error(message, { cause: error }), { scope }) : error;
+}
+
+/** What is stored may be anybody's: no number is believed that no process of ours could have written. */
+const numberOf = (value: string | number | undefined, most = Number.MAX_SAFE_INTEGER): number => {
+  const number = Number(value);
+  return number >= 0 ? Math.min(most, number) : 0;
+};
+
 function viewOf(reply: Reply): SharedView {
-  const [epoch, generation, state, remainingMs, cooldownMs, openings, failures, total, byHand, at] = reply;
+  const [epoch, generation, state, remainingMs, cooldownMs, openings, byHand, by, why, ...rest] = reply;
+  const [withinMs, windowMs, sinceMs, muted, at] = rest;
+  const longestMs = numberOf(cooldownMs, LONGEST_MS);
   return {
     epoch: String(epoch),
-    generation: Number(generation),
-    state: String(state) as SharedView['state'],
-    remainingMs: Number(remainingMs),
-    cooldownMs: Number(cooldownMs),
-    openings: Number(openings),
-    failures: Number(failures),
-    total: Number(total),
+    generation: numberOf(generation),
+    state: state === 'open' || state === 'half-open' ? state : 'closed',
+    remainingMs: numberOf(remainingMs, longestMs),
+    cooldownMs: longestMs,
+    openings: numberOf(openings),
     byHand: Number(byHand) === 1,
-    at: Number(at),
+    by: String(by),
+    why: String(why),
+    question: numberOf(withinMs) > 0 ? questionOf(withinMs, windowMs, sinceMs) : undefined,
+    isMuted: Number(muted) === 1,
+    at: numberOf(at),
+  };
+}
+
+const questionOf = (...fields: (string | number | undefined)[]): Question => ({
+  withinMs: numberOf(fields[0], MAX_TIMER_MS),
+  windowMs: numberOf(fields[1]),
+  sinceMs: numberOf(fields[2]),
+});
+
+function reportReplyOf(reply: Reply): ReportReply {
+  const [failures, total, judgeInMs, otherRules] = reply.slice(VIEW_FIELDS);
+  return {
+    ...viewOf(reply),
+    failures: numberOf(failures),
+    total: numberOf(total),
+    judgeInMs: numberOf(judgeInMs, MAX_TIMER_MS),
+    otherRules: String(otherRules),
   };
 }
 

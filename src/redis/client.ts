@@ -45,13 +45,13 @@ export function keyPrefixOf(client: RedisClient): string {
   return options?.keyPrefix ?? options?.redisOptions?.keyPrefix ?? '';
 }
 
-/** Where the keys stand in `EVALSHA sha 2 key key …`. */
-const KEYS = [3, 4];
+/** Where the keys begin in `EVALSHA sha 3 key key key …`; how many there are stands before them. */
+const FIRST_KEY = 3;
 
 /** How much later than the fleet a client gives a command up: the fleet's error says more. */
 const GRACE_MS = 50;
 
-/** Sends a script call, `EVALSHA sha 2 key key …` or the same with `EVAL`, that nobody waits for beyond `timeoutMs`. */
+/** Sends a script call, `EVALSHA sha 3 key key key …` or the same with `EVAL`, that nobody waits for beyond `timeoutMs`. */
 type Send = (args: string[], timeoutMs: number) => Promise<unknown>;
 
 export function sender(client: RedisClient, kind: ClientKind): Send {
@@ -60,12 +60,15 @@ export function sender(client: RedisClient, kind: ClientKind): Send {
   // Takes a command that was not yet written out of the queue, and replies as they come whatever the client maps them to.
   const optionsOf = (timeoutMs: number) => ({ timeout: Math.min(MAX_TIMER_MS, timeoutMs + GRACE_MS), typeMapping: {} });
   if (kind === 'node-redis-cluster') {
-    return async (args, timeoutMs) => sendCommand?.apply(client, [args[3], false, args, optionsOf(timeoutMs)]);
+    return async (args, timeoutMs) => sendCommand?.apply(client, [args[FIRST_KEY], false, args, optionsOf(timeoutMs)]);
   }
   // Raw commands do not get the prefix by themselves.
   const prefix = keyPrefixOf(client);
   return async (args, timeoutMs) => {
-    const prefixed = args.map((argument, index) => (KEYS.includes(index) ? prefix + argument : argument));
+    const afterKeys = FIRST_KEY + Number(args[FIRST_KEY - 1]);
+    const prefixed = args.map((argument, index) =>
+      index >= FIRST_KEY && index < afterKeys ? prefix + argument : argument,
+    );
     return sendCommand?.apply(client, [prefixed, optionsOf(timeoutMs)]);
   };
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { Fleet } from '../circuit/link.js';
 import { FLEET_RULES, type FleetOptions, fleet } from '../fleet/fleet.js';
 import { aBoolean, eitherOf, options, own, unexpected } from '../validation.js';
@@ -7,8 +8,8 @@ import { kindOf, type RedisClient } from './client.js';
 /** How circuits are shared over Redis or Valkey. */
 export interface RedisStoreOptions extends FleetOptions {
   /**
-   * Begins the names of all keys and of the channel: `{<prefix>:<circuit>}:s`, `{<prefix>:<circuit>}:p`,
-   * `<prefix>:events`. Services that shall not share circuits have different ones. Non-empty, without braces.
+   * Begins the names of all keys and of the channel: `{<prefix>:<circuit>}:2:*` and `<prefix>:events:2`; 2 is the version of
+   * what is stored, and processes of another one share nothing with these. Services that shall not share circuits have different ones. Non-empty, without braces.
    * @default 'axios-resilience'
    */
   prefix?: string | undefined;
@@ -19,6 +20,9 @@ export interface RedisStoreOptions extends FleetOptions {
    */
   subscribe?: boolean | RedisClient | undefined;
 }
+
+/** As long as `FleetOptions.name` may be. */
+const LONGEST_NAME = 100;
 
 const checkPrefix = (prefix: unknown, path: string): void => {
   if (typeof prefix !== 'string') throw unexpected(path, 'a string', prefix);
@@ -51,5 +55,5 @@ export function redisStore(client: RedisClient, given: RedisStoreOptions = {}): 
     commandTimeoutMs: own(shared).commandTimeoutMs ?? 50,
     subscriber: subscribe === false ? undefined : subscriber,
   });
-  return fleet(circuits, shared);
+  return fleet(circuits, { name: `${hostname()}/${process.pid}`.slice(-LONGEST_NAME), ...shared });
 }

@@ -1,4 +1,4 @@
-import { unref } from '../fleet/health.js';
+import { unref } from '../fleet/deadline.js';
 import type { StoreListener } from '../fleet/store.js';
 import type { ClientKind, RedisClient } from './client.js';
 
@@ -6,7 +6,7 @@ import type { ClientKind, RedisClient } from './client.js';
 interface Subscriber {
   readonly status?: string;
   readonly isOpen?: boolean;
-  readonly options?: { readonly socket?: object };
+  readonly options?: { readonly socket?: object; readonly redisOptions?: object };
   on(event: string, listener: (...args: never[]) => void): unknown;
   off(event: string, listener: (...args: never[]) => void): unknown;
   duplicate(...args: unknown[]): Subscriber;
@@ -51,7 +51,7 @@ export class Subscription {
     this.#onText = onText;
     this.#subscriber = isOwn ? duplicateOf(client as never, kind) : (client as never);
     const resume = () => void this.#subscribe();
-    const interrupt = () => this.#closed || listener.interrupted();
+    const interrupt = () => this.#closed || listener.interrupted(new Error('The connection of the subscriber ended'));
     this.#handlers = this.#isIoredis
       ? {
           ready: resume,
@@ -84,8 +84,9 @@ export class Subscription {
       const isConnecting = this.#isIoredis && this.#subscriber.status !== 'wait';
       if (!isConnecting) await this.#subscriber.connect();
       if (!this.#isIoredis) await this.#subscribe();
-    } catch {
+    } catch (error) {
       if (this.#closed) return;
+      this.#listener.interrupted(error);
       this.#timer = unref(setTimeout(() => void this.#connect(), CONNECT_AGAIN_MS));
     }
   }
@@ -97,19 +98,21 @@ export class Subscription {
       else if (!this.#isSubscribed) await this.#subscriber.subscribe(this.#channel, this.#onText);
       this.#isSubscribed = true;
       if (!this.#closed) this.#listener.resumed();
-    } catch {
+    } catch (error) {
       if (this.#closed) return;
+      this.#listener.interrupted(error);
       clearTimeout(this.#timer);
       this.#timer = unref(setTimeout(() => void this.#subscribe(), CONNECT_AGAIN_MS));
     }
   }
 }
 
-/** A second connection that reconnects for ever and lets go at once when it is closed. */
+/** A second connection, with all the options of the first, that reconnects for ever and lets go at once when it is closed. */
 function duplicateOf(client: Subscriber, kind: ClientKind): Subscriber {
   const forIoredis = { maxRetriesPerRequest: null, disconnectTimeout: 1 };
   if (kind === 'ioredis') return client.duplicate(forIoredis);
-  if (kind === 'ioredis-cluster') return client.duplicate([], { redisOptions: forIoredis });
+  if (kind === 'ioredis-cluster')
+    return client.duplicate([], { redisOptions: { ...client.options?.redisOptions, ...forIoredis } });
   if (kind === 'node-redis-cluster') return client.duplicate();
   const reconnectStrategy = (retries: number) => Math.min(LONGEST_RECONNECT_MS, 50 * 2 ** retries);
   return client.duplicate({ socket: { ...client.options?.socket, reconnectStrategy } });

@@ -1,6 +1,6 @@
 import { aPositiveNumber, aRatio, merged, options } from '../validation.js';
 
-/** How many retries there may be. What is not used is kept for ten seconds. */
+/** How many retries there may be. What is not used is kept for ten seconds. The retry of a timeout counts as six. */
 export interface BudgetOptions {
   /**
    * Retries per call, in (0, 1].
@@ -35,6 +35,14 @@ const checkBudget = options(BUDGET_RULES);
 
 const MAX_BUCKETS = 1024;
 
+const RETRY_COST = 1;
+
+/**
+ * What the retry of a timeout takes: a service that does not answer in time may have too much to do, and repeats keep it
+ * so. The AWS SDKs charge more for it, too.
+ */
+export const TIMEOUT_RETRY_COST = 6;
+
 /** How long tokens are kept. */
 const KEPT_SECONDS = 10;
 
@@ -54,11 +62,11 @@ export class RetryBudgets {
     bucket.tokens += budget.ratio;
   }
 
-  /** Takes a token for a retry; `false` where there is none. */
-  withdraw(key: string, budget: Budget, now: number): boolean {
+  /** Takes what a retry costs; `false` where there is not enough. */
+  withdraw(key: string, budget: Budget, now: number, cost = RETRY_COST): boolean {
     const bucket = this.#refilled(key, budget, now);
-    if (bucket.tokens < 1) return false;
-    bucket.tokens--;
+    if (bucket.tokens < cost) return false;
+    bucket.tokens -= cost;
     return true;
   }
 

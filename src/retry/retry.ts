@@ -3,6 +3,7 @@ import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
+import { outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import type { RetryBudget } from './budget.js';
 import { decideRetry } from './decision.js';
@@ -21,6 +22,7 @@ export interface RetryFailure {
 type GuardAnswer =
   | {
       readonly admitted: true;
+      readonly isProbe?: boolean | undefined;
       readonly timeoutMs?: number | undefined;
       settle(outcome: Outcome, now?: number, details?: { readonly error: unknown }): void;
     }
@@ -33,6 +35,12 @@ type Ended<T> =
 
 type Classify<T> = (ended: Ended<T>) => Outcome | undefined;
 
+interface JudgedBy<T> {
+  readonly classify?: Classify<T> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly outOfTime?: (() => Outcome) | undefined;
+}
+
 /** What `retry` needs of a circuit breaker; `CircuitBreaker` has it. */
 export interface RetryGuard {
   readonly key: string;
@@ -40,7 +48,7 @@ export interface RetryGuard {
   readonly isOpen: boolean;
   acquire(now?: number, leaseMs?: number, caller?: object): GuardAnswer | Promise<GuardAnswer>;
   /** @internal */
-  judge<T>(ended: Ended<T>, options?: { classify?: Classify<T> | undefined; signal?: AbortSignal }): Outcome;
+  judge<T>(ended: Ended<T>, judgedBy?: JudgedBy<T>): Outcome;
 }
 
 interface RetrySlot {
@@ -165,13 +173,15 @@ export async function retry<T>(
           ? lastError
           : new CircuitOpenError({ key: breaker?.key ?? '', retryAfterMs: permit.retryAfterMs, cause: permit.cause });
       }
-      if (attempt === 1) budget?.deposit(clock.now());
+      const attemptAt = clock.now();
+      if (attempt === 1) budget?.deposit(attemptAt);
       const ended = await run(fn, attempt, scope, permit?.timeoutMs);
       slot?.end(given.limiter?.judge(ended, scope.signal) as never);
       const isAborted = scope.signal.aborted || (ended.hasThrown && isAbort(ended.error));
+      const outOfTime = () => outcomeOfTime(startedAt, attemptAt, clock.now(), deadlineMs, permit?.isProbe);
       const outcome = ended.isOverdue
         ? 'failure'
-        : breaker?.judge(ended, { classify: given.classify, signal: scope.signal });
+        : breaker?.judge(ended, { classify: given.classify, signal: scope.signal, outOfTime });
       if (outcome) permit?.settle(outcome, undefined, ended.hasThrown ? { error: ended.error } : undefined);
       if (!ended.hasThrown) return ended.result;
       const errorBefore = lastError;
@@ -256,6 +266,13 @@ async function run<T>(
   } finally {
     if (limit !== scope) limit.close();
   }
+}
+
+/** What an attempt says that was cut off, at the deadline or by a signal whose time ran out. */
+function outcomeOfTime(startedAt: number, attemptAt: number, now: number, deadlineMs = 0, isProbe = false): Outcome {
+  const callMs = now - startedAt;
+  const hasSlept = deadlineMs > 0 && callMs - deadlineMs > sleepOf(deadlineMs);
+  return hasSlept ? 'neutral' : outcomeOutOfTime({ attemptMs: now - attemptAt, callMs, isProbe });
 }
 
 /** Rethrows what a hook threw, with the failure that it was asked about as its cause. */

@@ -97,18 +97,29 @@ function describe(event: ResilienceEvent): Line | undefined {
     }
     case 'storeDegraded': {
       const error = withoutSecrets(event.error);
-      return line('error', `the store of shared circuits does not answer: ${error}`, { error });
+      return line('error', `${what(event)} does not answer: ${error}`, { error });
     }
     case 'storeRecovered': {
       const { degradedMs } = event;
-      return line('info', `the store of shared circuits answers again after ${Math.round(degradedMs)} ms`, {
+      return line('info', `${what(event)} answers again after ${Math.round(degradedMs)} ms`, {
         degradedMs,
       });
+    }
+    case 'storeUnsubscribed': {
+      const error = withoutSecrets(event.error);
+      return line('warn', `changes of shared circuits do not arrive as messages: ${error}`, { error });
+    }
+    case 'storeMismatch': {
+      const { key, ours, theirs } = event;
+      return line('warn', `${key}: processes judge by different rules: ${ours}; elsewhere: ${theirs}`, { key });
     }
     default:
       return undefined;
   }
 }
+
+const what = ({ key }: { readonly key: string }): string =>
+  key === '' ? 'the store of shared circuits' : `${key}: the store of shared circuits`;
 
 /** Loggers have a time of their own. */
 function fieldsOf({ type: _type, at: _at, ...fields }: ResilienceEvent): object {

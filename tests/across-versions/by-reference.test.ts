@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import axios, { type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { attach, reportOf } from '../../src/index.js';
+import { attach, type BeforeRetryContext, reportOf } from '../../src/index.js';
 import { AT_ONCE, attachWith, ORDERS, rejectionOf } from '../support/orders.js';
 import { startServer, type TestServer } from '../support/server.js';
 
@@ -169,7 +169,10 @@ describe('a config that is sent again', () => {
   });
 
   test('fails by what `beforeRetry` left, a cyclic body, as bare axios fails by it', async () => {
-    attach(api, { retry: { ...AT_ONCE.retry, beforeRetry: ({ config }) => void (config.data = cyclic()) } });
+    const beforeRetry = ({ config }: BeforeRetryContext) => {
+      config.data = cyclic();
+    };
+    attach(api, { retry: { ...AT_ONCE.retry, beforeRetry } });
     server.script(503);
     const error = await rejectionOf(api.put('/', { a: 1 }));
     const bare = await rejectionOf(axios.put(`${server.url}/`, cyclic()));

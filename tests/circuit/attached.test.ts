@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import axios, {
+  type AxiosAdapter,
   AxiosError,
   type AxiosInstance,
   type AxiosRequestConfig,
@@ -86,7 +87,15 @@ describe('the outcome of a status', () => {
     expect(circuit.stats()).toMatchObject({ failures: 1, inFlight: 0 });
   });
 
-  test.each([200, 201, 204, 304, 400, 401, 403, 404, 408, 409, 410, 418, 422, 425, 431, 451])(
+  test('425 is neutral: the service wants the same request without early data', async () => {
+    server.script(425);
+    const { api, circuit } = guard({}, { validateStatus: null });
+    await api.get('/');
+    expect(outcomes()).toEqual(['neutral']);
+    expect(circuit.stats()).toMatchObject({ failures: 0, inFlight: 0 });
+  });
+
+  test.each([200, 201, 204, 304, 400, 401, 403, 404, 409, 410, 418, 422, 431, 451])(
     '%i is a success: the service answered',
     async (status) => {
       server.script(503, status);
@@ -208,6 +217,7 @@ describe('the outcome of a failure on the network', () => {
     ['in an AggregateError', new AggregateError([coded('EINVAL'), coded('ECONNREFUSED')])],
     ['in an AggregateError that is a cause', withCause(new AggregateError([coded('ETIMEDOUT')]))],
     ['on an error that is not of axios', coded('ECONNRESET')],
+    ['of a certificate', withCause(coded('CERT_HAS_EXPIRED'))],
     ['as an HTTP/2 stream that was refused', coded('ERR_HTTP2_STREAM_ERROR', 'closed with NGHTTP2_REFUSED_STREAM')],
   ])('a transient code is found %s', async (_where, error) => {
     const { api } = guard({}, { adapter: () => Promise.reject(error) });
@@ -220,10 +230,7 @@ describe('the outcome of a failure on the network', () => {
     ['ERR_BAD_OPTION_VALUE', withCode('ERR_BAD_OPTION_VALUE')],
     ['ERR_INVALID_URL', withCode('ERR_INVALID_URL')],
     ["XHR's Request aborted", withCode('ECONNABORTED', 'Request aborted')],
-    ['an ERR_NETWORK whose cause is a certificate', withCause(coded('CERT_HAS_EXPIRED'))],
-    ['a plain error of a custom adapter', new Error('no luck')],
     ['a circuit of another instance that rejects', new CircuitOpenError({ key: 'other', retryAfterMs: 1 })],
-    ['nothing at all', undefined],
   ])('%s is neutral', async (_what, error) => {
     server.script(503);
     const { api, circuit } = guard();
@@ -420,23 +427,6 @@ describe('half-open', () => {
       },
     ],
     [
-      'a custom adapter rejects with a plain error',
-      async (api) => {
-        const error = new Error('no luck');
-        expect(await failing(api.get('/', { adapter: () => Promise.reject(error) }))).toBe(error);
-      },
-    ],
-    [
-      'a custom adapter throws',
-      async (api) => {
-        const error = new Error('no luck');
-        const adapter = () => {
-          throw error;
-        };
-        expect(await failing(api.get('/', { adapter }))).toBe(error);
-      },
-    ],
-    [
       'the URL is invalid',
       async (api) => expect((await failing(api.get('http://[not-a-host/'))).code).toBe('ERR_INVALID_URL'),
     ],
@@ -455,6 +445,21 @@ describe('half-open', () => {
     server.script(200);
     expect((await api.get('/')).status).toBe(200);
     expect(circuit.state).toBe('closed');
+  });
+
+  test.each<[string, AxiosAdapter]>([
+    ['rejects with a plain error', () => Promise.reject(new Error('no luck'))],
+    [
+      'throws',
+      () => {
+        throw new Error('no luck');
+      },
+    ],
+  ])('a probe has failed when a custom adapter %s', async (_what, adapter) => {
+    const { api, breakers } = guard({ breaker: { key: () => 'service' } });
+    const circuit = halfOpen(breakers.ensure('service'));
+    await failing(api.get('/', { adapter }));
+    expect(circuit.stats()).toMatchObject({ state: 'open', inFlight: 0 });
   });
 
   test.each([

@@ -682,7 +682,7 @@ describe('rejections', () => {
     const permit = acquire(breaker);
     clock.advance(250);
     permit.settle('failure');
-    expect(detector.record.mock.calls).toEqual([['failure', 250, 250]]);
+    expect(detector.record.mock.calls).toEqual([['failure', 250, 250, undefined]]);
 
     breaker.trip();
     for (let i = 0; i < 1000; i++) ask(breaker);

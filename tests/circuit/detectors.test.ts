@@ -99,6 +99,33 @@ describe('consecutiveFailures', () => {
       expect(failAt(breaker, 100, 200, 699, 700)).toBe(700);
     });
 
+    test('with perCall a call counts once, and its other attempts can be those by which the time is over', () => {
+      const breaker = create(consecutiveFailures(3, { perCall: true, minSpanMs: 600 }));
+      const [one, two, three] = [{}, {}, {}];
+      const failOf = (call: object, afterMs: number) => {
+        clock.advance(afterMs);
+        const permit = breaker.tryAcquire(undefined, undefined, call);
+        if (permit.admitted) permit.settle('failure');
+        return [breaker.state, breaker.stats().failures];
+      };
+      expect(failOf(one, 0)).toEqual(['closed', 1]);
+      for (let retry = 0; retry < 5; retry++) expect(failOf(one, 300)).toEqual(['closed', 1]);
+      succeed(breaker);
+      expect([failOf(one, 0), failOf(two, 0), failOf(three, 0)]).toEqual([
+        ['closed', 1],
+        ['closed', 2],
+        ['closed', 3],
+      ]);
+      expect(failOf(one, 599)).toEqual(['closed', 3]);
+      expect(failOf(two, 1)).toEqual(['open', 0]);
+    });
+
+    test('with perCall attempts of which nobody says the call count each', () => {
+      const breaker = create(consecutiveFailures(3, { perCall: true }));
+      fail(breaker, 3);
+      expect(breaker.state).toBe('open');
+    });
+
     test('what is too old is not shown either', () => {
       const breaker = create(spanned);
       failAt(breaker, 0, 100);
@@ -371,8 +398,8 @@ describe('anyOf and allOf', () => {
     play(create(anyOf(consecutiveFailures(1), observer)), 'F');
     play(create(allOf(consecutiveFailures(9), observer)), 'F');
     expect(seen.mock.calls).toEqual([
-      ['failure', 0, 0],
-      ['failure', 0, 0],
+      ['failure', 0, 0, undefined],
+      ['failure', 0, 0, undefined],
     ]);
   });
 
@@ -819,8 +846,8 @@ describe('a detector of the user', () => {
     take(breaker, 30, 'failure');
     take(breaker, 70);
     expect(record.mock.calls).toEqual([
-      ['failure', 1_030, 30],
-      ['success', 1_100, 70],
+      ['failure', 1_030, 30, undefined],
+      ['success', 1_100, 70, undefined],
     ]);
   });
 

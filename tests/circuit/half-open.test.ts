@@ -287,13 +287,13 @@ describe('probeTimeoutMs', () => {
     expect(circuit.state).toBe('open');
   });
 
-  test('under a shorter deadlineMs the probe is neutral', async () => {
+  test('a probe that runs into a shorter deadlineMs has failed, however short that is', async () => {
     const { api, circuit } = guard({ probeTimeoutMs: 5_000 }, { retry: { retries: 0, deadlineMs: 50 } });
     circuit.trip({ forMs: 0 });
     const { error } = await timed(api.get('/'));
     expect(error.config?.timeout).toBe(10_000);
-    expect(ofType(sink.events, 'attempt')).toMatchObject([{ outcome: 'neutral' }]);
-    expect(circuit.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });
+    expect(ofType(sink.events, 'attempt')).toMatchObject([{ outcome: 'failure' }]);
+    expect(circuit.stats()).toMatchObject({ state: 'open', inFlight: 0 });
   });
 
   test('the retry that becomes the probe is bounded, the attempt before it is not', async () => {

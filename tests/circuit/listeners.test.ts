@@ -14,6 +14,8 @@ import {
 import { scripted } from '../support/scripted-adapter.js';
 import { fail, type ManualClock, manualClock, ofType, succeed } from './support.js';
 
+const SHARED = { generation: 0, live: true, subscribed: true, by: '', why: '' };
+
 const CLASSIC = { detector: consecutiveFailures(5), cooldownMs: 10_000 };
 
 let clock: ManualClock;
@@ -76,7 +78,7 @@ describe('whoever listens hears of changes in the order in which they were made'
 
   test('a trip that a listener answers with a reset reaches the fleet as trip and reset', () => {
     const told: string[] = [];
-    const link = { generation: 0, live: true, touch() {}, close() {}, lease: () => undefined, settle() {} };
+    const link = { shared: SHARED, touch() {}, close() {}, lease: () => undefined, settle() {} };
     const store = {
       link: () => ({
         ...link,
@@ -204,8 +206,7 @@ function storeOf(linked: LinkedEvents[]): Fleet {
     link: (circuit: LinkedEvents) => {
       linked.push(circuit);
       const link = {
-        generation: 0,
-        live: true,
+        shared: SHARED,
         touch() {},
         record() {},
         lease: () => undefined,

@@ -3,13 +3,13 @@ import {
   CircuitBreaker,
   type EventType,
   failuresInWindow,
+  fleet,
   memoryStore,
   type Permit,
   type ResilienceEvent,
 } from '../../src/index.js';
 import { fail, succeed } from '../circuit/support.js';
-import { CLASSIC } from '../support/classic.js';
-import { Access, closeAll, flush, KEY, type Process, start } from './support.js';
+import { Access, closeAll, flush, KEY, type Process, SUMMED, start } from './support.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -21,7 +21,7 @@ afterEach(async () => {
 
 const COOLDOWN_MS = 10_000;
 const MANY = { detector: failuresInWindow({ failures: 1_000 }) };
-const OFTEN = { cooldownMs: COOLDOWN_MS };
+const OFTEN = { cooldownMs: COOLDOWN_MS, detector: failuresInWindow({ failures: 5, windowMs: 20_000 }) };
 
 const of = ({ events }: Process, type: EventType): ResilienceEvent[] => events.filter((event) => event.type === type);
 
@@ -48,11 +48,11 @@ describe('a store that never answers', () => {
     expect(permit).toMatchObject({ admitted: true });
     permit.settle('success');
     expect(breaker.state).toBe('closed');
-    expect(breaker.stats().shared).toEqual({ generation: 0, live: false });
+    expect(breaker.stats().shared).toMatchObject({ generation: 0, live: false });
   });
 
   test('does not make a healthy call wait', async () => {
-    const process = await start(memoryStore());
+    const process = await start(memoryStore(), MANY);
     process.access.behaviour = 'hang';
     await stumble(process, 50);
     for (let i = 0; i < 100; i++) {
@@ -88,7 +88,7 @@ describe('a store that never answers', () => {
   });
 
   test('is degraded after three misses in succession, which is told once, and is then left alone', async () => {
-    const process = await start(memoryStore());
+    const process = await start(memoryStore(), MANY);
     process.access.behaviour = 'hang';
     await stumble(process, 1);
     await vi.advanceTimersByTimeAsync(10);
@@ -130,17 +130,26 @@ describe('a store that never answers', () => {
 });
 
 describe('a circuit that the store cannot serve', () => {
-  test('does not keep the store from being found well: another one is asked for each time', async () => {
+  test('is left alone, which is told with its key, and the others are shared as before', async () => {
     const store = memoryStore();
     const process = await start(store, MANY);
-    const well = ['a', 'b'].map((key) => new CircuitBreaker(key, { ...CLASSIC, store: process.fleet }));
+    const well = ['a', 'b'].map((key) => new CircuitBreaker(key, { ...SUMMED, store: process.fleet }));
     await flush();
     const refuse = () => Promise.reject(new Error('WRONGTYPE'));
     process.access.replace({ ...store, read: (key) => (key === KEY ? refuse() : store.read(key)), report: refuse });
     await stumble(process, 4);
-    expect(of(process, 'storeDegraded')).toMatchObject([{ error: { message: 'WRONGTYPE' } }]);
-    await vi.advanceTimersByTimeAsync(4_000);
-    expect(of(process, 'storeRecovered')).toHaveLength(1);
+    expect(of(process, 'storeDegraded')).toMatchObject([{ key: KEY, error: { message: 'WRONGTYPE' } }]);
+    expect(process.breaker.stats().shared?.live).toBe(false);
+    process.access.calls.length = 0;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(process.access.of('report').length).toBeLessThanOrEqual(8);
+    expect(of(process, 'storeRecovered')).toEqual([]);
+    process.access.replace(store);
+    await vi.advanceTimersByTimeAsync(60_000);
+    fail(process.breaker);
+    await flush();
+    expect(of(process, 'storeRecovered')).toMatchObject([{ key: KEY }]);
+    expect(process.breaker.stats().shared?.live).toBe(true);
     expect(well.map((breaker) => breaker.stats().shared?.live)).toEqual([true, true]);
   });
 });
@@ -220,7 +229,7 @@ describe('a store that is back', () => {
       ((await answer) as Permit).settle('success');
       expect(breaker.state).toBe('closed');
       await vi.advanceTimersByTimeAsync(200);
-      await stumble({ breaker } as Process, 5);
+      await stumble({ breaker } as Process, 4);
     }
     expect(of(process, 'storeDegraded')).toHaveLength(1);
     process.access.behaviour = 'answer';
@@ -267,5 +276,56 @@ describe('a store that is back', () => {
     expect(of(process, 'storeRecovered')).toHaveLength(1);
     expect(process.breaker.state).toBe('open');
     expect(await store.read(process.breaker.key)).toMatchObject({ state: 'open' });
+  });
+});
+
+describe('a store that reads but does not write', () => {
+  test('stays degraded, however well it reads', async () => {
+    const store = memoryStore();
+    const refuse = () => Promise.reject(new Error("READONLY You can't write against a read only replica."));
+    const process = await start({ ...store, report: refuse, prove: refuse }, MANY, { random: () => 0.5 });
+    for (let i = 0; i < 20; i++) {
+      fail(process.breaker);
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(of(process, 'storeDegraded')).toHaveLength(1);
+    expect(of(process, 'storeRecovered')).toEqual([]);
+  });
+
+  test('is left alone for longer each time it falls ill again before it was used', async () => {
+    const store = memoryStore();
+    const refuse = () => Promise.reject(new Error('OOM command not allowed'));
+    const prove = () => Promise.resolve();
+    const process = await start({ ...store, report: refuse, prove }, MANY, { random: () => 1 });
+    for (let i = 0; i < 600; i++) {
+      fail(process.breaker, 1);
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    const recovered = of(process, 'storeRecovered').map(({ at }) => at);
+    const gaps = recovered.slice(1).map((at, index) => Math.round((at - recovered[index]!) / 1_000));
+    expect(gaps.slice(0, 3)).toEqual([2, 4, 8]);
+  });
+});
+
+describe('an event loop of ours that is busy', () => {
+  test('is no miss of the store, however long it was', async () => {
+    vi.useRealTimers();
+    const access = new Access(memoryStore());
+    access.behaviour = 5;
+    const store = fleet(access, { commandTimeoutMs: 20 });
+    const breaker = new CircuitBreaker(KEY, { ...MANY, store });
+    const events: ResilienceEvent[] = [];
+    for (const type of ['storeDegraded', 'storeDropped'] as const) breaker.on(type, (event) => events.push(event));
+    expect(await store.ready()).toBe(true);
+    for (let i = 0; i < 6; i++) {
+      fail(breaker);
+      const until = performance.now() + 80;
+      while (performance.now() < until);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    await store.close();
+    expect(events).toEqual([]);
+    expect(access.of('report')).toHaveLength(6);
   });
 });

@@ -8,8 +8,7 @@ import {
   memoryStore,
 } from '../../src/index.js';
 import { fail, listen, ofType, succeed } from '../circuit/support.js';
-import { CLASSIC } from '../support/classic.js';
-import { Access, closeAll, flush, KEY, start, startAll } from './support.js';
+import { Access, closeAll, flush, KEY, SUMMED, start, startAll } from './support.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -45,7 +44,7 @@ describe('options', () => {
   });
 
   test('a store has to be made a fleet before a breaker takes it', () => {
-    expect(() => new CircuitBreaker(KEY, { ...CLASSIC, store: memoryStore() as never })).toThrow(
+    expect(() => new CircuitBreaker(KEY, { ...SUMMED, store: memoryStore() as never })).toThrow(
       'Expected `store` to be a store made by redisStore(client) or fleet(store), got a value of type object',
     );
   });
@@ -63,7 +62,7 @@ describe('ready', () => {
     const access = new Access(memoryStore());
     access.behaviour = 10;
     const one = fleet(access);
-    const breaker = new CircuitBreaker(KEY, { ...CLASSIC, store: one });
+    const breaker = new CircuitBreaker(KEY, { ...SUMMED, store: one });
     const ready = one.ready();
     const seen = vi.fn();
     void ready.then(seen);
@@ -81,11 +80,11 @@ describe('ready', () => {
     const one = fleet(access);
     expect(await one.ready()).toBe(true);
     access.behaviour = 10;
-    const breaker = new CircuitBreaker(KEY, { ...CLASSIC, store: one });
+    const breaker = new CircuitBreaker(KEY, { ...SUMMED, store: one });
     const ready = one.ready();
     await vi.advanceTimersByTimeAsync(10);
     expect(await ready).toBe(true);
-    expect(breaker.stats().shared).toEqual({ generation: 0, live: true });
+    expect(breaker.stats().shared).toMatchObject({ generation: 0, live: true });
     await one.close();
   });
 
@@ -96,7 +95,7 @@ describe('ready', () => {
     const access = new Access(memoryStore());
     access.behaviour = 'hang';
     const one = fleet(given(access));
-    const breaker = new CircuitBreaker(KEY, { ...CLASSIC, store: one });
+    const breaker = new CircuitBreaker(KEY, { ...SUMMED, store: one });
     const ready = one.ready(2_000);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(await ready).toBe(false);
@@ -163,7 +162,7 @@ describe('close', () => {
     const answer = breaker.acquire();
     await one.close();
     expect(await answer).toMatchObject({ admitted: true });
-    fail(new CircuitBreaker('another', { ...CLASSIC, store: one }), 5);
+    fail(new CircuitBreaker('another', { ...SUMMED, store: one }), 5);
     expect(access.of()).toHaveLength(1);
   });
 
@@ -321,7 +320,7 @@ describe('what is done by hand', () => {
   });
 
   test("without a store it is 'local'", async () => {
-    expect(await new CircuitBreaker(KEY, CLASSIC).trip().applied).toBe('local');
+    expect(await new CircuitBreaker(KEY, SUMMED).trip().applied).toBe('local');
   });
 
   test('isolate is of one process alone', async () => {
@@ -390,7 +389,7 @@ describe('a registry', () => {
     const access = new Access(memoryStore());
     access.behaviour = 10;
     const store = fleet(access);
-    const registry = new BreakerRegistry({ ...CLASSIC, store, maxBreakers: 1_000 });
+    const registry = new BreakerRegistry({ ...SUMMED, store, maxBreakers: 1_000 });
     const events = listen(registry);
     for (let i = 0; i < 1_000; i++) registry.ensure(`service-${i}`);
     expect(access.of('read')).toHaveLength(16);
@@ -408,7 +407,7 @@ describe('a registry', () => {
   test('lets an evicted breaker leave the fleet: it is read and told no more', async () => {
     const access = new Access(memoryStore());
     const store = fleet(access);
-    const registry = new BreakerRegistry({ ...CLASSIC, store, maxBreakers: 1 });
+    const registry = new BreakerRegistry({ ...SUMMED, store, maxBreakers: 1 });
     const events = listen(registry);
     const evicted = registry.ensure('a');
     await flush();
@@ -426,7 +425,7 @@ describe('a registry', () => {
   test('of two registries that share a fleet, each has its circuit of a key', async () => {
     const access = new Access(memoryStore());
     const store = fleet(access);
-    const [one, other] = [1, 2].map(() => new BreakerRegistry({ ...CLASSIC, store }).ensure(KEY));
+    const [one, other] = [1, 2].map(() => new BreakerRegistry({ ...SUMMED, store }).ensure(KEY));
     await flush();
     fail(one!, 3);
     await vi.advanceTimersByTimeAsync(25);

@@ -14,9 +14,8 @@ import {
   retry,
 } from '../../src/index.js';
 import { fail } from '../circuit/support.js';
-import { CLASSIC } from '../support/classic.js';
 import { after, type ScriptedAdapter, scripted } from '../support/scripted-adapter.js';
-import { Access, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
+import { Access, closeAll, flush, KEY, type Process, SUMMED, start, startAll } from './support.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -341,12 +340,12 @@ describe('an attached instance', () => {
     adapter = scripted(503);
     api = axios.create({ baseURL: 'https://api.example.com', adapter });
     const store = fleet(access);
-    const { breakers } = attach(api, { retry: false, breaker: { ...CLASSIC, store } });
+    const { breakers } = attach(api, { retry: false, breaker: { ...SUMMED, store } });
     await flush();
     for (let i = 0; i < 5; i++) await api.get('/').catch(() => undefined);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
     expect(breakers.get(KEY)?.state).toBe('half-open');
-    expect(breakers.get(KEY)?.stats().shared).toEqual({ generation: 1, live: true });
+    expect(breakers.get(KEY)?.stats().shared).toMatchObject({ generation: 1, live: true });
     access.calls.length = 0;
     adapter.attempts.length = 0;
     adapter.script(200);

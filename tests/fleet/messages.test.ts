@@ -69,6 +69,24 @@ describe('a message', () => {
     expect(other.breaker.stats()).toMatchObject({ state: 'closed', shared: { generation: 0 } });
   });
 
+  test.each([
+    ['a generation that is far off', { generation: 1_000_000_000, remainingMs: 1e15, cooldownMs: 1e15 }],
+    ['a cooldown that is longer than any', { generation: 1, remainingMs: 1e15, cooldownMs: 1e15 }],
+    ['more time than the cooldown', { generation: 1, remainingMs: 9_000, cooldownMs: 10 }],
+  ])('with %s is not believed, but looked into', async (_what, forged) => {
+    fail(other.breaker);
+    await flush();
+    other.access.calls.length = 0;
+    const { epoch } = await store.read(KEY);
+    other.access.say(KEY, { ...(await store.read(KEY)), epoch, state: 'open', ...forged });
+    await flush();
+    expect(other.access.calls).toMatchObject([{ operation: 'read' }]);
+    expect(other.breaker.state).toBe('closed');
+    fail(one.breaker, 4);
+    await vi.advanceTimersByTimeAsync(25);
+    expect(other.breaker.state).toBe('open');
+  });
+
   test('about a circuit that this process has not is ignored', async () => {
     other.access.calls.length = 0;
     other.access.say(`${KEY}/other`, { ...(await store.read(KEY)), epoch: 'e', generation: 3, state: 'open' });
@@ -77,12 +95,12 @@ describe('a message', () => {
   });
 
   test('that is late makes no later command void', async () => {
-    fail(one.breaker);
-    await flush();
+    await force(one, 'open');
+    await force(one, 'closed');
     const late = heard.at(-1)!;
     await vi.advanceTimersByTimeAsync(60_000);
     other.access.say(KEY, late);
-    fail(other.breaker, 4);
+    fail(other.breaker, 5);
     await vi.advanceTimersByTimeAsync(25);
     expect(one.breaker.state).toBe('open');
   });
@@ -196,6 +214,8 @@ describe('a store that has forgotten an open circuit', () => {
     fail(other.breaker, 4);
     await vi.advanceTimersByTimeAsync(25);
     expect([one.breaker.state, other.breaker.state]).toEqual(['closed', 'closed']);
-    expect(await store.read(KEY)).toMatchObject({ generation: 0, failures: 4 });
+    fail(one.breaker, 1);
+    await flush();
+    expect(await store.read(KEY)).toMatchObject({ state: 'open', generation: 1 });
   });
 });

@@ -6,6 +6,7 @@ import type {
   ForceRequest,
   LeaseReply,
   LeaseRequest,
+  ReportReply,
   Settlement,
   SharedThreshold,
   SharedView,
@@ -31,8 +32,21 @@ const SHORT_MS = 20;
 const NOTHING: CircuitVersion = { epoch: '', generation: 0 };
 const OPENING = { cooldownMs: LONG_MS, openings: 1 };
 const NEVER = Number.MAX_SAFE_INTEGER;
+const GATHER_MS = 40;
 
-const consecutive = (failures: number): SharedThreshold => ({ windowMs: 0, failures, rate: 0, minimumCalls: 1 });
+/** What a process tells: outcomes of this moment, of a run those after the success. */
+const told = (failures: number, successes = 0, successAgeMs = successes > 0 ? 0 : undefined) => ({
+  outcomes: [[0, failures, failures + successes] as const],
+  run: { failures, firstAgeMs: 0, lastAgeMs: 0, successAgeMs },
+});
+
+const consecutive = (failures: number, minSpanMs = 0): SharedThreshold => ({
+  windowMs: 0,
+  failures,
+  rate: 0,
+  minimumCalls: 1,
+  minSpanMs,
+});
 const inWindow = (failures: number, windowMs = LONG_MS): SharedThreshold => ({
   windowMs,
   failures,
@@ -62,29 +76,49 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       known = { epoch: view.epoch, generation: view.generation };
       return view;
     };
-    const request = () => ({ known, rememberMs: LONG_MS, expiresAt: NEVER });
+    const request = () => ({ known, rememberMs: LONG_MS, expiresAt: NEVER, by: 'pod-1' });
     const look = async () => store.read(KEY);
 
     /** Reports for process `a` unless told otherwise; the next report knows what this one answered. */
-    const report = async (given: Partial<FailureReport> = {}): Promise<SharedView> =>
+    const report = async ({
+      failures = 1,
+      successes = 0,
+      ...given
+    }: Partial<FailureReport> & { failures?: number; successes?: number } = {}): Promise<ReportReply> =>
       remember(
         await store.report(KEY, {
           ...request(),
           reporter: 'a',
           sequence: ++sequence,
-          failures: 1,
-          successes: 0,
-          threshold: consecutive(5),
+          ...told(failures, successes),
+          threshold: inWindow(5),
           tripped: false,
           quorum: 1,
+          gatherMs: GATHER_MS,
+          rules: 'rules',
           opening: OPENING,
+          why: 'threshold',
           ...given,
         }),
       );
 
+    /** Reports what would open the circuit and waits until it is judged. */
+    const reportAndJudge = async (given: Parameters<typeof report>[0]): Promise<ReportReply> => {
+      const { judgeInMs } = await report(given);
+      await subject.pass(judgeInMs);
+      return report({ ...given, failures: 0, successes: 0 });
+    };
+
     const acquire = async (given: Partial<LeaseRequest> = {}): Promise<LeaseReply> =>
       remember(
-        await store.acquire(KEY, { ...request(), token: `t-${++tokens}`, leaseMs: LONG_MS, permits: 1, ...given }),
+        await store.acquire(KEY, {
+          ...request(),
+          token: `t-${++tokens}`,
+          leaseMs: LONG_MS,
+          permits: 1,
+          waitedMs: 0,
+          ...given,
+        }),
       );
 
     const settle = async (given: Partial<Settlement> = {}): Promise<SharedView> =>
@@ -96,6 +130,7 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
           outcome: 'success',
           probes: { permits: 1, needed: 1, allowed: 0 },
           opening: OPENING,
+          why: 'probe-ended',
           ...given,
         }),
       );
@@ -104,22 +139,14 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       state: ForceRequest['state'],
       opening = OPENING,
       given: Partial<ForceRequest> = {},
-    ): Promise<SharedView> => remember(await store.force(KEY, { ...request(), state, opening, ...given }));
+    ): Promise<SharedView> =>
+      remember(await store.force(KEY, { ...request(), state, opening, why: 'manual', ...given }));
 
     /** Opens the circuit and lets its cooldown pass. */
     const elapse = async (): Promise<SharedView> => {
       const opened = await force('open', { cooldownMs: SHORT_MS, openings: 1 });
       await subject.pass(SHORT_MS);
       return opened;
-    };
-
-    /** Resolves once the condition holds. */
-    const until = async (holds: (view: SharedView) => boolean): Promise<SharedView> => {
-      for (;;) {
-        const view = await look();
-        if (holds(view)) return view;
-        await subject.pass(5);
-      }
     };
 
     describe('read', () => {
@@ -132,9 +159,11 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
           remainingMs: 0,
           cooldownMs: 0,
           openings: 0,
-          failures: 0,
-          total: 0,
           byHand: false,
+          by: '',
+          why: '',
+          question: undefined,
+          isMuted: false,
           at: view.at,
         });
         expect((await look()).epoch).toBe('');
@@ -158,7 +187,7 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         const { epoch } = await report();
         expect(epoch).not.toBe('');
         expect(await report()).toMatchObject({ epoch, generation: 0, failures: 2, total: 2 });
-        expect(await look()).toMatchObject({ epoch, generation: 0, failures: 2, total: 2 });
+        expect(await look()).toMatchObject({ epoch, generation: 0, state: 'closed' });
       });
 
       test('opens at the threshold, whoever reports: failures of all processes count', async () => {
@@ -180,11 +209,95 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       });
 
       test('starts consecutive failures anew at a success of any process, and counts those after it', async () => {
-        await report({ reporter: 'a', failures: 4 });
-        expect(await report({ reporter: 'b', failures: 0, successes: 1 })).toMatchObject({ failures: 0, total: 0 });
-        expect(await report({ reporter: 'a', failures: 4 })).toMatchObject({ state: 'closed', failures: 4 });
-        expect(await report({ reporter: 'b', failures: 3, successes: 7 })).toMatchObject({ failures: 3, total: 3 });
-        expect(await report({ failures: 2 })).toMatchObject({ state: 'open' });
+        const threshold = consecutive(5);
+        await report({ threshold, reporter: 'a', failures: 4 });
+        expect(await report({ threshold, reporter: 'b', failures: 0, successes: 1 })).toMatchObject({ failures: 0 });
+        expect(await report({ threshold, reporter: 'a', failures: 4 })).toMatchObject({ state: 'closed', failures: 4 });
+        expect(await report({ threshold, reporter: 'b', failures: 3, successes: 7 })).toMatchObject({ failures: 3 });
+        expect(await reportAndJudge({ threshold, failures: 2 })).toMatchObject({ state: 'open' });
+      });
+
+      test('counts consecutive failures only over the span that they must have', async () => {
+        const threshold = consecutive(5, 500);
+        expect(await report({ threshold, failures: 9 })).toMatchObject({ state: 'closed', failures: 9, judgeInMs: 0 });
+        await subject.pass(500);
+        expect(await report({ threshold, failures: 1 })).toMatchObject({ judgeInMs: GATHER_MS });
+        await subject.pass(GATHER_MS);
+        expect(await report({ threshold, failures: 0 })).toMatchObject({ state: 'open' });
+      });
+
+      test('counts no consecutive failures that are too old', async () => {
+        const threshold = { ...consecutive(5), maxAgeMs: 200 };
+        await report({ threshold, failures: 4 });
+        await subject.pass(200);
+        expect(await report({ threshold, failures: 1 })).toMatchObject({ failures: 1 });
+      });
+
+      test('counts of failures that began before the success of another process only the last', async () => {
+        const threshold = consecutive(5);
+        await report({ threshold, reporter: 'b', failures: 0, successes: 1 });
+        const run = { failures: 4, firstAgeMs: 60_000, lastAgeMs: 0, successAgeMs: undefined };
+        expect(await report({ threshold, run })).toMatchObject({ failures: 1 });
+        const before = { ...run, lastAgeMs: 50_000 };
+        expect(await report({ threshold, run: before })).toMatchObject({ failures: 1 });
+      });
+
+      test('puts a question before it opens at a rate or a run, and opens when nothing has come', async () => {
+        for (const threshold of [consecutive(5), { windowMs: LONG_MS, failures: 1, rate: 0.5, minimumCalls: 5 }]) {
+          const asked = await report({ threshold, failures: 5 });
+          expect(asked).toMatchObject({ state: 'closed', failures: 5, judgeInMs: GATHER_MS });
+          expect(asked.question).toMatchObject({ windowMs: threshold.windowMs });
+          const soon = await report({ threshold, failures: 1 });
+          expect(soon).toMatchObject({ state: 'closed', failures: 6 });
+          expect(soon.judgeInMs).toBeLessThanOrEqual(GATHER_MS);
+          expect((await look()).question?.withinMs).toBeGreaterThan(0);
+          await subject.pass(GATHER_MS);
+          expect(await look()).toMatchObject({ state: 'closed', question: undefined });
+          expect(await report({ threshold, failures: 0 })).toMatchObject({ state: 'open' });
+          await force('closed');
+        }
+      });
+
+      test('does not open when successes answer the question, and asks again only after a while', async () => {
+        for (const threshold of [consecutive(5), { windowMs: LONG_MS, failures: 1, rate: 0.5, minimumCalls: 5 }]) {
+          await report({ threshold, failures: 5 });
+          const answered = await report({ threshold, reporter: 'b', failures: 0, successes: 90 });
+          expect(answered).toMatchObject({ state: 'closed', judgeInMs: 0, question: undefined });
+          await subject.pass(GATHER_MS);
+          const later = await report({ threshold, failures: 100 });
+          expect(later).toMatchObject({ state: 'closed', question: undefined });
+          expect(later.judgeInMs).toBeGreaterThan(0);
+          await subject.pass(later.judgeInMs);
+          expect(await report({ threshold, failures: 0 })).toMatchObject({ state: 'closed', judgeInMs: GATHER_MS });
+          await force('open');
+          await force('closed');
+        }
+      });
+
+      test('puts no outcome into a bucket that has not begun, and those of before into theirs', async () => {
+        const threshold = inWindow(100, 5_000);
+        await report({
+          threshold,
+          outcomes: [
+            [9, 3, 3],
+            [0, 2, 2],
+          ],
+        });
+        await subject.pass(600);
+        expect(await report({ threshold, failures: 0 })).toMatchObject({ failures: 2, total: 2 });
+      });
+
+      test('tells who opened it and why', async () => {
+        await report({ failures: 5, by: 'pod-7', why: 'detector' });
+        expect(await look()).toMatchObject({ by: 'pod-7', why: 'detector' });
+        await force('closed', OPENING, { by: 'pod-8' });
+        expect(await look()).toMatchObject({ by: 'pod-8', why: 'manual' });
+      });
+
+      test('tells when the process that reported before has other rules', async () => {
+        expect(await report({ rules: 'a' })).toMatchObject({ otherRules: '' });
+        expect(await report({ rules: 'b' })).toMatchObject({ otherRules: 'a' });
+        expect(await report({ rules: 'b' })).toMatchObject({ otherRules: '' });
       });
 
       test('adds up a window of time, in which a success takes nothing back', async () => {
@@ -202,7 +315,7 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         expect(await report({ threshold, failures: 4, successes: 0 })).toMatchObject({ state: 'closed' });
         expect(await report({ threshold, failures: 0, successes: 6 })).toMatchObject({ failures: 4, total: 10 });
         expect(await report({ threshold, failures: 1, successes: 0 })).toMatchObject({ state: 'closed', total: 11 });
-        expect(await report({ threshold, failures: 1, successes: 0 })).toMatchObject({ state: 'open' });
+        expect(await reportAndJudge({ threshold, failures: 1 })).toMatchObject({ state: 'open' });
       });
 
       test('lets a window of time expire bucket by bucket', async () => {
@@ -210,18 +323,23 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         await report({ threshold, failures: 5 });
         await subject.pass(2_500);
         expect(await report({ threshold, failures: 3 })).toMatchObject({ failures: 8 });
-        expect(await until(({ failures }) => failures < 8)).toMatchObject({ failures: 3, total: 3 });
-        expect(await until(({ failures }) => failures < 3)).toMatchObject({ failures: 0, total: 0 });
+        const until = async (holds: (failures: number) => boolean): Promise<ReportReply> => {
+          for (;;) {
+            const view = await report({ threshold, failures: 0 });
+            if (holds(view.failures)) return view;
+            await subject.pass(5);
+          }
+        };
+        expect(await until((failures) => failures < 8)).toMatchObject({ failures: 3, total: 3 });
+        expect(await until((failures) => failures < 3)).toMatchObject({ failures: 0, total: 0 });
       });
 
-      test.each([
-        ['longer', 100, LONG_MS],
-        ['shorter', LONG_MS, 60_000],
-      ])('counts no buckets of another length after the window has been made %s', async (_how, before, after) => {
-        await report({ threshold: inWindow(100, before), failures: 7 });
-        await subject.pass(before === LONG_MS ? 0 : before);
-        expect(await report({ threshold: inWindow(100, after), failures: 1 })).toMatchObject({ failures: 1 });
-        expect(await look()).toMatchObject({ failures: 1, total: 1 });
+      test('counts windows of two lengths side by side', async () => {
+        await report({ threshold: inWindow(100, LONG_MS), failures: 7 });
+        expect(await report({ threshold: inWindow(100, 60_000), failures: 1 })).toMatchObject({ failures: 1 });
+        expect(await report({ threshold: inWindow(100, LONG_MS), failures: 1 })).toMatchObject({ failures: 8 });
+        expect(await report({ threshold: consecutive(100), failures: 2 })).toMatchObject({ failures: 2 });
+        expect(await report({ threshold: inWindow(100, 60_000), failures: 1 })).toMatchObject({ failures: 2 });
       });
 
       test('takes a report once, also when it is sent again later', async () => {
@@ -296,10 +414,11 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       });
 
       test('takes the votes of consecutive failures back at a success', async () => {
-        await report({ reporter: 'a', failures: 5, quorum: 2 });
-        await report({ reporter: 'b', failures: 0, successes: 1, quorum: 2 });
-        expect(await report({ reporter: 'b', failures: 5, quorum: 2 })).toMatchObject({ state: 'closed' });
-        expect(await report({ reporter: 'a', failures: 1, quorum: 2 })).toMatchObject({ state: 'open' });
+        const given = { threshold: consecutive(5), quorum: 2 };
+        await report({ ...given, reporter: 'a', failures: 5 });
+        await report({ ...given, reporter: 'b', failures: 0, successes: 1 });
+        expect(await report({ ...given, reporter: 'b', failures: 5 })).toMatchObject({ judgeInMs: 0, failures: 5 });
+        expect(await reportAndJudge({ ...given, reporter: 'a', failures: 1 })).toMatchObject({ state: 'open' });
       });
 
       test('counts votes of processes that have tripped, each once', async () => {
@@ -341,7 +460,7 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
 
       test('gives no lease on a closed circuit', async () => {
         await report();
-        expect(await acquire()).toMatchObject({ granted: false, generation: 0, state: 'closed', failures: 1 });
+        expect(await acquire()).toMatchObject({ granted: false, generation: 0, state: 'closed' });
       });
 
       test('gives no lease on a circuit that neither side knows, and writes nothing', async () => {
@@ -408,7 +527,6 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
           granted: true,
           state: 'half-open',
           generation: 1,
-          failures: 0,
         });
       });
 
@@ -439,7 +557,7 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         await acquire({ permits: 2 });
         expect(await settle({ probes })).toMatchObject({ state: 'half-open', generation: 2 });
         await acquire({ permits: 2 });
-        expect(await settle({ probes })).toMatchObject({ state: 'closed', generation: 3, failures: 0, openings: 1 });
+        expect(await settle({ probes })).toMatchObject({ state: 'closed', generation: 3, openings: 1 });
       });
 
       test('opens at a failure, with the cooldown that it is given', async () => {
@@ -558,6 +676,18 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         expect(await settle({ known: { epoch, generation } })).toMatchObject({ state: 'open', generation: 3 });
       });
 
+      test('does nothing to a circuit that has moved on from what is known', async () => {
+        const { epoch } = await force('open');
+        await force('closed');
+        await force('open');
+        const late = { known: { epoch, generation: 1 } };
+        expect(await force('closed', OPENING, late)).toMatchObject({ state: 'open', generation: 3 });
+        expect(await force('closed', OPENING, { known: { epoch: 'other', generation: 3 } })).toMatchObject({
+          state: 'open',
+          generation: 3,
+        });
+      });
+
       test('counts on from the generation that is known where the circuit was forgotten', async () => {
         expect(await force('open', OPENING, { known: { epoch: 'forgotten', generation: 8 } })).toMatchObject({
           generation: 9,
@@ -571,7 +701,8 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
 
       test('has no effect, and is answered with the view', async () => {
         const { epoch } = await report();
-        expect(await report({ ...expired, failures: 50, tripped: true })).toMatchObject({ epoch, failures: 1 });
+        expect(await report({ ...expired, failures: 50, tripped: true })).toMatchObject({ epoch, state: 'closed' });
+        expect(await report()).toMatchObject({ failures: 2 });
         expect(await force('open', OPENING, expired)).toMatchObject({ epoch, generation: 0, state: 'closed' });
         await elapse();
         expect(await acquire(expired)).toMatchObject({ granted: false, free: 0, retryAfterMs: 0, generation: 1 });
@@ -597,7 +728,7 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       test('ends with the time of the request', async () => {
         await report({ rememberMs: SHORT_MS });
         await subject.pass(SHORT_MS + 1);
-        expect(await look()).toMatchObject({ epoch: '', failures: 0 });
+        expect(await look()).toMatchObject({ epoch: '' });
       });
     });
 
@@ -627,7 +758,8 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
 
       test('tells of each transition what it was answered with', async () => {
         const heard = await listen();
-        const answers = [await report({ failures: 5 })];
+        const { failures: _f, total: _t, judgeInMs: _j, otherRules: _o, ...opened } = await report({ failures: 5 });
+        const answers: SharedView[] = [opened];
         answers.push(await force('closed'));
         answers.push(await elapse());
         const { granted: _granted, free: _free, retryAfterMs: _retryAfterMs, ...acquired } = await acquire();
@@ -649,18 +781,20 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         expect(heard.filter((_, index) => index !== 5).map(({ view }) => view)).toEqual(answers);
       });
 
-      test('tells of the first failure after none, and of no other report', async () => {
+      test('tells of a question and that it is answered, and of no other report', async () => {
         const heard = await listen();
-        await report();
-        await report();
-        await report({ failures: 0, successes: 1 });
-        await report();
+        const threshold = consecutive(2);
+        await report({ threshold });
+        await report({ threshold });
+        await report({ threshold });
+        await report({ threshold, failures: 0, successes: 1 });
+        await report({ threshold });
         await force('open');
         await arrive(heard, 3);
-        expect(heard.map(({ view }) => [view.state, view.failures])).toEqual([
-          ['closed', 1],
-          ['closed', 1],
-          ['open', 0],
+        expect(heard.map(({ view }) => [view.state, view.question?.windowMs])).toEqual([
+          ['closed', 0],
+          ['closed', undefined],
+          ['open', undefined],
         ]);
       });
 

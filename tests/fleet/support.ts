@@ -6,6 +6,7 @@ import {
   type EventType,
   type Fleet,
   type FleetOptions,
+  failuresInWindow,
   fleet,
   memoryStore,
   type ResilienceEvent,
@@ -14,9 +15,12 @@ import {
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
 
+/** The fifth failure of the minute, in any process, opens all at once: no other process has to be asked. */
+export const SUMMED = { ...CLASSIC, detector: failuresInWindow({ failures: 5 }) };
+
 export const KEY = 'GET https://api.example.com';
 
-type Operation = 'read' | 'report' | 'acquire' | 'settle' | 'force';
+type Operation = 'read' | 'prove' | 'report' | 'acquire' | 'settle' | 'force';
 
 /** One call of a method of a store. */
 export interface Call<Request = Record<string, unknown>> {
@@ -42,9 +46,11 @@ export class Access implements CircuitStore {
     this.#store = store;
   }
 
-  /** The calls of one operation, or all but `read`. */
+  /** The calls of one operation, or all but `read` and `prove`. */
   of(operation?: Operation): Call[] {
-    return this.calls.filter((call) => (operation ? call.operation === operation : call.operation !== 'read'));
+    return this.calls.filter((call) =>
+      operation ? call.operation === operation : !['read', 'prove'].includes(call.operation),
+    );
   }
 
   /** Goes on with another store: what the first one knew is lost. */
@@ -75,7 +81,11 @@ export class Access implements CircuitStore {
     return this.#ask('read', key, undefined, () => this.#store.read(key));
   }
 
-  report(key: string, request: Parameters<CircuitStore['report']>[1]): Promise<SharedView> {
+  prove(key: string): Promise<unknown> {
+    return this.#ask<unknown>('prove', key, undefined, () => this.#store.prove?.(key) ?? this.#store.read(key));
+  }
+
+  report(key: string, request: Parameters<CircuitStore['report']>[1]): ReturnType<CircuitStore['report']> {
     return this.#ask('report', key, request, () => this.#store.report(key, request));
   }
 
@@ -125,12 +135,15 @@ const TYPES: readonly EventType[] = [
   'storeDegraded',
   'storeRecovered',
   'storeDropped',
+  'storeUnsubscribed',
+  'storeSubscribed',
+  'storeMismatch',
   'resync',
 ];
 
 const running: Fleet[] = [];
 
-/** Starts a process that has read its circuit. */
+/** Starts a process that has read its circuit; the fifth failure anywhere opens it everywhere, unless `options` say. */
 export async function start(
   store: CircuitStore,
   options: CircuitBreakerOptions = {},
@@ -139,7 +152,7 @@ export async function start(
   const access = store instanceof Access ? store : new Access(store);
   const itsFleet = fleet(access, fleetOptions);
   running.push(itsFleet);
-  const breaker = new CircuitBreaker(KEY, { ...CLASSIC, store: itsFleet, ...options });
+  const breaker = new CircuitBreaker(KEY, { ...SUMMED, store: itsFleet, ...options });
   const events: ResilienceEvent[] = [];
   for (const type of TYPES) breaker.on(type, (event) => events.push(event));
   await flush();

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { runInNewContext } from 'node:vm';
-import axios, { type AxiosRequestConfig } from 'axios';
+import axios, { AxiosError, type AxiosRequestConfig } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   attach,
@@ -370,7 +370,7 @@ describe('case 32: exactly one giveUp on every final path', () => {
     ['all retries used, the response accepted', 'exhausted', fast(), [503], { validateStatus: () => true }],
     ['no retries at all', 'exhausted', fast({ retries: 0 }), [503]],
     ['a status that is not retried', 'not-retryable', fast(), [404]],
-    ['an error that is not retried', 'not-retryable', fast(), [new Error('odd')]],
+    ['an error that is not retried', 'not-retryable', fast(), [new AxiosError('odd', 'ERR_BAD_OPTION')]],
     ['not retryable after a retry', 'not-retryable', fast({ retries: 2 }), [503, 404]],
     ['a POST', 'method', fast(), [503], { method: 'post' }],
     ['an accepted response to a POST', 'method', fast(), [503], { method: 'post', validateStatus: () => true }],

@@ -237,7 +237,7 @@ describe('reports and events', () => {
     const plain = new Error('plain');
     const { api } = start(() => Promise.reject(plain));
     await failureOf(api.get('/'));
-    expect(reportOf(plain)).toMatchObject({ attempts: 1, stopped: 'not-retryable' });
+    expect(reportOf(plain)).toMatchObject({ stopped: 'exhausted' });
   });
 
   test('a used config that is sent again untouched has no report of its former call', async () => {

@@ -58,7 +58,15 @@ test('exports every instrument of the table under its name, with unit and descri
   expect(pointsOf(metrics, 'attempt.duration')[0]?.value).toMatchObject({ count: 1, sum: 0.25 });
   expect(byAttribute(metrics, 'limiter.rejections', 'reason')).toEqual({ wait: 1 });
   expect(pointsOf(metrics, 'limiter.limit')[0]?.value).toBe(4.5);
-  expect(byAttribute(metrics, 'store.events', 'event')).toEqual({ degraded: 1, recovered: 0, dropped: 0, resync: 0 });
+  expect(byAttribute(metrics, 'store.events', 'event')).toEqual({
+    degraded: 1,
+    recovered: 0,
+    dropped: 0,
+    unsubscribed: 0,
+    subscribed: 0,
+    mismatch: 0,
+    resync: 0,
+  });
 });
 
 test('names exactly the labels of the table', async () => {

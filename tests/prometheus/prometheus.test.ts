@@ -248,19 +248,22 @@ describe('what events move', () => {
   test('what happens to the store, each kind from 0 on, so that a degradation stands out from its recovery', async () => {
     const { sink, samples } = start();
     const events = async () =>
-      ['degraded', 'recovered', 'dropped', 'resync'].map(async (event) =>
+      ['degraded', 'recovered', 'dropped', 'resync', 'unsubscribed', 'subscribed', 'mismatch'].map(async (event) =>
         sumOf(await samples(), 'axios_resilience_store_events_total', { event }),
       );
-    expect(await Promise.all(await events())).toEqual(Array(4).fill(undefined));
+    expect(await Promise.all(await events())).toEqual(Array(7).fill(undefined));
     sink.record({ type: 'storeDegraded', key: '', at: 1, error: new Error('ECONNREFUSED') });
-    expect(await Promise.all(await events())).toEqual([1, 0, 0, 0]);
+    expect(await Promise.all(await events())).toEqual([1, 0, 0, 0, 0, 0, 0]);
     sink.record({ type: 'storeDropped', key: KEY, at: 2, outcomes: 12 });
     sink.record({ type: 'storeRecovered', key: '', at: 3, degradedMs: 2 });
     sink.record({ type: 'resync', key: '', at: 3, circuits: 5 });
     sink.record({ type: 'storeDegraded', key: '', at: 4, error: new Error('ECONNREFUSED') });
-    expect(await Promise.all(await events())).toEqual([2, 1, 1, 1]);
+    sink.record({ type: 'storeUnsubscribed', key: '', at: 5, error: new Error('NOPERM') });
+    sink.record({ type: 'storeSubscribed', key: '', at: 6 });
+    sink.record({ type: 'storeMismatch', key: KEY, at: 7, ours: 'a', theirs: 'b' });
+    expect(await Promise.all(await events())).toEqual([2, 1, 1, 1, 1, 1, 1]);
     const exposed = (await samples()).filter(({ name }) => name.includes('store'));
-    expect(exposed.map(({ labels }) => Object.keys(labels))).toEqual(Array(4).fill(['event']));
+    expect(exposed.map(({ labels }) => Object.keys(labels))).toEqual(Array(7).fill(['event']));
   });
 
   test('a transition that another process made', async () => {

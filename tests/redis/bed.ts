@@ -22,13 +22,13 @@ export const bothClients = (url: string): ClientSpec[] => [
   { kind: 'node-redis', url },
 ];
 
-/** A service and a fleet that calls it; three failures in succession open the circuit. */
+/** A service and a fleet that calls it; three failures of the minute open the circuit, without a question. */
 export async function openFleet(
   options: Omit<FleetOptions, 'serviceUrl'>,
 ): Promise<{ service: Service; fleet: Fleet }> {
   const service = await startService();
   running.push(() => service.close());
-  const breaker = { detector: ['consecutiveFailures', 3], cooldownMs: 60_000, ...options.breaker } as const;
+  const breaker = { detector: ['failuresInWindow', { failures: 3 }], cooldownMs: 60_000, ...options.breaker } as const;
   return { service, fleet: await bring(startFleet({ ...options, breaker, serviceUrl: service.url })) };
 }
 

@@ -31,10 +31,11 @@ async function makeStore(kind: 'ioredis' | 'node-redis'): Promise<ContractStore>
     // Timers may fire a little early, and the server counts whole milliseconds.
     pass: (milliseconds) => delay(milliseconds + 2),
     forget: async (key) => {
-      await server.cli('DEL', ...keysOf(PREFIX, key));
+      const { state, leases, votes } = keysOf(PREFIX, key);
+      await server.cli('DEL', state, leases, votes);
     },
     forgetsWithin: async (key, milliseconds) =>
-      Number(await server.cli('PTTL', keysOf(PREFIX, key)[0])) <= milliseconds,
+      Number(await server.cli('PTTL', keysOf(PREFIX, key).state)) <= milliseconds,
     close: async () => {
       await store.close?.();
       end();

@@ -28,7 +28,7 @@ test('a flushed script is loaded again by the next command', async () => {
 
 describe.each(['everything', 'the circuit', 'the leases'] as const)('when Redis forgets %s', (what) => {
   const forget = async (redis: RedisServer): Promise<void> => {
-    const suffix = { everything: '', 'the circuit': ':s', 'the leases': ':p' }[what];
+    const suffix = { everything: '', 'the circuit': ':2:s', 'the leases': ':2:p' }[what];
     const names = (await redis.cli('KEYS', `{axios-resilience:*}*${suffix}`)).split('\n').filter(Boolean);
     for (const name of names) await redis.cli('DEL', name);
   };
@@ -111,7 +111,7 @@ test('a denied lease renews nothing', async () => {
   const [prober, other] = fleet.workers;
   prober!.call(1).catch(() => undefined);
   await eventually(() => expect(service.received()).toBe(1));
-  const names = (await redis.cli('KEYS', '*')).split('\n').sort();
+  const names = (await redis.cli('KEYS', '*:[sp]')).split('\n').sort();
   expect(names).toHaveLength(2);
   const lifetimes = () => Promise.all(names.map(async (name) => Number(await redis.cli('PTTL', name))));
   const before = await lifetimes();

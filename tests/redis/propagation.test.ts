@@ -21,7 +21,7 @@ test('failures that are spread over four processes open all of them', async () =
   const { service, fleet } = await openFleet({
     processes: 4,
     clients: bothClients(redis.url),
-    breaker: { detector: ['consecutiveFailures', 8] },
+    breaker: { detector: ['consecutiveFailures', 8], store: { commandTimeoutMs: 5_000 } },
   });
   await warmUp(fleet, service);
   service.answer({ status: 503 });

@@ -224,7 +224,7 @@ test.each(['ioredis', 'node-redis'] as const)(
     const { service, fleet } = await openFleet({
       processes: 1,
       clients: { kind, url: `redis://127.0.0.1:${proxy.port}` },
-      breaker: { detector: ['consecutiveFailures', 5], store: { lingerMs: 50 } },
+      breaker: { detector: ['failuresInWindow', { failures: 5 }], store: { lingerMs: 50 } },
     });
     await fleet.add({ client: { kind, url: redis.url } });
     await warmUp(fleet, service);

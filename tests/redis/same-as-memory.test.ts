@@ -6,6 +6,7 @@ import {
   type LeaseReply,
   memoryStore,
   type Outcome,
+  type ReportReply,
   type SharedThreshold,
   type SharedView,
   type StoreRequest,
@@ -21,6 +22,7 @@ const SEQUENCES = 500;
 const MOST_STEPS = 25;
 /** Durations are 0 or this, which no sequence outlasts: what follows does not depend on the pace of the machine. */
 const LONG_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 const WEEK_MS = 604_800_000;
 
 let server: RedisServer;
@@ -166,17 +168,24 @@ class Side {
       ...fields,
       epoch: this.#epochs.indexOf(view.epoch),
       remainingMs: inHours(view.remainingMs),
+      question: view.question && {
+        ...view.question,
+        withinMs: Math.round(view.question.withinMs / MINUTE_MS),
+        sinceMs: inHours(view.question.sinceMs),
+      },
+      ...('judgeInMs' in view && { judgeInMs: Math.round(view.judgeInMs / MINUTE_MS) }),
       ...('retryAfterMs' in view && { retryAfterMs: inHours(view.retryAfterMs) }),
     };
   }
 
-  async #do(step: Step, given: Circumstances): Promise<SharedView | LeaseReply> {
+  async #do(step: Step, given: Circumstances): Promise<SharedView | LeaseReply | ReportReply> {
     const { cooldownMs, openings, isExpired } = given;
     const opening = { cooldownMs, openings };
     const request: StoreRequest = {
       known: this.#known(given.known),
       rememberMs: LONG_MS,
       expiresAt: isExpired ? 0 : Number.MAX_SAFE_INTEGER,
+      by: `process ${openings}`,
     };
     switch (step.do) {
       case 'forget':
@@ -185,15 +194,15 @@ class Side {
       case 'read':
         return this.#store.read(this.#key);
       case 'report':
-        return this.#store.report(this.#key, { ...request, ...step, opening });
+        return this.#store.report(this.#key, { ...request, ...reportOf(step), opening, why: 'threshold' });
       case 'acquire':
-        return this.#store.acquire(this.#key, { ...request, ...step });
+        return this.#store.acquire(this.#key, { ...request, ...step, waitedMs: 0 });
       case 'settle': {
         const probes = { permits: 2, needed: step.needed, allowed: step.allowed };
-        return this.#store.settle(this.#key, { ...request, ...step, probes, opening });
+        return this.#store.settle(this.#key, { ...request, ...step, probes, opening, why: 'probe-ended' });
       }
       case 'force':
-        return this.#store.force(this.#key, { ...request, state: step.state, opening });
+        return this.#store.force(this.#key, { ...request, state: step.state, opening, why: 'manual' });
     }
   }
 
@@ -214,6 +223,18 @@ class Side {
   }
 }
 
+/** The same moment for all: what is told happened an hour before now. */
+function reportOf({ failures, successes, ...step }: Extract<Step, { do: 'report' }>) {
+  const ageMs = step.threshold?.windowMs === 0 ? LONG_MS : 0;
+  return {
+    ...step,
+    outcomes: [[0, failures, failures + successes] as const],
+    run: { failures, firstAgeMs: ageMs, lastAgeMs: ageMs, successAgeMs: successes > 0 ? 2 * LONG_MS : undefined },
+    gatherMs: MINUTE_MS,
+    rules: `quorum ${step.quorum}`,
+  };
+}
+
 const inHours = (milliseconds: number): number => Math.round(milliseconds / LONG_MS);
 
 test(`memoryStore and Redis give the same answers to ${SEQUENCES} random sequences of operations`, async () => {
@@ -231,7 +252,10 @@ test(`memoryStore and Redis give the same answers to ${SEQUENCES} random sequenc
   await fc.assert(
     fc.asyncProperty(threshold.chain(stepsWith), async (steps) => {
       const key = `circuit ${++sequences}`;
-      const inRedis = new Side(redis, key, () => server.cli('DEL', ...keysOf(PREFIX, key)));
+      const inRedis = new Side(redis, key, () => {
+        const { state, leases, votes } = keysOf(PREFIX, key);
+        return server.cli('DEL', state, leases, votes);
+      });
       const inMemory = new Side(memory, key, async () => clock.advance(WEEK_MS));
       for (const [step, given] of steps) {
         const expected = (await inMemory.take(step, given)) as SharedView & Partial<LeaseReply>;

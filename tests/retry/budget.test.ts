@@ -1,4 +1,4 @@
-import axios, { type AxiosInstance, type AxiosRequestConfig } from 'axios';
+import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
 import { expect, test } from 'vitest';
 import { attach, consecutiveFailures, type ResilienceOptions, reportOf } from '../../src/index.js';
 import { scripted, startClock } from '../support/scripted-adapter.js';
@@ -118,6 +118,14 @@ test('by default adds 2 a second', async () => {
   expect(await fail(api)).toEqual([3, 'budget']);
 });
 
+test('the retry of a timeout takes six', async () => {
+  const { api, adapter } = start({ retry: { budget: { ratio: 0.5, minPerSecond: 1.25 } } });
+  adapter.script(new AxiosError('timeout of 5 ms exceeded', 'ECONNABORTED'));
+  expect(await fail(api)).toEqual([3, 'budget']);
+  adapter.script(503);
+  expect(await fail(api)).toEqual([2, 'budget']);
+});
+
 test('each key has a budget of its own', async () => {
   const { api } = start();
   expect(await fail(api)).toEqual([3, 'budget']);
@@ -183,4 +191,10 @@ test('two attached instances have budgets of their own', async () => {
   const [one, other] = [start(), start()];
   expect(await fail(one.api)).toEqual([3, 'budget']);
   expect(await fail(other.api)).toEqual([3, 'budget']);
+});
+
+test.each([408, 425])('a retry of a %i is charged, though the service may be well', async (status) => {
+  const { api, adapter } = start();
+  adapter.script(status);
+  expect(await fail(api)).toEqual([3, 'budget']);
 });

@@ -38,7 +38,7 @@ describe('case 31: deadlineMs', () => {
     return settled;
   }
 
-  test('a server that never answers: rejected in time with ETIMEDOUT, and neutral for the breaker', async () => {
+  test('a server that never answers: rejected in time with ETIMEDOUT, and a failure for the breaker', async () => {
     const { adapter, api, outcomes, resilience } = start({ deadlineMs: 500 }, untilCancelled);
     const { error, afterMs } = await rejection(api.get('/'));
     expect(afterMs).toBe(500);
@@ -46,8 +46,8 @@ describe('case 31: deadlineMs', () => {
     expect(axios.isCancel(error)).toBe(false);
     expect(error.code).toBe('ETIMEDOUT');
     expect(adapter.attempts).toHaveLength(1);
-    expect(outcomes).toEqual(['neutral']);
-    expect(resilience.breakers.get(KEY)?.stats()).toMatchObject({ failures: 0, inFlight: 0 });
+    expect(outcomes).toEqual(['failure']);
+    expect(resilience.breakers.get(KEY)?.stats()).toMatchObject({ failures: 1, inFlight: 0 });
     expect(reportOf(error)).toMatchObject({ attempts: 1, elapsedMs: 500, stopped: 'deadline' });
   });
 
@@ -192,7 +192,7 @@ describe('case 31: deadlineMs', () => {
     const adapter = () => {
       throw thrown;
     };
-    expect(await failureOf(api.get('/', { adapter }))).toBe(thrown);
+    expect(await failureOf(api.get('/', { adapter, resilience: { retry: { retries: 0 } } }))).toBe(thrown);
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -257,7 +257,7 @@ describe.each(['http', 'fetch'])('deadlineMs over real HTTP with the %s adapter'
     expect(elapsedMs).toBeGreaterThanOrEqual(99);
     expect(elapsedMs).toBeLessThan(2_000);
     expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'deadline' });
-    expect(resilience.breakers.get(`GET ${server.url}`)?.stats()).toMatchObject({ failures: 0, inFlight: 0 });
+    expect(resilience.breakers.get(`GET ${server.url}`)?.stats()).toMatchObject({ failures: 1, inFlight: 0 });
     await server.close();
   });
 

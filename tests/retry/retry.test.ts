@@ -585,10 +585,10 @@ describe('a breaker', () => {
     expect(breaker.tryAcquire().admitted).toBe(true);
   });
 
-  test('an attempt that the deadline cuts short says nothing about the service', async () => {
+  test('an attempt that had the whole deadline and was cut off is a failure', async () => {
     const breaker = openAfter(1);
     await ending(retry(hanging().fn, { breaker, deadlineMs: 100 }));
-    expect(breaker.stats()).toMatchObject({ state: 'closed', inFlight: 0, counts: { failure: 0, neutral: 1 } });
+    expect(breaker.stats()).toMatchObject({ state: 'open', inFlight: 0, counts: { failure: 1, neutral: 0 } });
   });
 
   test.each<[string, RetryFunctionOptions]>([

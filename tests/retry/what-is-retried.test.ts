@@ -65,12 +65,12 @@ describe('methods', () => {
 });
 
 describe('statuses', () => {
-  test.each([429, 500, 502, 503, 504])('%i is retried', async (status) => {
+  test.each([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530])('%i is retried', async (status) => {
     const { api } = resilient({ adapter: scripted(status) });
     expect(await reported(api.get('/'))).toEqual([3, 'exhausted']);
   });
 
-  test.each([400, 401, 403, 404, 408, 409, 410, 422, 425, 501, 505])('%i is not', async (status) => {
+  test.each([400, 401, 403, 404, 409, 410, 422, 501, 505, 525, 599, 600, 999])('%i is not', async (status) => {
     const { api } = resilient({ adapter: scripted(status) });
     expect(await reported(api.get('/'))).toEqual([1, 'not-retryable']);
   });
@@ -78,6 +78,27 @@ describe('statuses', () => {
   test('`statuses` replaces the list', async () => {
     const { api } = resilient({ adapter: scripted(404) }, { retry: { ...FAST, statuses: [404] } });
     expect(await reported(api.get('/'))).toEqual([3, 'exhausted']);
+    expect(await reported(api.get('/', { adapter: scripted(503) }))).toEqual([1, 'not-retryable']);
+  });
+
+  test('`statuses` takes ranges, first and last included', async () => {
+    const statuses = [404, [500, 502]] as const;
+    const attempts = async (status: number) => {
+      const { api } = resilient({ adapter: scripted(status) }, { retry: { ...FAST, statuses } });
+      return (await reported(api.get('/')))[0];
+    };
+    expect(await Promise.all([404, 499, 500, 501, 502, 503].map(attempts))).toEqual([3, 1, 3, 3, 3, 1]);
+  });
+
+  test('`statuses` takes a function, which is also asked about accepted responses', async () => {
+    const asked: number[] = [];
+    const statuses = (status: number) => {
+      asked.push(status);
+      return status === 202;
+    };
+    const { api } = resilient({ adapter: scripted(202, 200) }, { retry: { ...FAST, statuses } });
+    expect(await reported(api.get('/'))).toEqual([2, 'success']);
+    expect(new Set(asked)).toEqual(new Set([202, 200]));
     expect(await reported(api.get('/', { adapter: scripted(503) }))).toEqual([1, 'not-retryable']);
   });
 
@@ -399,12 +420,12 @@ describe('case 23: the adapters are classified alike', () => {
     expect(reportOf(await api.get('/'))?.history[0]).toMatchObject({ code: 'UND_ERR_SOCKET' });
   });
 
-  test('an ERR_NETWORK whose cause is not transient is not retried', async () => {
+  test('an ERR_NETWORK whose cause is a certificate is a failure that is not retried', async () => {
     const expired = Object.assign(new Error('certificate has expired'), { code: 'CERT_HAS_EXPIRED' });
     const failure = Object.assign(new AxiosError('Network Error', 'ERR_NETWORK'), { cause: expired });
     const { api, outcomes } = resilient({ adapter: scripted(failure) });
     expect(await reported(api.get('/'))).toEqual([1, 'not-retryable']);
-    expect(outcomes).toEqual(['neutral']);
+    expect(outcomes).toEqual(['failure']);
   });
 
   test('an AggregateError is looked into', async () => {
@@ -434,7 +455,7 @@ describe('case 23: the adapters are classified alike', () => {
     expect(await reported(api.get('/'))).toEqual([3, 'exhausted']);
   });
 
-  test('an error that is no object is not retried', async () => {
+  test('an error that is no object is a failure, and is retried', async () => {
     let attempts = 0;
     const adapter: AxiosAdapter = () => {
       attempts += 1;
@@ -442,27 +463,33 @@ describe('case 23: the adapters are classified alike', () => {
     };
     const { api, outcomes } = resilient({ adapter });
     expect(await failureOf(api.get('/'))).toBe('no');
-    expect(attempts).toBe(1);
-    expect(outcomes).toEqual(['neutral']);
+    expect(attempts).toBe(3);
+    expect(outcomes).toEqual(['failure', 'failure', 'failure']);
   });
 });
 
 describe.each(ADAPTERS)('case 24, the %s adapter: a 200 whose body is cut off', (adapter) => {
-  test('is retried for GET, and is a failure', async () => {
+  test.each(['get', 'put', 'delete'])('is retried for %s, and is a failure', async (method) => {
     server.script(cutOff, json(200, { whole: true }));
     const { api, outcomes } = resilient({ adapter });
-    const response = await api.get('/');
+    const response = await api.request({ method, url: '/' });
     expect(response.data).toEqual({ whole: true });
     expect(reportOf(response)).toMatchObject({ attempts: 2, stopped: 'success' });
     expect(outcomes).toEqual(['failure', 'success']);
   });
 
-  test.each(['put', 'post', 'delete', 'patch'])('is not retried for %s: it was done', async (method) => {
+  test.each(['post', 'patch'])('is not retried for %s: it was done', async (method) => {
     server.script(cutOff);
-    const { api, outcomes } = resilient({ adapter }, { retry: { ...FAST, idempotencyKey: true } });
+    const { api, outcomes } = resilient({ adapter });
     expect(await reported(api.request({ method, url: '/', data: { a: 1 } }))).toEqual([1, 'method']);
     expect(outcomes).toEqual(['failure']);
     expect(server.requests).toHaveLength(1);
+  });
+
+  test.each(['post', 'patch'])('is retried for %s with an idempotency key', async (method) => {
+    server.script(cutOff, 200);
+    const { api } = resilient({ adapter }, { retry: { ...FAST, idempotencyKey: true } });
+    expect(await reported(api.request({ method, url: '/', data: { a: 1 } }))).toEqual([2, 'success']);
   });
 });
 

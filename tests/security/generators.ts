@@ -25,18 +25,12 @@ const joined = (separators: readonly string[]): fc.Arbitrary<Secret> =>
       return { text: endsPlain ? text.slice(0, -1) : text, fragments: parts.map(([word]) => word) };
     });
 
-export const password = fc.oneof(joined(SPECIAL), joined([...SPECIAL, ...SPACES_AND_QUOTES]), joined(['@', '!', ':']));
+const password = fc.oneof(joined(SPECIAL), joined([...SPECIAL, ...SPACES_AND_QUOTES]), joined(['@', '!', ':']));
 /** One that a word of a text can hold. */
-export const wordPassword = fc.oneof(joined(SPECIAL), joined(['@', '!', ':']));
-export const plainSecret = fragment.map((text): Secret => ({ text, fragments: [text] }));
+const wordPassword = fc.oneof(joined(SPECIAL), joined(['@', '!', ':']));
+const plainSecret = fragment.map((text): Secret => ({ text, fragments: [text] }));
 
-export const host = fc.constantFrom(
-  'api.example.com',
-  'API.Example.com:8443',
-  '127.0.0.1:80',
-  '[::1]:9000',
-  'localhost',
-);
+const host = fc.constantFrom('api.example.com', 'API.Example.com:8443', '127.0.0.1:80', '[::1]:9000', 'localhost');
 const path = fc.constantFrom('', '/', '/v1', '/v1/', '/@scope/pkg', '/a//b', '/%7Bid%7D');
 const query = plainSecret.chain(({ text, fragments }) =>
   fc.constantFrom(

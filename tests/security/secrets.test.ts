@@ -96,7 +96,7 @@ test.each([
 test('an option whose value holds itself is refused like any other', () => {
   const cyclic: unknown[] = [];
   cyclic.push(cyclic);
-  const message = 'Expected `retry.statuses[0]` to be an integer from 100 to 599, got [[a list]]';
+  const message = 'Expected `retry.statuses[0]` to be a status or a range [from, to], got [[a list]]';
   expect(() => attach(axios.create(), { retry: { statuses: [cyclic] as never } })).toThrow(new TypeError(message));
 });
 

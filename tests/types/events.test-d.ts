@@ -61,6 +61,13 @@ test('events are told apart by type', () => {
       case 'listenerError':
         expectTypeOf(event.error).toBeUnknown();
         return event.source;
+      case 'storeUnsubscribed':
+        expectTypeOf(event.error).toBeUnknown();
+        return event.key;
+      case 'storeSubscribed':
+        return event.key;
+      case 'storeMismatch':
+        return `${event.ours} ${event.theirs}`;
       case 'storeDegraded':
         expectTypeOf(event.error).toBeUnknown();
         return event.key;

@@ -74,10 +74,6 @@ export interface RecordedEvent {
   readonly [field: string]: unknown;
 }
 
-interface StatsWithStore extends CircuitStats {
-  readonly shared?: { readonly generation: number; readonly live: boolean } | undefined;
-}
-
 /** What a worker does when it is asked. `key`: a circuit other than that of the calls. */
 export interface WorkerApi {
   start(spec: WorkerSpec): Promise<void>;
@@ -86,7 +82,7 @@ export interface WorkerApi {
   call(count: number, options?: CallOptions): Promise<CallOutcome[]>;
   /** `undefined` while the circuit was never used. */
   state(key?: string): CircuitState | undefined;
-  stats(key?: string): StatsWithStore | undefined;
+  stats(key?: string): CircuitStats | undefined;
   events(): RecordedEvent[];
   /** Resolves at the first event of this type, from the past or to come. */
   happened(type: string, fields?: Readonly<Record<string, unknown>>): Promise<RecordedEvent>;

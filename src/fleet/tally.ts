@@ -1,0 +1,94 @@
+import type { SharedThreshold } from '../circuit/link.js';
+import type { OutcomesOfAge, Run } from './store.js';
+
+/** In how many parts a window of time is counted. */
+export const BUCKETS = 10;
+
+interface Bucket {
+  readonly index: number;
+  failures: number;
+  total: number;
+}
+
+/** The outcomes of one process that its store has not been told yet, by the process's own clock. */
+export class Tally {
+  /** Failures not told yet; of a run those after the last success. */
+  failures = 0;
+  /** Successes not told yet that count in the window. */
+  successes = 0;
+  readonly #bucketMs: number;
+  #buckets: Bucket[] = [];
+  #firstFailureAt = 0;
+  #lastFailureAt = 0;
+  #successAt: number | undefined;
+
+  constructor(threshold: SharedThreshold | undefined) {
+    this.#bucketMs = (threshold?.windowMs ?? 0) / BUCKETS;
+  }
+
+  add(outcome: 'success' | 'failure', now: number): void {
+    if (this.#bucketMs > 0) this.#addToWindow(outcome, now);
+    if (outcome === 'failure') {
+      if (this.failures++ === 0) this.#firstFailureAt = now;
+      this.#lastFailureAt = now;
+      return;
+    }
+    this.#successAt = now;
+    if (this.#bucketMs === 0) this.failures = 0;
+  }
+
+  /** Whether a call has succeeded within so many milliseconds before now. */
+  hasSucceededWithin(sinceMs: number, now: number): boolean {
+    return this.#successAt !== undefined && now - this.#successAt <= sinceMs;
+  }
+
+  /** What is to be told; it counts as told from then on. */
+  take(now: number): { outcomes: OutcomesOfAge[]; run: Run } {
+    this.#expire(now);
+    const latest = this.#indexAt(now);
+    const outcomes = this.#buckets.map(
+      ({ index, failures, total }): OutcomesOfAge => [latest - index, failures, total],
+    );
+    const run: Run = {
+      failures: this.failures,
+      firstAgeMs: this.failures > 0 ? now - this.#firstFailureAt : 0,
+      lastAgeMs: this.failures > 0 ? now - this.#lastFailureAt : 0,
+      successAgeMs: this.#successAt === undefined ? undefined : now - this.#successAt,
+    };
+    this.clear();
+    return { outcomes, run };
+  }
+
+  /** What was not told yet counts no more; when a call last succeeded is still known. */
+  clear(): void {
+    this.failures = 0;
+    this.successes = 0;
+    this.#buckets = [];
+  }
+
+  #addToWindow(outcome: 'success' | 'failure', now: number): void {
+    const index = this.#indexAt(now);
+    let bucket = this.#buckets.at(-1);
+    if (bucket?.index !== index) {
+      this.#expire(now);
+      bucket = { index, failures: 0, total: 0 };
+      this.#buckets.push(bucket);
+    }
+    bucket.total++;
+    if (outcome === 'failure') bucket.failures++;
+    else this.successes++;
+  }
+
+  #expire(now: number): void {
+    const oldest = this.#indexAt(now) - BUCKETS;
+    while (this.#buckets[0] && this.#buckets[0].index <= oldest) {
+      const { failures, total } = this.#buckets.shift() as Bucket;
+      this.failures -= failures;
+      this.successes -= total - failures;
+    }
+  }
+
+  #indexAt(now: number): number {
+    return this.#bucketMs > 0 ? Math.floor(now / this.#bucketMs) : 0;
+  }
+}

@@ -1,0 +1,76 @@
+/** Shares of the time a call was given from which an attempt had its whole chance. */
+const WHOLE_CHANCE = 0.9;
+/** A number of the caller's below this, ms, says nothing of the service by itself. */
+const SHORTEST_TELLING_MS = 100;
+const SLEEP_MS = 500;
+const WINDOW_MS = 60_000;
+const BUCKETS = 6;
+
+/** An attempt whose time ran out before an answer came. */
+export interface OutOfTime {
+  /** How long the attempt lasted, ms. */
+  readonly attemptMs: number;
+  /** What the whole call was given, ms. */
+  readonly callMs: number;
+  /** What the slowest success of the last minute took, ms; `undefined` where there was none. */
+  readonly slowestMs?: number | undefined;
+  /** Whether it was a probe: then nobody else has tried meanwhile. */
+  readonly isProbe?: boolean | undefined;
+}
+
+/**
+ * What it says of the service that an attempt's time ran out: a failure if it had nearly all the time that the call was
+ * given, or as long as successes take; nothing if it got only what waits and retries had left, or the caller was in a hurry.
+ */
+export function outcomeOutOfTime({ attemptMs, callMs, slowestMs, isProbe }: OutOfTime): 'failure' | 'neutral' {
+  const hadItsChance = callMs >= SHORTEST_TELLING_MS && attemptMs >= WHOLE_CHANCE * callMs;
+  const wasSlow = slowestMs !== undefined && attemptMs >= slowestMs;
+  return isProbe || hadItsChance || wasSlow ? 'failure' : 'neutral';
+}
+
+/** The least delay of a timer of `dueMs` by which the process, or the page, must have slept. */
+export const sleepOf = (dueMs: number): number => Math.max(SLEEP_MS, dueMs / 2);
+
+/** Whether a signal was aborted because its time ran out (`AbortSignal.timeout`, also inside `AbortSignal.any`). */
+export function isTimeUp(
+  signal: { readonly aborted?: boolean; readonly reason?: unknown } | null | undefined,
+): boolean {
+  try {
+    return signal?.aborted === true && (signal.reason as { name?: unknown } | undefined)?.name === 'TimeoutError';
+  } catch {
+    return false;
+  }
+}
+
+/** What successes take, in six buckets of ten seconds. */
+export class SuccessTimes {
+  readonly #slowest = new Array<number>(BUCKETS).fill(0);
+  #bucket = 0;
+  #usualMs: number | undefined;
+
+  record(durationMs: number, now: number): void {
+    this.#turnTo(now);
+    const at = this.#bucket % BUCKETS;
+    this.#slowest[at] = Math.max(this.#slowest[at] ?? 0, durationMs);
+    this.#usualMs = this.slowestMs(now);
+  }
+
+  /** The slowest of the last minute, ms; `undefined` where there was none. */
+  slowestMs(now: number): number | undefined {
+    this.#turnTo(now);
+    return Math.max(...this.#slowest) || undefined;
+  }
+
+  /** As `slowestMs` was when there was a success last, however long ago. */
+  get usualMs(): number | undefined {
+    return this.#usualMs;
+  }
+
+  #turnTo(now: number): void {
+    const bucket = Math.floor((now * BUCKETS) / WINDOW_MS);
+    for (let passed = Math.max(this.#bucket, bucket - BUCKETS) + 1; passed <= bucket; passed++) {
+      this.#slowest[passed % BUCKETS] = 0;
+    }
+    this.#bucket = Math.max(this.#bucket, bucket);
+  }
+}
