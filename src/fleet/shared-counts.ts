@@ -8,7 +8,7 @@ export interface SharedCounts {
 }
 
 /** Failures in succession in the whole fleet; times are the store's. */
-export interface SharedRun {
+interface SharedRun {
   readonly failures: number;
   readonly firstAt: number;
   readonly lastAt: number;
