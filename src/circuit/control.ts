@@ -8,12 +8,12 @@ import type { Opening } from './link.js';
 import { aMode, type BreakerMode, type CircuitPolicy, type FailureDetails } from './options.js';
 import { OwnEvents } from './own-events.js';
 import type { IssuedPermit } from './permit.js';
-import type { CircuitOwner, Transition } from './transition.js';
+import type { Transition } from './transition.js';
 
 const checkTrip = optionsOf({ forMs: milliseconds() });
 
 /** A circuit, and what lies above its automatic state: isolation and mode. What is forced hides what is found. */
-export abstract class ControlledCircuit implements CircuitOwner {
+export abstract class ControlledCircuit {
   /** What the circuit is of, e.g. `GET https://api.example.com`. */
   readonly key: string;
   /** @internal */

@@ -4,7 +4,7 @@ const LONGEST_NAME = 200;
 /** The version of what is stored: processes of another one have other keys, and know nothing of these. */
 const SCHEMA = 2;
 
-export const sha1 = (text: string): string => createHash('sha1').update(text).digest('hex');
+export const sha1 = (text: string | Buffer): string => createHash('sha1').update(text).digest('hex');
 
 /** The keys of a circuit: `state` is a hash, `leases` and `votes` are sorted sets, `report` and `proof` short-lived strings. */
 export interface CircuitKeys {
@@ -24,8 +24,8 @@ export interface CircuitKeys {
 export function keysOf(prefix: string, key: string): CircuitKeys {
   const isText = !/\p{Surrogate}/u.test(key);
   const name = isText ? encodeURIComponent(key) : '';
-  // As JSON a lone surrogate is escaped: hashed as it is, all of them would be the same.
-  const tag = `{${prefix}:${name && name.length <= LONGEST_NAME ? name : sha1(isText ? key : JSON.stringify(key))}}:${SCHEMA}`;
+  // In UTF-8 all lone surrogates are the same.
+  const tag = `{${prefix}:${name && name.length <= LONGEST_NAME ? name : sha1(isText ? key : Buffer.from(key, 'utf16le'))}}:${SCHEMA}`;
   return {
     state: `${tag}:s`,
     leases: `${tag}:p`,

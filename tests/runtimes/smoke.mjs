@@ -1,5 +1,5 @@
 import axios from 'axios';
-import { attach, isCircuitOpenError, reportOf } from 'axios-resilience';
+import { attach, consecutiveFailures, isCircuitOpenError, reportOf } from 'axios-resilience';
 
 /** What twelve behaviours came to, by their names; runs in any runtime. */
 export async function smoke({ service, refused, adapter }) {
@@ -38,7 +38,7 @@ export async function smoke({ service, refused, adapter }) {
     'a signal whose time runs out is a failure': async () =>
       (await start().call({ url: '/hang', signal: AbortSignal.timeout(150) })).told,
     'the circuit opens, and rejects with its own error': async () => {
-      const { call } = start({ retry: false });
+      const { call } = start({ retry: false, breaker: { detector: consecutiveFailures(5) } });
       for (let count = 0; count < 5; count++) await call({ url: '/down' });
       const { end, told } = await call({ url: '/down' });
       return { ...told, isOpen: isCircuitOpenError(end) };
