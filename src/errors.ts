@@ -93,7 +93,11 @@ export class LimitError extends AxiosError {
 
 /** Whether a limiter rejected the call; also true for an error of this package's other module format. */
 export function isLimitError(error: unknown): error is LimitError {
-  return (error as { code?: unknown } | null | undefined)?.code === 'ERR_LIMITED';
+  try {
+    return (error as { code?: unknown } | null | undefined)?.code === 'ERR_LIMITED';
+  } catch {
+    return false;
+  }
 }
 
 /** Whether an error is an abort: by its name, or a cancellation of any copy of axios. */

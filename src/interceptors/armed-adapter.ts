@@ -69,10 +69,9 @@ async function whileWanted(attempt: Attempt, later: Later): Promise<Admission | 
   try {
     return await interruptible(attempt.config, attempt.call.remainingMs(), () => later.answer);
   } catch (error) {
-    if (isDeadlineError(error)) attempt.refusal = 'deadline';
     later.leave?.();
     void later.answer.then((late) => late?.admitted && late.settle('neutral'));
-    return { admitted: false, stopped: attempt.refusal ?? 'not-retryable', error };
+    return { admitted: false, stopped: isDeadlineError(error) ? 'deadline' : 'aborted', error };
   }
 }
 

@@ -47,8 +47,9 @@ function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Later {
     return refusal(given);
   };
   try {
-    const own: unknown = captured.policy.breaker.createError?.(context);
-    return own instanceof Promise ? { admitted: 'later', answer: own.then(marked, refusal) } : marked(own);
+    const own = captured.policy.breaker.createError?.(context) as PromiseLike<unknown> | undefined | null;
+    if (typeof own?.then !== 'function') return marked(own);
+    return { admitted: 'later', answer: Promise.resolve(own).then(marked).catch(refusal) };
   } catch (thrown) {
     return refusal(thrown);
   }

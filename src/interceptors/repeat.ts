@@ -61,7 +61,7 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   call.superseded = result.response;
   const repeated = await call.attachment.dispatch(next).then(accepted, failed);
   const attempt = call.attempt === before ? undefined : call.attempt;
-  if (attempt?.refusal && repeated.rejected) {
+  if (attempt?.refusal && attempt.refusal !== 'aborted' && repeated.rejected) {
     if (attempt.refusal === 'limited' && policy.retry.budget && round.outcome !== 'success')
       call.attachment.budgets.giveBack(key);
     return { ...round, stopped: attempt.refusal };

@@ -97,9 +97,9 @@ function judgedByTime(attempt: Attempt, diagnosis: Diagnosis, error: unknown, ti
 function classified(attempt: Attempt, error: unknown): Outcome | undefined {
   const { call, captured, config, key, response } = attempt;
   const { status, code, durationMs } = recordOf(attempt);
-  const headers = response?.headers;
-  const data: unknown = response?.data;
   try {
+    const headers = response?.headers;
+    const data: unknown = response?.data;
     const judged = captured.policy.breaker.classify?.({ key, status, code, headers, data, error, durationMs, config });
     if (judged !== undefined) anOutcome(judged, 'breaker.classify(context)');
     return judged;
@@ -111,10 +111,11 @@ function classified(attempt: Attempt, error: unknown): Outcome | undefined {
 
 const errorAlone = (result: Result | undefined): FailureDetails | undefined => result && { error: result.error };
 
-function detailsOf({ diagnosis, response }: Attempt, error: unknown): FailureDetails {
+function detailsOf(attempt: Attempt, error: unknown): FailureDetails {
+  const { diagnosis, response } = attempt;
   const retryAfterMs = serverDelay({ response });
   return {
-    status: response?.status,
+    status: recordOf(attempt).status,
     retryAfterMs,
     error,
     response,
