@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { breaker } from './breaker/breaker.js';
 import { faults } from './faults/faults.js';
+import { limiters } from './faults/limiters.js';
 import { tried } from './faults/tried.js';
 import { fleet } from './fleet/fleet.js';
 import { memory } from './memory/memory.js';
@@ -15,7 +16,18 @@ import type { Part, Plot } from './report/section.js';
 import { size } from './size/size.js';
 import { storm } from './storm/storm.js';
 
-const PARTS: Readonly<Record<string, Part>> = { overhead, breaker, memory, size, outage, storm, faults, tried, fleet };
+const PARTS: Readonly<Record<string, Part>> = {
+  overhead,
+  breaker,
+  memory,
+  size,
+  outage,
+  storm,
+  faults,
+  tried,
+  limiters,
+  fleet,
+};
 
 const USAGE = `npm run bench [-- ${Object.keys(PARTS).join(' | ')}]
 

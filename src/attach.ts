@@ -12,11 +12,16 @@ import { budgetGuard } from './interceptors/budget-guard.js';
 import { type Attachment, Call } from './interceptors/call.js';
 import { capture } from './interceptors/capture.js';
 import { circuitGuard } from './interceptors/circuit-guard.js';
+import { isRejecting } from './interceptors/circuit-key.js';
 import { deadlineGuard } from './interceptors/deadline-guard.js';
 import { bareInstance, dispatchOf } from './interceptors/dispatch.js';
+import { readHeader } from './interceptors/headers.js';
+import { byOrigin } from './interceptors/key.js';
 import { checkPlacement, place } from './interceptors/placement.js';
 import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } from './interceptors/policy.js';
 import { Pauses } from './interceptors/waits.js';
+import type { AttachedLimiters, Limit, LimiterStats, LimitersOptions } from './limiter/contract.js';
+import type { Limiter } from './limiter/limiter.js';
 import { DEFAULTS, type ResilienceOptions, type UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
 import { own } from './validation.js';
@@ -28,6 +33,8 @@ export type Attachable = Pick<AxiosInstance, 'interceptors' | 'request'>;
 export interface Resilience {
   /** The circuit breakers by key. */
   readonly breakers: BreakerRegistry;
+  /** The limiters by key, as they are at present; none without `limiter`. */
+  readonly limiters: Readonly<Record<string, LimiterStats>>;
   /** Adds a listener; the returned function takes it out. What a listener throws becomes a `listenerError`. */
   on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
   /**
@@ -71,6 +78,16 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   const dispatch = dispatchOf(bare);
   checkPlacement(bare, dispatch);
   const budgets = new RetryBudgets();
+  const { limiters, policy: limiterPolicy } = limitersOf(given.limiter, {
+    clock,
+    random,
+    isHeard: () => events.active,
+    tell: (key, news) => events.emit({ ...news, key }),
+    onError: (key, error) => events.emit({ type: 'listenerError', key, source: 'limiter', error }),
+    keyOf: byOrigin,
+    isOpen: (key) => isRejecting(registry, key),
+    readHeader,
+  });
   const times = new AttemptTimes();
   const attachment: Attachment = {
     registry,
@@ -78,11 +95,16 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     events,
     clock,
     random,
-    guards: [deadlineGuard, circuitGuard(registry, clock, times), budgetGuard(budgets, clock)],
+    guards: [
+      deadlineGuard,
+      ...(limiters ? [limiters] : []),
+      circuitGuard(registry, clock, times),
+      budgetGuard(budgets, clock),
+    ],
     pauses: new Pauses(),
     times,
     dispatch,
-    policy: extendPolicy(DEFAULT_POLICY, given),
+    policy: extendPolicy(DEFAULT_POLICY, { ...given, limiter: limiterPolicy }),
   };
 
   const remove = place(instance as AxiosInstance, (config) => new Call(attachment, CARETAKERS, config));
@@ -91,11 +113,19 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     const { key, state } = breaker;
     events.emit(withReadState({ type: 'registered', key, state }, breaker));
   }
-  const unpipe = registry.pipe({ record: (event) => events.forward(event) });
+  const unpipe = registry.pipe({
+    record: (event) => {
+      events.forward(event);
+      if (event.type === 'stateChange' && event.to === 'closed') limiters?.recovered(event.key);
+    },
+  });
 
   let attached = true;
   return {
     breakers: registry,
+    get limiters() {
+      return limiters?.stats() ?? {};
+    },
     on: (type, listener) => events.on(type, listener),
     update(changes: UpdateOptions): void {
       checkUpdateOptions(changes, '');
@@ -135,6 +165,22 @@ function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock, rand
   if (name !== undefined) throw new TypeError(`Expected \`breaker.${name}\` to be left to the \`registry\`, got both`);
   return registry;
 }
+
+type LimitersContext = Omit<LimitersOptions, 'limit' | 'maxQueue'>;
+
+/** The limit brings the code of the limiters, and the options the policy of each call. */
+function limitersOf(
+  given: ResilienceOptions['limiter'],
+  context: LimitersContext,
+): { limiters?: AttachedLimiters; policy?: UpdateOptions['limiter'] } {
+  if (!given) return {};
+  if ('limiters' in given) return { limiters: limitersBy(given, context) };
+  const { limit, maxQueue, ...policy } = own(given);
+  return { limiters: limit.limiters({ ...context, limit, maxQueue }), policy };
+}
+
+const limitersBy = (given: Limit | Limiter, context: LimitersContext): AttachedLimiters =>
+  given.limiters({ ...context, limit: given as Limit });
 
 const isManager = (manager: unknown): manager is object =>
   typeof (manager as { forEach?: unknown } | undefined)?.forEach === 'function';

@@ -1,4 +1,5 @@
 import { AxiosError, type InternalAxiosRequestConfig } from 'axios';
+import type { TurnedAway } from './events.js';
 
 /** What is known when a circuit rejects. */
 export interface RejectionContext {
@@ -46,6 +47,54 @@ export class CircuitOpenError extends AxiosError {
 export function isCircuitOpenError(error: unknown): error is CircuitOpenError {
   try {
     return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
+  } catch {
+    return false;
+  }
+}
+
+interface LimitRejection extends RejectionContext {
+  readonly why: TurnedAway;
+}
+
+const WHY: Readonly<Record<TurnedAway, string>> = {
+  queue: 'the queue is full',
+  wait: 'its wait is over',
+  held: 'it would have to wait for too long',
+};
+
+/**
+ * No attempt was made, because a limiter let none pass in time. A sibling of `CircuitOpenError`: it carries what Express and
+ * Fastify read from an error (`status`, `statusCode`, `headers`), so that a service which lets it through answers 503.
+ */
+export class LimitError extends AxiosError {
+  /** The limiter's key. */
+  readonly key: string;
+  /** `queue`: the queue was full; `wait`: the wait was over; `held`: it was to last too long for certain. */
+  readonly why: TurnedAway;
+  /** How long for certain it is no use to try again, in ms from the moment of the rejection; 0 where nobody knows. */
+  readonly retryAfterMs: number;
+  /** As `status`; the name that Fastify and Nest read. */
+  readonly statusCode: number = 503;
+  /** Keeps the message from clients where the framework asks (Express's http-errors, Nest). */
+  readonly expose: boolean = false;
+  /** `Retry-After` in whole seconds, rounded up, where it is known. */
+  readonly headers: { readonly 'Retry-After'?: string };
+
+  constructor({ key, why, retryAfterMs, config }: LimitRejection) {
+    super(`The limiter "${key}" let no attempt pass: ${WHY[why]}`, 'ERR_LIMITED', config);
+    this.name = 'LimitError';
+    this.status = 503;
+    this.key = key;
+    this.why = why;
+    this.retryAfterMs = retryAfterMs;
+    this.headers = retryAfterMs > 0 ? { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) } : {};
+  }
+}
+
+/** Whether a limiter rejected the call; also true for an error of this package's other module format. */
+export function isLimitError(error: unknown): error is LimitError {
+  try {
+    return (error as { code?: unknown } | null | undefined)?.code === 'ERR_LIMITED';
   } catch {
     return false;
   }

@@ -26,6 +26,8 @@ export type Stopped =
   | 'circuit-open'
   /** `close` ended the wait for the next attempt. */
   | 'closed'
+  /** The limiter let no further attempt pass in time. */
+  | 'limited'
   /** The call was cancelled. */
   | 'aborted'
   /** `shouldRetry` said no, or a hook threw. */
@@ -34,6 +36,9 @@ export type Stopped =
   | 'adapter-replaced'
   /** `retry: false`. */
   | 'disabled';
+
+/** Why a limiter turned an attempt away: there was no room to wait, the wait was over, or it was to last too long for certain. */
+export type TurnedAway = 'queue' | 'wait' | 'held';
 
 /** Why a circuit changed its state. */
 export type TransitionReason =
@@ -105,6 +110,28 @@ export interface GiveUpEvent extends Base<'giveUp'> {
   readonly attempts: number;
   readonly stopped: Stopped;
   readonly elapsedMs: number;
+}
+
+/** An attempt waits for its limiter. `key` is the limiter's. */
+export interface QueuedEvent extends Base<'queued'> {
+  /** How many wait, this one included. */
+  readonly queued: number;
+}
+
+/** A limiter let an attempt not pass in time. `key` is the limiter's. */
+export interface LimitedEvent extends Base<'limited'> {
+  readonly why: TurnedAway;
+  /** How long for certain it is no use to try again, ms; 0 where nobody knows. */
+  readonly retryAfterMs: number;
+}
+
+/** A limiter as it is, at most once a second while attempts go through it, and when it has come to rest. `key` is the limiter's. */
+export interface LimiterEvent extends Base<'limiter'> {
+  /** How many may be in flight, perhaps below 1; `undefined` for a limit that is not by concurrency. */
+  readonly limit: number | undefined;
+  readonly inFlight: number;
+  /** How many wait. */
+  readonly queued: number;
 }
 
 /** A circuit changed its state. */
@@ -224,6 +251,9 @@ export type ResilienceEvent =
   | StateChangeEvent
   | RejectedEvent
   | WaitingEvent
+  | QueuedEvent
+  | LimitedEvent
+  | LimiterEvent
   | FallbackEvent
   | LateEvent
   | RegisteredEvent

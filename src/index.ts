@@ -55,7 +55,13 @@ export {
   exponential,
   fullJitter,
 } from './delay.js';
-export { CircuitOpenError, isCircuitOpenError, type RejectionContext } from './errors.js';
+export {
+  CircuitOpenError,
+  isCircuitOpenError,
+  isLimitError,
+  LimitError,
+  type RejectionContext,
+} from './errors.js';
 export type {
   AttemptEvent,
   CallEvent,
@@ -66,8 +72,11 @@ export type {
   FallbackEvent,
   GiveUpEvent,
   LateEvent,
+  LimitedEvent,
+  LimiterEvent,
   ListenerErrorEvent,
   Outcome,
+  QueuedEvent,
   ReadState,
   RegisteredEvent,
   RejectedEvent,
@@ -84,6 +93,7 @@ export type {
   StoreSubscribedEvent,
   StoreUnsubscribedEvent,
   TransitionReason,
+  TurnedAway,
   WaitingEvent,
 } from './events.js';
 export { type FleetOptions, fleet } from './fleet/fleet.js';
@@ -103,7 +113,17 @@ export type {
 } from './fleet/store.js';
 export { byMethodAndOrigin, byOrigin } from './interceptors/key.js';
 export { type AttemptRecord, type ResilienceReport, reportOf } from './interceptors/report.js';
+export { type AdaptiveLimitOptions, adaptiveLimit } from './limiter/adaptive-limit.js';
+export { concurrencyLimit } from './limiter/concurrency-limit.js';
+export type { Limit, LimiterStats } from './limiter/contract.js';
+export { customLimit } from './limiter/limit.js';
+export { Limiter, type LimiterExecuteOptions, type LimiterOptions } from './limiter/limiter.js';
+export { type RateLimitOptions, rateLimit } from './limiter/rate-limit.js';
+export type { LimitedAttempt, LimitedReason, LimitRule, LimitRuleFactory } from './limiter/rule.js';
+export type { LimiterCounts, Slot } from './limiter/turnstile.js';
+export type { Priority } from './limiter/waiting-line.js';
 export {
+  type AttachLimiterOptions,
   type BeforeRetryContext,
   type BreakerOptions,
   type ClassifyContext,
@@ -112,6 +132,7 @@ export {
   type IdempotencyKeyOptions,
   type KeyFunction,
   type RequestBreakerOptions,
+  type RequestLimiterOptions,
   type RequestResilience,
   type ResilienceOptions,
   type RetryAfterOptions,

@@ -5,6 +5,9 @@ import type { Clock } from './clock.js';
 import { type Delay, exponential, fullJitter } from './delay.js';
 import type { RejectionContext } from './errors.js';
 import type { Outcome, Sink, Stopped } from './events.js';
+import type { Limit } from './limiter/contract.js';
+import type { Limiter } from './limiter/limiter.js';
+import type { Priority } from './limiter/waiting-line.js';
 import { BUDGET_DEFAULTS, type BudgetOptions } from './retry/budget.js';
 import type { Statuses } from './retry/statuses.js';
 
@@ -184,6 +187,36 @@ export interface RequestBreakerOptions {
 /** How circuits are kept, and what they count. */
 export interface BreakerOptions extends RequestBreakerOptions, Omit<BreakerRegistryOptions, 'clock' | 'random'> {}
 
+/** The limiter's options that can be given for one request. */
+export interface RequestLimiterOptions {
+  /**
+   * Who is served first, and goes over board last.
+   * @default 'normal'
+   */
+  priority?: Priority | undefined;
+  /**
+   * How long an attempt may wait, ms >= 0.
+   * @default what is left of the smaller of timeout and deadline; 10_000 where there is neither
+   */
+  maxWaitMs?: number | undefined;
+}
+
+/** How attempts are limited. */
+export interface AttachLimiterOptions extends RequestLimiterOptions {
+  /** What they are limited by: `adaptiveLimit()`, `concurrencyLimit(n)`, `rateLimit({ … })` or `customLimit(…)`. */
+  limit: Limit;
+  /**
+   * How many may wait, an integer >= 0. Beyond that whoever stands last is rejected.
+   * @default 1_000
+   */
+  maxQueue?: number | undefined;
+  /**
+   * Names the limiter of a request; `null`: none.
+   * @default the origin
+   */
+  key?: KeyFunction | undefined;
+}
+
 /** What a fallback, or the predicate for it, is told. */
 export interface FallbackContext {
   readonly key: string;
@@ -205,7 +238,7 @@ interface FallbackOptions {
    */
   fallback?: ((context: FallbackContext) => unknown) | NonNullable<unknown> | null | undefined;
   /**
-   * When it answers: `open`, the circuit rejected; `failure`, also when the last attempt failed; or a predicate. Never
+   * When it answers: `open`, the circuit or the limiter rejected; `failure`, also when the last attempt failed; or a predicate. Never
    * for a cancelled call.
    * @default 'open'
    */
@@ -218,6 +251,11 @@ export interface ResilienceOptions extends FallbackOptions {
   retry?: RetryOptions | number | false | undefined;
   /** Options, or `false`: no circuit breaker. */
   breaker?: BreakerOptions | false | undefined;
+  /**
+   * Holds back what a service could not take: options, or the limit alone as short for `{ limit }`, or a `Limiter` to share.
+   * @default false
+   */
+  limiter?: AttachLimiterOptions | Limit | Limiter | false | undefined;
   /** Circuits to share with other instances; it brings its own circuit options. */
   registry?: BreakerRegistry | undefined;
   /**
@@ -235,12 +273,14 @@ export interface ResilienceOptions extends FallbackOptions {
 export interface UpdateOptions extends FallbackOptions {
   retry?: RetryOptions | number | false | undefined;
   breaker?: (RequestBreakerOptions & Pick<BreakerOptions, 'mode'>) | false | undefined;
+  limiter?: RequestLimiterOptions | false | undefined;
 }
 
 /** `config.resilience`: options of one request, merged over those of the instance. */
 export interface RequestResilience extends FallbackOptions {
   retry?: (Omit<RetryOptions, 'budget'> & { budget?: false | undefined }) | number | false | undefined;
   breaker?: RequestBreakerOptions | false | undefined;
+  limiter?: RequestLimiterOptions | false | undefined;
 }
 
 /** Every default, in one place. */

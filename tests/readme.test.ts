@@ -477,7 +477,7 @@ describe('the other tables', () => {
       codeIn(payload).sort(),
     ]);
     expect(shown).toEqual(actual);
-    expect(shown).toHaveLength(19);
+    expect(shown).toHaveLength(22);
   });
 
   test('reasons: every one', () => {
@@ -493,7 +493,7 @@ describe('the other tables', () => {
       description,
     ]);
     expect(table('Metrics and tracing', 'instrument').rows).toEqual(actual);
-    expect(actual).toHaveLength(12);
+    expect(actual).toHaveLength(17);
   });
 
   test('sinks for metrics: every option, with the default of its type', () => {

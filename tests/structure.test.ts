@@ -67,8 +67,8 @@ const LAYERS: readonly RegExp[] = [
   /^fleet\//,
   /^interceptors\/|^axios-augmentation\.ts$/,
   /^options\.ts$/,
-  /^circuit\/|^retry\/|^sinks\/|^metrics\//,
-  /^(?:abort|errors|events|clock|delay|emitter|out-of-time|redaction|validation)\.ts$/,
+  /^circuit\/|^retry\/|^limiter\/|^sinks\/|^metrics\//,
+  /^(?:abort|errors|events|clock|delay|emitter|out-of-time|redaction|retry-after|validation)\.ts$/,
 ];
 
 /** Each is a folder and an export of the package. */
@@ -93,8 +93,8 @@ test('imports run downward only, types too', () => {
   expect(arrows(ours.filter(({ from, to }) => layerOf(to) < layerOf(from)))).toEqual([]);
 });
 
-test('circuit/, retry/, sinks/ and metrics/ import neither one another nor axios', () => {
-  const folders = ['circuit', 'retry', 'sinks', 'metrics'];
+test('circuit/, retry/, limiter/, sinks/ and metrics/ import neither one another nor axios', () => {
+  const folders = ['circuit', 'retry', 'limiter', 'sinks', 'metrics'];
   const found = imports.filter(({ from, to }) => {
     const isForeign = folders.includes(folderOf(to)) && folderOf(to) !== folderOf(from);
     return folders.includes(folderOf(from)) && (isForeign || to === 'axios');

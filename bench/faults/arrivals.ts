@@ -28,8 +28,11 @@ export function arrivalsOf({ cell, row, faultAt, endAt, random }: ArrivalOptions
   const times = new Array<number>(row.burst ?? 0).fill(faultAt);
   stretches.forEach(({ from, factor }, index) => {
     const to = stretches[index + 1]?.from ?? endAt;
-    const gap = () => (-Math.log(1 - random()) * 1_000) / (usual * factor);
-    for (let at = from + gap(); at < to; at += gap()) times.push(at);
+    if (index === 0 && row.isCold) return;
+    const perSecond = (at: number) =>
+      usual * factor + (index === 1 && row.rampTo ? ((row.rampTo - usual) * (at - from)) / row.endMs : 0);
+    const gap = (at: number) => (-Math.log(1 - random()) * 1_000) / perSecond(at);
+    for (let at = from + gap(from); at < to; at += gap(at)) times.push(at);
   });
   return times.map((at, index) => ({
     at,

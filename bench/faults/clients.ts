@@ -1,7 +1,10 @@
 import type { AxiosInstance } from 'axios';
 import { attach, type ResilienceOptions } from '../../dist/index.js';
 import { BARE, type Caller, CLIENTS, OURS } from '../clients.js';
-import { VARIANTS } from './variants.js';
+import { LIMITER_VARIANTS } from './limiter-variants.js';
+import { VARIANTS as SETTINGS } from './variants.js';
+
+const VARIANTS = { ...SETTINGS, ...LIMITER_VARIANTS };
 
 /** Who is compared, as the README of each advises; its circuit with the cooldown that it has by default. */
 export const COMPARED = [

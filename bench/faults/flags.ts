@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import type { ResilienceOptions } from '../../dist/index.js';
 import { type Cell, PROCESSES, TIMEOUTS_MS, WORKS_MS } from './cells.js';
 import { clientNamed } from './clients.js';
+import { OVERLOAD_ROWS } from './overload-rows.js';
 import { ROWS, type Row } from './rows.js';
 
 /** What a run of the bench is narrowed to. */
@@ -46,7 +47,7 @@ export function selectionOf(flags: readonly string[]): Selection {
   const parts = values.row.split('|');
   return {
     cells,
-    rows: ROWS.filter(({ name }) => parts.some((part) => name.includes(part))),
+    rows: [...ROWS, ...OVERLOAD_ROWS].filter(({ name }) => parts.some((part) => name.includes(part))),
     clients: values.client.split(/,(?! )/).map(clientNamed),
     seeds: seedsUpTo(Number(values.seeds)),
     options: JSON.parse(values.ours) as ResilienceOptions,

@@ -31,7 +31,7 @@ export const networkAdapter =
       };
       const timer =
         timeout &&
-        time.after(timeout, () => {
+        time.callersTimer(timeout, () => {
           end();
           reject(new AxiosError(`timeout of ${timeout}ms exceeded`, AxiosError.ECONNABORTED, config, {}));
         });
@@ -44,9 +44,12 @@ export const networkAdapter =
       service.take({
         path: url,
         reply: (reply) => {
-          end();
-          if (typeof reply === 'number') settle(responseOf(reply, config), resolve, reject);
-          else reject(connectionError(reply, config));
+          const hear = () => {
+            end();
+            if (typeof reply === 'number') settle(responseOf(reply, config), resolve, reject);
+            else reject(connectionError(reply, config));
+          };
+          time.forCallers(hear)();
         },
       });
     });

@@ -39,9 +39,17 @@ export interface Row {
   readonly repetitions?: number;
   /** The share of calls that goes to the path `/bad`. */
   readonly badShare?: number;
+  /** In place of the cell's. */
+  readonly timeoutMs?: number;
+  /** Whether there are no calls before it. */
+  readonly isCold?: boolean;
+  /** What the calls per second grow to, evenly, until `endMs`. */
+  readonly rampTo?: number;
+  /** From its beginning the event loop of the callers is blocked for so long, ms. */
+  readonly blockedMs?: number;
 }
 
-const during = (name: string, forMs: number, condition: Partial<Condition>, goal: RowGoal = {}): Row => ({
+export const during = (name: string, forMs: number, condition: Partial<Condition>, goal: RowGoal = {}): Row => ({
   name,
   goal,
   endMs: forMs,
@@ -58,7 +66,12 @@ const hang = (forMs: number, goal?: RowGoal): Row =>
 const failing = (share: number, goal?: RowGoal): Row =>
   during(`${share * 100} % of the requests fail, 20 s`, 20_000, { failing: share }, goal);
 
-const overload = (factor: number, forMs: number, condition: Partial<Condition> = {}, goal: RowGoal = {}): Row => ({
+export const overload = (
+  factor: number,
+  forMs: number,
+  condition: Partial<Condition> = {},
+  goal: RowGoal = {},
+): Row => ({
   name: `${factor} x the calls for ${forMs / 1_000} s${condition.sheds ? ', a service that sheds' : ''}`,
   goal,
   endMs: forMs,

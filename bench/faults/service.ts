@@ -19,6 +19,10 @@ export interface Condition {
   readonly refusesEach: number;
   /** What each answer takes longer on its way, ms. */
   readonly latencyMs: number;
+  /** What its work spreads by: the sigma of a log-normal distribution; 0: evenly between 0.8 and 1.2. */
+  readonly spread: number;
+  /** How long the work for the path `/bad` takes, ms; 0: as for others. */
+  readonly badPathMs: number;
   /** Whether it answers 503 at once where as many requests wait as there are workers. */
   readonly sheds: boolean;
 }
@@ -31,6 +35,8 @@ const HEALTHY: Condition = {
   isBadPath: false,
   refusesEach: 0,
   latencyMs: 0,
+  spread: 0,
+  badPathMs: 0,
   sheds: false,
 };
 
@@ -96,11 +102,11 @@ export class Service {
   }
 
   #work(): void {
-    const { time, random, workMs } = this.#options;
+    const { time } = this.#options;
     while (this.#head < this.#queue.length && this.#running.size < this.#capacity) {
       const request = this.#queue[this.#head++] as Request;
       this.#running.add(request);
-      time.after(workMs * this.#condition.slowness * (0.8 + 0.4 * random()), () => {
+      time.after(this.#workMs(request), () => {
         if (!this.#running.has(request)) return;
         if (this.#condition.state === 'hanging') this.#stalled.add(request);
         else this.#finish(request);
@@ -110,6 +116,15 @@ export class Service {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
+  }
+
+  #workMs({ path }: Request): number {
+    const { random, workMs } = this.#options;
+    const { slowness, spread, badPathMs } = this.#condition;
+    const usualMs = badPathMs > 0 && path.startsWith('/bad') ? badPathMs : workMs * slowness;
+    if (spread === 0) return usualMs * (0.8 + 0.4 * random());
+    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+    return usualMs * Math.exp(spread * normal - (spread * spread) / 2);
   }
 
   #finish(request: Request): void {

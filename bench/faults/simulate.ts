@@ -88,13 +88,19 @@ async function callsOf(
   });
   for (const { atMs, condition } of row.steps) time.after(faultAt + atMs, () => service.become(condition));
   time.after(recoveredAt, () => service.become({}));
+  const { blockedMs } = row;
+  if (blockedMs) time.after(faultAt, () => time.block(blockedMs));
   const onRequest = (path: string) => {
     (calls[Number(path.slice(path.lastIndexOf('/') + 1))] as Call).requests++;
   };
   const adapter = networkAdapter({ time, service, onRequest });
   const callers = await Promise.all(
     Array.from({ length: cell.processes }, () =>
-      equip(axios.create({ baseURL: 'http://service.example', timeout: cell.timeoutMs, adapter }), client, options),
+      equip(
+        axios.create({ baseURL: 'http://service.example', timeout: row.timeoutMs ?? cell.timeoutMs, adapter }),
+        client,
+        options,
+      ),
     ),
   );
   for (const call of calls) {
@@ -105,7 +111,7 @@ async function callsOf(
         () => end(false),
       );
     };
-    time.after(call.at, begin);
+    time.after(call.at, time.forCallers(begin));
   }
   await time.runUntil(endAt + DRAIN_MS);
   return calls;

@@ -41,7 +41,7 @@ const isTimeout = ({ error }: RetryContext): boolean =>
 
 const withoutTimeouts = { shouldRetry: (context: RetryContext) => (isTimeout(context) ? false : undefined) };
 
-const cooldownMs = exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 });
+const cooldownMs = exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 });
 
 const unusualRun = { detector: () => new UnusualRun(5, 700, 6, 0.3), cooldownMs };
 
@@ -73,13 +73,11 @@ export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
   'attempts in place of calls': () => ({
     breaker: { detector: consecutiveFailures(5, { minSpanMs: 600, maxAgeMs: 60_000 }) },
   }),
-  'cooldown of 500 ms up to 1.2 s': () => ({
-    breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 }) },
+  'cooldown of 400 ms up to 1.5 s': () => ({
+    breaker: { cooldownMs: exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }) },
   }),
   'no waiting': () => ({ breaker: { maxWaitMs: 0 } }),
-  'waits of 700 ms, cooldown of 500 ms up to 1.2 s': () => ({
-    breaker: { maxWaitMs: 700, cooldownMs: exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 }) },
-  }),
+  'waits of 700 ms': () => ({ breaker: { maxWaitMs: 700 } }),
   'unusual run': () => ({ breaker: unusualRun }),
   'unusual run, timeouts are not retried': () => ({ breaker: unusualRun, retry: withoutTimeouts }),
 };

@@ -48,6 +48,7 @@ export class VirtualTime {
   #count = 0;
   #timers = new EventHeap<Timer>();
   #random = randomOf(0);
+  #blockedUntil = 0;
 
   /** Milliseconds since the beginning of the simulation. */
   get now(): number {
@@ -58,8 +59,24 @@ export class VirtualTime {
   restart(seed: number): void {
     this.#now = 0;
     this.#count = 0;
+    this.#blockedUntil = 0;
     this.#timers = new EventHeap();
     this.#random = randomOf(seed);
+  }
+
+  /** The event loop of the callers stands still: what is due for them comes at its end, timers before answers as in Node. */
+  block(forMs: number): void {
+    this.#blockedUntil = this.#now + forMs;
+  }
+
+  /** Something of the callers: not while they are blocked. */
+  forCallers(run: Run, isTimer = false): Run {
+    const whenFree = () => {
+      const leftMs = this.#blockedUntil - this.#now;
+      if (leftMs > 0) this.after(leftMs + (isTimer ? 0 : 0.001), whenFree);
+      else run();
+    };
+    return whenFree;
   }
 
   random(): number {
@@ -68,6 +85,17 @@ export class VirtualTime {
 
   after(delayMs: number, run: Run): Timer {
     return this.#start(new Timer(run, delayMs, false));
+  }
+
+  /** A timer of the callers. */
+  callersTimer(delayMs: number, run: Run): Timer {
+    const timer: Timer = this.after(
+      delayMs,
+      this.forCallers(() => {
+        if (!timer.isOver) run();
+      }, true),
+    );
+    return timer;
   }
 
   every(delayMs: number, run: Run): Timer {
@@ -154,7 +182,7 @@ export function installVirtualTime(): VirtualTime {
   Object.assign(globalThis, {
     Date: VirtualDate,
     setTimeout: (run: (...given: unknown[]) => void, delayMs?: unknown, ...given: unknown[]) =>
-      time.after(timerDelay(delayMs), () => run(...given)),
+      time.callersTimer(timerDelay(delayMs), () => run(...given)),
     setInterval: (run: (...given: unknown[]) => void, delayMs?: unknown, ...given: unknown[]) =>
       time.every(timerDelay(delayMs), () => run(...given)),
     clearTimeout: clear,

@@ -18,8 +18,8 @@ const TIMEOUT_MS = 750 * pace;
 
 /** The circuit as it is by default, at the pace of the demo. */
 const CIRCUIT = {
-  detector: consecutiveFailures(5, { minSpanMs: 600 * pace, maxAgeMs: 60_000 }),
-  cooldownMs: exponential({ baseMs: 400 * pace, factor: 1.25, maxMs: 1_500 * pace, jitter: 0.2 }),
+  detector: consecutiveFailures(5, { perCall: true, minSpanMs: 600 * pace, maxAgeMs: 60_000 }),
+  cooldownMs: exponential({ baseMs: 500 * pace, factor: 1.15, maxMs: 1_200 * pace, jitter: 0.2 }),
 };
 
 const OUTAGE: readonly { readonly phase: Phase; readonly lastsMs: number; readonly meaning: string }[] = [

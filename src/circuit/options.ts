@@ -72,7 +72,7 @@ export interface CircuitBreakerOptions {
   detector?: DetectorFactory | undefined;
   /**
    * How long an open circuit rejects before it may be probed: a number of ms, or a function.
-   * @default exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 })
+   * @default exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 })
    * @example 10_000
    */
   cooldownMs?: number | Delay | undefined;
@@ -130,7 +130,7 @@ export const DEFAULT_LEASE_MS = 30_000;
 
 export const CIRCUIT_DEFAULTS = Object.freeze({
   detector: consecutiveFailures(5, { perCall: true, minSpanMs: 600, maxAgeMs: 60_000 }),
-  cooldownMs: exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }),
+  cooldownMs: exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 }),
   maxRetryAfterMs: 60_000,
   openOnRetryAfter: false,
   halfOpen: Object.freeze({ permits: 1, successThreshold: 1 }),

@@ -70,7 +70,7 @@ export function hasFallback({ fallback, fallbackOn }: Policy, context: FallbackC
 }
 
 const appliesTo = (fallbackOn: 'open' | 'failure' | undefined, { stopped, outcome }: FallbackContext): boolean =>
-  stopped === 'circuit-open' || (fallbackOn === 'failure' && outcome === 'failure');
+  stopped === 'circuit-open' || stopped === 'limited' || (fallbackOn === 'failure' && outcome === 'failure');
 
 type FallbackFunction = (context: FallbackContext) => unknown;
 

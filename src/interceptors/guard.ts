@@ -33,8 +33,9 @@ export interface Pass {
    *
    * @param now When it ended, on the attachment's clock, ms; `undefined` for an attempt that was not made.
    * @param details Of a failure.
+   * @returns `'neutral'` where it has taken care of a failure, which then means nothing to the guards behind.
    */
-  settle(outcome: Outcome, now?: number, details?: FailureDetails): void;
+  settle(outcome: Outcome, now?: number, details?: FailureDetails): unknown;
 }
 
 /** The attempt is not made. Where it was a retry, the call ends with the error of the attempt before. */

@@ -1,5 +1,5 @@
 import type { AxiosResponse, RawAxiosHeaders } from 'axios';
-import { retryAfterMs } from '../retry/retry-after.js';
+import { retryAfterMs } from '../retry-after.js';
 
 export const IDEMPOTENCY_KEY = 'Idempotency-Key';
 

@@ -6,6 +6,7 @@ import {
   type IdempotencyKeyOptions,
   type KeyFunction,
   type RequestBreakerOptions,
+  type RequestLimiterOptions,
   type RequestResilience,
   type ResilienceOptions,
   type RetryOptions,
@@ -53,15 +54,23 @@ interface BreakerPolicy extends Omit<RequestBreakerOptions, 'key'> {
   readonly key: KeyFunction;
 }
 
+/** How the attempts of one call are limited, where there is a limiter. */
+interface LimiterPolicy extends RequestLimiterOptions {
+  readonly enabled: boolean;
+  readonly key?: KeyFunction | undefined;
+}
+
 /** Everything that one call goes by: checked, merged and complete. */
 export interface Policy extends Pick<UpdateOptions, 'fallback' | 'fallbackOn'> {
   readonly retry: RetryPolicy;
   readonly breaker: BreakerPolicy;
+  readonly limiter: LimiterPolicy;
 }
 
 export const DEFAULT_POLICY: Policy = {
   retry: { ...DEFAULTS.retry, enabled: true },
   breaker: { enabled: true, key: byMethodAndBaseUrl },
+  limiter: { enabled: true },
   fallback: undefined,
   fallbackOn: DEFAULTS.fallbackOn,
 };
@@ -92,6 +101,22 @@ const REQUEST_BREAKER_RULES = {
   maxWaitMs: milliseconds(0, MAX_TIMER_MS),
 };
 
+const REQUEST_LIMITER_RULES = {
+  priority: oneOf('high', 'normal', 'low'),
+  maxWaitMs: milliseconds(0, Number.POSITIVE_INFINITY),
+};
+
+const aLimit = withMethods('a limit, such as adaptiveLimit()', 'limiters');
+
+const limiterRules = options({ ...REQUEST_LIMITER_RULES, limit: aLimit, maxQueue: anInteger(0), key: aFunction });
+
+/** Options, of which the limit is needed, or a limit or a limiter alone. */
+const aLimiter: Rule = (value, path) => {
+  if (typeof (value as { limiters?: unknown } | null)?.limiters === 'function') return;
+  limiterRules(value, path);
+  aLimit((value as { limit?: unknown }).limit, `${path}.limit`);
+};
+
 const onlyAtAttach: Rule = (_value, path) => {
   throw new TypeError(`Expected \`${path}\` to be given to attach alone`);
 };
@@ -103,12 +128,14 @@ const CIRCUIT_ONLY_AT_ATTACH = Object.fromEntries(Object.keys(REGISTRY_RULES).ma
 const policyRules = (retryRules: Record<string, Rule>, breakerRules: Record<string, Rule>): Record<string, Rule> => ({
   retry: orFalse(eitherOf({ number: anInteger(0) }, options(retryRules))),
   breaker: orFalse(options({ ...breakerRules, ...REQUEST_BREAKER_RULES })),
+  limiter: orFalse(options(REQUEST_LIMITER_RULES)),
   fallback: () => undefined,
   fallbackOn: eitherOf({ function: aFunction }, oneOf('open', 'failure')),
 });
 
 export const checkAttachOptions: (given: ResilienceOptions, path: string) => void = options({
   ...policyRules(RETRY_RULES, REGISTRY_RULES),
+  limiter: orFalse(aLimiter),
   registry: withMethods('a BreakerRegistry', 'ensure', 'get', 'pipe'),
   sinks: listOf(withMethods('a sink with a method record(event)', 'record')),
   clock: aClock,
@@ -127,10 +154,11 @@ export const checkRequestOptions: (given: RequestResilience, path: string) => vo
 
 /** Lays checked options over a policy. */
 export function extendPolicy(base: Policy, given: UpdateOptions | RequestResilience): Policy {
-  const { retry, breaker, fallback = base.fallback, fallbackOn = base.fallbackOn } = own(given);
+  const { retry, breaker, limiter, fallback = base.fallback, fallbackOn = base.fallbackOn } = own(given);
   return {
     retry: merged(base.retry, retryFields(base.retry, retry), 'retryAfter', 'idempotencyKey'),
     breaker: merged(base.breaker, switchable(breaker)),
+    limiter: limiter === undefined ? base.limiter : merged(base.limiter, switchable(limiter)),
     fallback,
     fallbackOn,
   };

@@ -47,6 +47,7 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const { result } = round;
   const delayMs = await decide(call, captured, report, round);
   if (typeof delayMs === 'string') return { ...round, stopped: delayMs };
+  const { key } = report;
   // Nobody is given this body any more; an accepted one is, if no further attempt can be made after all.
   if (result.rejected) discard(result.response);
   const { pauses } = call.attachment;
@@ -65,7 +66,11 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const repeated = await call.attachment.dispatch(next).then(accepted, failed);
   const attempt = call.attempt === before ? undefined : call.attempt;
   if (attempt?.refusal === 'aborted') return { ...round, stopped: 'aborted', result: repeated };
-  if (attempt?.refusal && repeated.rejected) return { ...round, stopped: attempt.refusal };
+  if (attempt?.refusal && repeated.rejected) {
+    if (attempt.refusal === 'limited' && policy.retry.budget && round.outcome !== 'success')
+      call.attachment.budgets.giveBack(key);
+    return { ...round, stopped: attempt.refusal };
+  }
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
 }
 

@@ -70,7 +70,8 @@ function settle(
   else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
   conceal(call, config);
   const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
-  for (const pass of passes) pass.settle(outcome, now, details);
+  let meaning = outcome;
+  for (const pass of passes) if (pass.settle(meaning, now, details) === 'neutral') meaning = 'neutral';
   if (!events.active) return;
   const { status, code, durationMs } = recordOf(attempt);
   const guarded = circuitKey !== null;

@@ -141,6 +141,17 @@ export class Measuring implements Sink {
       case 'late':
         this.#circuit(key)?.measure(INSTRUMENTS.circuitCalls, 1, 'late');
         break;
+      case 'queued':
+        this.#of(key)?.measure(INSTRUMENTS.limiterWaits, 1);
+        break;
+      case 'limited':
+        this.#of(key)?.measure(INSTRUMENTS.limiterRejections, 1, event.why);
+        break;
+      case 'limiter':
+        if (event.limit !== undefined) this.#of(key)?.measure(INSTRUMENTS.limiterLimit, event.limit);
+        this.#of(key)?.measure(INSTRUMENTS.limiterInFlight, event.inFlight);
+        this.#of(key)?.measure(INSTRUMENTS.limiterQueue, event.queued);
+        break;
       case 'registered':
         showState(this.#register(key), event.state);
         this.#watch(key, event.state, event.readState);

@@ -70,6 +70,12 @@ export class RetryBudgets {
     return true;
   }
 
+  /** Gives a token back for a retry that was not made. */
+  giveBack(key: string): void {
+    const bucket = this.#buckets.get(key);
+    if (bucket) bucket.tokens++;
+  }
+
   #refilled(key: string, { ratio, minPerSecond }: Budget, now: number): Bucket {
     const least = Math.max(1, KEPT_SECONDS * minPerSecond);
     const bucket = this.#bucket(key, least, now);
@@ -106,6 +112,11 @@ export class RetryBudget {
   /** A call made its first attempt. */
   deposit(now: number): void {
     this.#budgets.deposit('', this.#budget, now);
+  }
+
+  /** Gives back the token of a retry that was not made. */
+  giveBack(): void {
+    this.#budgets.giveBack('');
   }
 
   /** Takes a token for one retry; `false` where there is none. */

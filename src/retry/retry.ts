@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../abort.js';
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
-import { CircuitOpenError, giveCause, isAbort, rejectedKeyOf } from '../errors.js';
+import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
@@ -55,6 +55,18 @@ export interface RetryGuard {
   judge<T>(ended: Ended<T>, judgedBy?: JudgedBy<T>): Outcome;
 }
 
+interface RetrySlot {
+  end(ended: never): void;
+  cancel(): void;
+}
+
+/** What `retry` needs of a limiter; `Limiter` has it. */
+export interface RetryLimiter {
+  acquire(options: { signal?: AbortSignal | undefined; isRetry?: boolean | undefined }): Promise<RetrySlot>;
+  /** @internal */
+  judge(ended: Ended<unknown>, signal?: AbortSignal): object;
+}
+
 /** What `onRetry` is told. */
 export interface RetryNotice {
   /** The attempt that failed, from 1. */
@@ -96,6 +108,8 @@ export interface RetryFunctionOptions<T = unknown> {
   onRetry?: ((notice: RetryNotice) => void | PromiseLike<void>) | undefined;
   /** Asked for a permit before every attempt. A probe has its `halfOpen.probeTimeoutMs`, and then fails with a `TimeoutError`. */
   breaker?: RetryGuard | undefined;
+  /** Asked for a slot before every attempt, and before the breaker's permit; retries stand behind first attempts. */
+  limiter?: RetryLimiter | undefined;
   /**
    * How long the attempts of a call may wait in sum for a breaker that would reject them, ms >= 0; where it is not given, as
    * long as the backoffs of the retries that are left would take.
@@ -123,6 +137,7 @@ const check = optionsOf({
   shouldRetry: aFunction,
   onRetry: aFunction,
   breaker: withMethods('a CircuitBreaker', 'acquireWithin', 'judge'),
+  limiter: withMethods('a Limiter', 'acquire', 'judge'),
   maxWaitMs: milliseconds(),
   classify: aFunction,
   signal: withMethods('an AbortSignal', 'addEventListener'),
@@ -139,7 +154,8 @@ const DEFAULT_BACKOFF = fullJitter(exponential());
  * @param fn Is given the number of the attempt, from 1, and a signal that aborts with the caller's and at the deadline.
  * @returns what the function returned.
  * @throws the error of the last attempt; the signal's reason when it aborts; at the deadline a `TimeoutError`, whose cause
- *   is the error of the attempt before; a `CircuitOpenError` where the breaker let no attempt through; a `TypeError` or
+ *   is the error of the attempt before; a `CircuitOpenError` where the breaker let no attempt through, a `LimitError` where
+ *   the limiter let none; a `TypeError` or
  *   `RangeError` that names a bad option.
  */
 export async function retry<T>(
@@ -168,8 +184,11 @@ export async function retry<T>(
   const patience = new Patience(given.maxWaitMs, clock, (attempt) => backoffsLeftMs(limits, contextOf(attempt)));
   const remainingMs = () => (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt);
   let owesToken = false;
+  let slot: RetrySlot | undefined;
   try {
     for (let attempt = 1; ; attempt++) {
+      if (given.limiter && !isRejecting(breaker))
+        slot = await slotFor(given.limiter, attempt, scope, lastError, budget);
       const maxWaitMs = () => Math.min(patience.begin(attempt), remainingMs());
       const answer = breaker?.acquireWithin(maxWaitMs, scope.signal, scope);
       const permit = answer instanceof Promise ? await answer : answer;
@@ -186,6 +205,7 @@ export async function retry<T>(
       const attemptAt = clock.now();
       if (attempt === 1) budget?.deposit(attemptAt);
       const ended = await run(fn, attempt, scope, permit?.timeoutMs);
+      slot?.end(given.limiter?.judge(ended, scope.signal) as never);
       const isAborted = scope.signal.aborted || (ended.hasThrown && isAbort(ended.error));
       const outOfTime = () => outcomeOfTime(startedAt, attemptAt, clock.now(), deadlineMs, permit?.isProbe);
       const outcome = ended.isOverdue
@@ -231,7 +251,28 @@ export async function retry<T>(
       await scope.wait(decision);
     }
   } finally {
+    slot?.cancel();
     scope.close();
+  }
+}
+
+const isRejecting = (breaker: RetryGuard | undefined): boolean => breaker?.mode === 'enforce' && breaker.isOpen;
+
+/** Waits for a slot; a retry that gets none ends with the last error, and its token goes back. */
+async function slotFor(
+  limiter: RetryLimiter,
+  attempt: number,
+  { signal }: Scope,
+  lastError: unknown,
+  budget: RetryBudget | undefined,
+): Promise<RetrySlot> {
+  try {
+    return await limiter.acquire({ signal, isRetry: attempt > 1 });
+  } catch (error) {
+    if (attempt > 1) budget?.giveBack();
+    if (attempt > 1 && isLimitError(error)) throw lastError;
+    giveCause(error, lastError);
+    throw error;
   }
 }
 

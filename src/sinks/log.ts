@@ -30,7 +30,7 @@ const aLogger = withMethods('a logger with methods info, warn and error', ...LEV
 const check = options({ level: oneOf(...LEVELS) });
 
 /**
- * One line per retry, transition, give-up, fallback and listener error, and for the store of shared circuits. pino and
+ * One line per retry, transition, give-up, rejection of a limiter, fallback and listener error, and for the store of shared circuits. pino and
  * winston are given the event's fields as well. No query strings, no credentials and no header values.
  *
  * @throws a `TypeError` that names the option.
@@ -83,6 +83,10 @@ function describe(event: ResilienceEvent): Line | undefined {
       const { key, from, to, reason, failures } = event;
       const level = to === 'open' ? 'error' : 'info';
       return line(level, `${key}: circuit ${from} -> ${to} (${reason}, failures: ${failures})`);
+    }
+    case 'limited': {
+      const { key, why } = event;
+      return line('warn', `${key}: the limiter let an attempt not pass (${why})`);
     }
     case 'fallback':
       return line('info', `${event.key}: answered by fallback (${event.cause})`);

@@ -763,11 +763,11 @@ describe('cooldown', () => {
     const events = listen(breaker);
     fail(breaker, 5);
     vi.restoreAllMocks();
-    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 400 });
+    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 500 });
     expect(ofType(events, 'listenerError')).toEqual([
       expect.objectContaining({ key: KEY, source: expect.stringContaining('cooldownMs'), error: expect.any(Error) }),
     ]);
-    expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', cooldownMs: 400 }]);
+    expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', cooldownMs: 500 }]);
   });
 
   test('of 0 ms probes at the next attempt', () => {
@@ -1301,8 +1301,8 @@ describe('options', () => {
     clock.advance(600);
     fail(breaker);
     vi.restoreAllMocks();
-    expect(ask(breaker)).toBe(400);
-    clock.advance(400);
+    expect(ask(breaker)).toBe(500);
+    clock.advance(500);
     expect([breaker.tryAcquire().admitted, breaker.tryAcquire().admitted]).toEqual([true, false]);
   });
 

@@ -61,12 +61,12 @@ describe('by default', () => {
     return cooldowns.map(Math.round);
   };
 
-  test('it begins with 400 ms and grows by a quarter to at most 1.5 s', () => {
-    expect(growing(0)).toEqual([400, 500, 625, 781, 977, 1_221, 1_500, 1_500, 1_500]);
+  test('it begins with 500 ms and grows by 15 % to at most 1.2 s', () => {
+    expect(growing(0)).toEqual([500, 575, 661, 760, 875, 1_006, 1_157, 1_200, 1_200]);
   });
 
   test('up to a fifth of it is random', () => {
-    expect(growing(0.999_999)).toEqual([320, 400, 500, 625, 781, 977, 1_200, 1_200, 1_200]);
+    expect(growing(0.999_999)).toEqual([400, 460, 529, 608, 700, 805, 925, 960, 960]);
   });
 });
 
@@ -94,7 +94,7 @@ describe('a function', () => {
     const breaker = create({ cooldownMs: (async () => Promise.reject(new Error('no'))) as never });
     const events = listen(breaker);
     fail(breaker);
-    expect(ask(breaker)).toBe(400);
+    expect(ask(breaker)).toBe(500);
     expect(ofType(events, 'listenerError').map(({ error }) => String(error))).toEqual([
       'TypeError: Expected `cooldownMs(context)` to be a number of milliseconds >= 0, got a promise',
     ]);

@@ -276,7 +276,7 @@ describe('options', () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     breaker.trip();
     vi.restoreAllMocks();
-    expect(ask(breaker)).toBe(400);
+    expect(ask(breaker)).toBe(500);
   });
 
   test('its own objects are not changed', () => {

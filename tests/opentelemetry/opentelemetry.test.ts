@@ -37,6 +37,9 @@ const EVENTS: readonly ResilienceEvent[] = [
   { ...base, type: 'call', attempts: 2, stopped: 'budget', elapsedMs: 1 },
   { ...base, type: 'giveUp', attempts: 2, stopped: 'budget', elapsedMs: 1 },
   { ...base, type: 'fallback', cause: 'budget' },
+  { ...base, type: 'queued', queued: 1 },
+  { ...base, type: 'limited', why: 'wait', retryAfterMs: 0 },
+  { ...base, type: 'limiter', limit: 4.5, inFlight: 4, queued: 1 },
   { type: 'storeDegraded', key: '', at: 1, error: new Error('gone') },
 ];
 
@@ -54,6 +57,8 @@ test('exports every instrument of the table under its name, with unit and descri
       .sort(),
   );
   expect(pointsOf(metrics, 'attempt.duration')[0]?.value).toMatchObject({ count: 1, sum: 0.25 });
+  expect(byAttribute(metrics, 'limiter.rejections', 'reason')).toEqual({ wait: 1 });
+  expect(pointsOf(metrics, 'limiter.limit')[0]?.value).toBe(4.5);
   expect(byAttribute(metrics, 'store.events', 'event')).toEqual({
     degraded: 1,
     recovered: 0,
@@ -82,7 +87,7 @@ test('without a meter takes that of the provider which is registered when someth
   const sink = openTelemetrySink(api);
   api.metrics.setGlobalMeterProvider(provider);
   for (const event of EVENTS) sink.record(event);
-  expect((await collect()).size).toBe(12);
+  expect((await collect()).size).toBe(17);
 });
 
 test('without any provider it does nothing', () => {

@@ -64,8 +64,29 @@ describe('what is exposed', () => {
       'axios_resilience_budget_exhausted_total',
       'axios_resilience_registry_size',
       'axios_resilience_registry_evictions_total',
+      'axios_resilience_limiter_limit',
+      'axios_resilience_limiter_in_flight',
+      'axios_resilience_limiter_queue',
+      'axios_resilience_limiter_waits_total',
+      'axios_resilience_limiter_rejections_total',
       'axios_resilience_store_events_total',
     ]);
+  });
+
+  test('a limiter by its key: what it is, who waited, who was rejected and why', async () => {
+    const { sink, samples } = start();
+    const key = 'https://api.example.com';
+    const limiter = { type: 'limiter', key, at: 1 } as const;
+    sink.record({ type: 'queued', key, at: 1, queued: 1 });
+    sink.record({ ...limiter, limit: 2, inFlight: 2, queued: 1 });
+    sink.record({ type: 'limited', key, at: 2, why: 'queue', retryAfterMs: 0 });
+    sink.record({ ...limiter, limit: 2.5, inFlight: 0, queued: 0 });
+    sink.record({ ...limiter, key: 'by rate', limit: undefined, inFlight: 1, queued: 0 });
+    const all = await samples();
+    const sum = (name: string, labels = {}) => sumOf(all, `axios_resilience_limiter_${name}`, { key, ...labels });
+    expect([sum('limit'), sum('in_flight'), sum('queue'), sum('waits_total')]).toEqual([2.5, 0, 0, 1]);
+    expect(sum('rejections_total', { reason: 'queue' })).toBe(1);
+    expect(all.filter(({ labels }) => labels['key'] === 'by rate')).toHaveLength(2);
   });
 
   test('a histogram in the text format: cumulative buckets, sum and count', async () => {
@@ -462,7 +483,7 @@ describe('options', () => {
     const { register } = start({ prefix: 'shop_' });
     const names = (await register.getMetricsAsJSON()).map(({ name }) => name);
     expect(names.filter((name) => !name.startsWith('shop_axios_resilience_'))).toEqual([]);
-    expect(names).toHaveLength(12);
+    expect(names).toHaveLength(17);
   });
 
   test('a second sink on one registry is refused by name, and nothing is registered; a prefix makes it fit', () => {
@@ -472,7 +493,7 @@ describe('options', () => {
       'The registry has a metric axios_resilience_circuit_state already; share one sink, or give it a `prefix`',
     );
     prometheusSink(promClient, { register, prefix: 'other_' });
-    expect(register.getMetricsAsArray()).toHaveLength(24);
+    expect(register.getMetricsAsArray()).toHaveLength(34);
   });
 
   test.each<[string, unknown, unknown, string, ErrorConstructor]>([

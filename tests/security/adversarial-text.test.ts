@@ -15,7 +15,7 @@ import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/ke
 import { prometheusSink } from '../../src/prometheus/prometheus.js';
 import { pathWithoutCredentials, withoutCredentials, withoutSecrets } from '../../src/redaction.js';
 import { keysOf } from '../../src/redis/names.js';
-import { retryAfterMs } from '../../src/retry/retry-after.js';
+import { retryAfterMs } from '../../src/retry-after.js';
 import { options, unexpected } from '../../src/validation.js';
 
 const MEGABYTE = 1_000_000;

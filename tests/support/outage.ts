@@ -43,7 +43,7 @@ export async function surviveOutage(...sinks: Sink[]): Promise<Outage> {
   const api = axios.create({ baseURL: server.url, timeout: 500 });
   attach(api, {
     retry: { retries: 2, backoff: () => 0, budget: false },
-    breaker: { detector: consecutiveFailures(5), cooldownMs: COOLDOWN_MS },
+    breaker: { detector: consecutiveFailures(5), cooldownMs: COOLDOWN_MS, maxWaitMs: 0 },
     clock: { now: () => performance.now() + skippedMs },
     sinks,
   });

@@ -43,6 +43,13 @@ test('events are told apart by type', () => {
       case 'rejected':
         expectTypeOf(event.observed).toBeBoolean();
         return `${event.retryAfterMs}`;
+      case 'queued':
+        return `${event.queued}`;
+      case 'limited':
+        return `${event.why} ${event.retryAfterMs}`;
+      case 'limiter':
+        expectTypeOf(event.limit).toEqualTypeOf<number | undefined>();
+        return `${event.inFlight} ${event.queued}`;
       case 'fallback':
         return event.cause;
       case 'late':

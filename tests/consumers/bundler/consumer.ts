@@ -33,7 +33,12 @@ const shouldRetry = ({ attempt, response }: RetryContext): boolean | undefined =
   attempt > 2 ? response?.status === 503 : undefined;
 const options: ResilienceOptions = {
   retry: { retries: 2, backoff, shouldRetry, budget: { ratio: 0.5 } },
-  breaker: { detector: consecutiveFailures(4), key: byOrigin, cooldownMs: ({ attempt }) => attempt * 1_000 },
+  breaker: {
+    maxWaitMs: 0,
+    detector: consecutiveFailures(4),
+    key: byOrigin,
+    cooldownMs: ({ attempt }) => attempt * 1_000,
+  },
   sinks: [memorySink(), logSink({ info() {}, warn() {}, error() {} })],
 };
 const override: RequestResilience = { retry: { backoff: fullJitter(exponential({ baseMs: 1 })), retries: 1 } };

@@ -26,7 +26,12 @@ const shouldRetry = ({ attempt, response }: axiosResilience.RetryContext): boole
   attempt > 2 ? response?.status === 503 : undefined;
 const options: axiosResilience.ResilienceOptions = {
   retry: { retries: 2, backoff, shouldRetry, budget: { ratio: 0.5 } },
-  breaker: { detector: consecutiveFailures(4), key: byOrigin, cooldownMs: ({ attempt }) => attempt * 1_000 },
+  breaker: {
+    maxWaitMs: 0,
+    detector: consecutiveFailures(4),
+    key: byOrigin,
+    cooldownMs: ({ attempt }) => attempt * 1_000,
+  },
   sinks: [memorySink(), logSink({ info() {}, warn() {}, error() {} })],
 };
 const override: axiosResilience.RequestResilience = {

@@ -1,0 +1,133 @@
+import type { Clock } from '../clock.js';
+import type { Outcome, TurnedAway } from '../events.js';
+import type { LimiterCounts, Slot, Turnstile, TurnstileOptions } from './turnstile.js';
+import type { Priority } from './waiting-line.js';
+
+/** A limiter as it is at one moment. */
+export interface LimiterStats {
+  /** How many may be in flight, perhaps below 1; `undefined` for a limit that is not by concurrency. */
+  readonly limit: number | undefined;
+  readonly inFlight: number;
+  /** How many wait. */
+  readonly queued: number;
+  readonly counts: LimiterCounts;
+  /** What a rule of your own threw last; it let the attempt pass. */
+  readonly lastError: unknown;
+}
+
+/** Who asks for a slot. */
+export interface Asking {
+  readonly priority?: Priority | undefined;
+  readonly isRetry?: boolean | undefined;
+  readonly maxWaitMs?: number | undefined;
+}
+
+/** What a limiter answers when it let nobody pass. */
+export interface TurnedAwayAnswer {
+  readonly why: TurnedAway;
+  readonly retryAfterMs: number;
+}
+
+/** A place in the queue. */
+export interface Place {
+  /** Never rejects. */
+  readonly answer: Promise<Slot | TurnedAwayAnswer>;
+  /** Leaves the queue; a slot that was given already has to be cancelled. */
+  leave(): void;
+}
+
+/** What a limiter tells of itself. */
+export type LimiterNews =
+  | { readonly type: 'queued'; readonly queued: number }
+  | { readonly type: 'limited'; readonly why: TurnedAway; readonly retryAfterMs: number }
+  | ({ readonly type: 'limiter' } & Pick<LimiterStats, 'limit' | 'inFlight' | 'queued'>);
+
+export type OpenOptions = Omit<TurnstileOptions, 'rule'> & { readonly random: () => number };
+
+/** What is asked of a limiter on behalf of attempts; `Limiter` has it. */
+export interface LimiterLike {
+  ask(asking: Asking): Slot | Place;
+  stats(): LimiterStats;
+  recovered(): void;
+  readonly heldMs: number;
+  readonly isIdle: boolean;
+}
+
+/** An attempt of an axios call, as far as a limiter looks at it. */
+export interface LimitedRequest {
+  readonly call: { readonly made: number; remainingMs(): number };
+  readonly config: { readonly timeout?: number | undefined };
+  readonly captured: {
+    readonly policy: {
+      readonly limiter: {
+        readonly enabled: boolean;
+        readonly key?: ((config: never) => string | null | undefined) | undefined;
+        readonly priority?: Priority | undefined;
+        readonly maxWaitMs?: number | undefined;
+      };
+    };
+  };
+  readonly circuitKey: string | null;
+  /** Once it has ended. */
+  readonly outcome: Outcome | undefined;
+  readonly response: { readonly status: number; readonly headers?: object | undefined } | undefined;
+  readonly diagnosis: { readonly code?: string | undefined } | undefined;
+}
+
+/** How the limiters of an attached instance are made. */
+export interface LimitersOptions {
+  readonly limit: Limit;
+  /** In place of limiters of its own. */
+  readonly only?: LimiterLike | undefined;
+  readonly maxQueue?: number | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Asked before anything is told. */
+  readonly isHeard: () => boolean;
+  readonly tell: (key: string, news: LimiterNews) => void;
+  readonly onError: (key: string, error: unknown) => void;
+  /** The default key. */
+  readonly keyOf: (config: never) => string;
+  /** Whether the circuit of this key rejects at present. */
+  readonly isOpen: (circuitKey: string) => boolean;
+  readonly readHeader: (headers: object | undefined, name: string) => unknown;
+}
+
+/** As guards of attempts answer. */
+interface Pass {
+  readonly admitted: true;
+  settle(outcome: Outcome, now?: number): Outcome;
+}
+
+interface Refusal {
+  readonly admitted: false;
+  readonly stopped: 'limited';
+  readonly error: unknown;
+}
+
+interface Later {
+  readonly admitted: 'later';
+  readonly answer: Promise<Pass | Refusal>;
+  leave(): void;
+}
+
+export type Admission = Pass | Refusal;
+
+/** The limiters of an attached instance, by key. */
+export interface AttachedLimiters {
+  /** As a guard of attempts. */
+  admit(attempt: LimitedRequest): Pass | Later | undefined;
+  /** The circuit of this key has closed again. */
+  recovered(circuitKey: string): void;
+  stats(): Readonly<Record<string, LimiterStats>>;
+}
+
+/** What a limiter goes by: one limit can be given to several limiters, each has a state of its own. */
+export interface Limit {
+  /** `adaptive`, `concurrency`, `rate` or `custom`. */
+  readonly kind: string;
+  /** @internal */
+  open(options: OpenOptions): Turnstile;
+  /** @internal */
+  limiters(options: LimitersOptions): AttachedLimiters;
+}

@@ -1,0 +1,37 @@
+import { aFunction } from '../validation.js';
+import type { Limit, LimitersOptions, OpenOptions } from './contract.js';
+import { Limiters } from './limiters.js';
+import type { LimitRuleFactory } from './rule.js';
+import { Turnstile } from './turnstile.js';
+
+/** A limit brings the code of limiters along, so that what uses none does not carry it. */
+class MadeLimit implements Limit {
+  readonly kind: string;
+  readonly #makeRule: LimitRuleFactory;
+
+  constructor(kind: string, makeRule: LimitRuleFactory) {
+    this.kind = kind;
+    this.#makeRule = makeRule;
+  }
+
+  open({ random, ...options }: OpenOptions): Turnstile {
+    return new Turnstile({ ...options, rule: this.#makeRule({ random }) });
+  }
+
+  limiters(options: LimitersOptions): Limiters {
+    return new Limiters(options);
+  }
+}
+
+export const limitOf = (kind: string, makeRule: LimitRuleFactory): Limit => new MadeLimit(kind, makeRule);
+
+/**
+ * A limit by a rule of your own.
+ *
+ * @param makeRule Makes the rule of one limiter. What a rule throws lets the attempt pass.
+ * @throws a `TypeError` for what is no function.
+ */
+export function customLimit(makeRule: LimitRuleFactory): Limit {
+  aFunction(makeRule, 'customLimit(makeRule)');
+  return limitOf('custom', makeRule);
+}

@@ -1,0 +1,251 @@
+import { reasonOf, throwIfAborted } from '../abort.js';
+import { type Clock, monotonicClock } from '../clock.js';
+import { isAbort, isLimitError, LimitError, rejectedKeyOf } from '../errors.js';
+import {
+  aFunction,
+  anInteger,
+  milliseconds,
+  oneOf,
+  options as optionsOf,
+  type Rule,
+  withMethods,
+} from '../validation.js';
+import type {
+  Asking,
+  AttachedLimiters,
+  Limit,
+  LimiterStats,
+  LimitersOptions,
+  Place,
+  TurnedAwayAnswer,
+} from './contract.js';
+import { limitedReason } from './reason.js';
+import { type Ended, Slot, type Turnstile, type TurnstileOptions, type Waiter } from './turnstile.js';
+import { PRIORITIES, type Priority } from './waiting-line.js';
+
+/** How a limiter lets attempts wait. */
+export interface LimiterOptions {
+  /** What it goes by: `adaptiveLimit()`, `concurrencyLimit(n)`, `rateLimit({ … })` or `customLimit(…)`. */
+  limit: Limit;
+  /**
+   * How many may wait, an integer >= 0. Beyond that whoever stands last is rejected.
+   * @default 1_000
+   */
+  maxQueue?: number | undefined;
+  /**
+   * How long one may wait, ms >= 0.
+   * @default 10_000; with `attach` what is left of the smaller of the request's timeout and deadline, where it has one
+   */
+  maxWaitMs?: number | undefined;
+  /** The time source, for exact tests. */
+  clock?: Clock | undefined;
+  /** Yields numbers in [0, 1), for exact tests. */
+  random?: (() => number) | undefined;
+}
+
+type LimiterHooks = Pick<TurnstileOptions, 'onChange' | 'onError'>;
+
+/** How one function is run behind a limiter. */
+export interface LimiterExecuteOptions {
+  /** Ends the wait at once, with its reason. */
+  signal?: AbortSignal | undefined;
+  /**
+   * Who is served first, and goes over board last.
+   * @default 'normal'
+   */
+  priority?: Priority | undefined;
+  /** How long this one may wait, ms >= 0. */
+  maxWaitMs?: number | undefined;
+}
+
+const MAX_WAIT_MS = 10_000;
+const MAX_QUEUE = 1_000;
+
+interface Checks {
+  readonly limit: Rule;
+  readonly options: Rule;
+  readonly execution: Rule;
+}
+
+let checks: Checks | undefined;
+
+/** Made when they are needed, so that a bundler can leave them out. */
+function checksOf(): Checks {
+  const limit = withMethods('a limit, such as adaptiveLimit()', 'open');
+  const maxWaitMs = milliseconds(0, Number.POSITIVE_INFINITY);
+  const clock = withMethods('a clock with a method now()', 'now');
+  const signal = withMethods('an AbortSignal', 'addEventListener');
+  return {
+    limit,
+    options: optionsOf({ limit, maxQueue: anInteger(0), maxWaitMs, clock, random: aFunction }),
+    execution: optionsOf({ signal, priority: oneOf(...PRIORITIES), maxWaitMs }),
+  };
+}
+
+/** Holds back what a service could not take, for what is not axios as for what is. */
+export class Limiter {
+  /** Names it in errors. */
+  readonly key: string;
+  readonly #limit: Limit;
+  readonly #turnstile: Turnstile;
+  readonly #clock: Clock;
+  readonly #maxWaitMs: number;
+
+  /**
+   * @param options The limit alone is short for `{ limit }`.
+   * @param hooks For `attach`.
+   * @throws a `TypeError` or `RangeError` that names a bad option.
+   */
+  constructor(key: string, options: LimiterOptions | Limit, hooks?: LimiterHooks) {
+    const given: LimiterOptions = 'open' in options ? { limit: options } : options;
+    checks ??= checksOf();
+    checks.options(given, 'new Limiter(key, options)');
+    checks.limit(given.limit, 'new Limiter(key, options).limit');
+    const {
+      limit,
+      maxQueue = MAX_QUEUE,
+      maxWaitMs = MAX_WAIT_MS,
+      clock = monotonicClock,
+      random = Math.random,
+    } = given;
+    this.key = key;
+    this.#limit = limit;
+    this.#clock = clock;
+    this.#maxWaitMs = maxWaitMs;
+    this.#turnstile = limit.open({ maxQueue, clock, random, ...hooks });
+  }
+
+  /**
+   * Calls a function once the limit lets it.
+   *
+   * What it throws counts as its failure: a `TimeoutError`, or a code such as `ETIMEDOUT`, as a timeout; a `status`, or a
+   * `response.status`, of 429 or 503 as overload; an abort as nothing.
+   *
+   * @returns what the function returned.
+   * @throws what the function threw; a `LimitError` where it was not called; the signal's reason when that ends the wait.
+   */
+  async execute<T>(
+    fn: (context: { readonly signal: AbortSignal | undefined }) => T | PromiseLike<T>,
+    options: LimiterExecuteOptions = {},
+  ): Promise<T> {
+    aFunction(fn, 'execute(fn)');
+    checks?.execution(options, 'execute(options)');
+    const slot = await this.acquire(options);
+    const { signal } = options;
+    let ended: Ended = { outcome: 'neutral' };
+    try {
+      const result = await fn({ signal });
+      ended = { outcome: 'success' };
+      return result;
+    } catch (error) {
+      ended = endedBy(error, signal);
+      throw error;
+    } finally {
+      slot.end(ended);
+    }
+  }
+
+  /**
+   * A slot, as soon as the limit lets one pass: end it with what became of the attempt, or cancel it.
+   *
+   * @throws a `LimitError` where none came in time; the signal's reason when that ends the wait.
+   */
+  async acquire({ signal, ...asking }: LimiterExecuteOptions & Asking = {}): Promise<Slot> {
+    throwIfAborted(signal);
+    const given = this.ask(asking);
+    if (given instanceof Slot) return given;
+    const answer = await (signal ? untilAborted(given, signal) : given.answer);
+    if (answer instanceof Slot) return answer;
+    throw new LimitError({ key: this.key, ...answer });
+  }
+
+  /** A slot, or a place in the queue. */
+  ask({ priority = 'normal', isRetry = false, maxWaitMs = this.#maxWaitMs }: Asking): Slot | Place {
+    const turnstile = this.#turnstile;
+    const slot = turnstile.enter();
+    if (slot) return slot;
+    let leave = () => {};
+    const answer = new Promise<Slot | TurnedAwayAnswer>((resolve) => {
+      const waiter: Waiter = {
+        priority,
+        isRetry,
+        expiresAt: this.#clock.now() + maxWaitMs,
+        enter: resolve,
+        turnAway: (why) => resolve({ why, retryAfterMs: turnstile.heldMs }),
+      };
+      leave = () => turnstile.leave(waiter);
+      turnstile.wait(waiter);
+    });
+    return { answer, leave };
+  }
+
+  /** @internal This limiter for an attached instance, whatever the key. */
+  limiters(options: Omit<LimitersOptions, 'limit'>): AttachedLimiters {
+    const limit = this.#limit;
+    return limit.limiters({ ...options, limit, only: this });
+  }
+
+  /** @internal How long for certain nobody passes, ms. */
+  get heldMs(): number {
+    return this.#turnstile.heldMs;
+  }
+
+  /** @internal Whether nobody is in flight and nobody waits. */
+  get isIdle(): boolean {
+    const { inFlight, queued } = this.#turnstile;
+    return inFlight === 0 && queued === 0;
+  }
+
+  /** @internal What the end of an attempt means to the limit. */
+  judge({ hasThrown, error }: { hasThrown: boolean; error?: unknown }, signal?: AbortSignal): Ended {
+    return hasThrown ? endedBy(error, signal) : { outcome: 'success' };
+  }
+
+  /** Tells the limit that the service has recovered: a circuit of it has closed again. */
+  recovered(): void {
+    this.#turnstile.recovered();
+  }
+
+  /** What it lets pass at present, and what it has let pass. */
+  stats(): LimiterStats {
+    const { limit, inFlight, queued, counts, lastError } = this.#turnstile;
+    return { limit, inFlight, queued, counts, lastError };
+  }
+}
+
+async function untilAborted(place: Place, signal: AbortSignal): Promise<Slot | TurnedAwayAnswer> {
+  const { answer } = place;
+  let stop = () => {};
+  const aborted = new Promise<'aborted'>((resolve) => {
+    const onAbort = () => resolve('aborted');
+    signal.addEventListener('abort', onAbort);
+    stop = () => signal.removeEventListener('abort', onAbort);
+  });
+  const given = await Promise.race([answer, aborted]).finally(() => stop());
+  if (!signal.aborted && given !== 'aborted') return given;
+  place.leave();
+  void answer.then((late) => late instanceof Slot && late.cancel());
+  throw reasonOf(signal);
+}
+
+function endedBy(error: unknown, signal: AbortSignal | undefined): Ended {
+  if (signal?.aborted || isAbort(error) || isLimitError(error) || rejectedKeyOf(error) !== undefined)
+    return { outcome: 'neutral' };
+  const { code, name, status, response } = (error ?? {}) as Record<string, unknown>;
+  const { status: answered = status, headers } = (response ?? {}) as { status?: unknown; headers?: HeadersLike };
+  return {
+    outcome: 'failure',
+    reason: limitedReason(answered, code, name),
+    status: typeof answered === 'number' ? answered : undefined,
+    header: headers && readerOf(headers),
+  };
+}
+
+/** An `AxiosHeaders`, a `Headers` of fetch, or an object with names in lower case. */
+interface HeadersLike {
+  readonly get?: (name: string) => unknown;
+  readonly [name: string]: unknown;
+}
+
+const readerOf = (headers: HeadersLike) => (name: string) =>
+  typeof headers.get === 'function' ? headers.get(name) : headers[name];

@@ -1,0 +1,158 @@
+import { LimitError } from '../errors.js';
+import type { Outcome } from '../events.js';
+import { unexpected } from '../validation.js';
+import type {
+  Admission,
+  AttachedLimiters,
+  LimitedRequest,
+  LimiterLike,
+  LimiterStats,
+  LimitersOptions,
+  Place,
+  TurnedAwayAnswer,
+} from './contract.js';
+import { Limiter } from './limiter.js';
+import { limitedReason } from './reason.js';
+import type { Slot } from './turnstile.js';
+
+const MAX_LIMITERS = 256;
+const MAX_CIRCUITS = 1_024;
+
+/** The shortest time between two tellings of the same limiter, ms; that it has come to rest is told besides. */
+const TELL_EVERY_MS = 1_000;
+
+/** One limiter with what was told of it. */
+interface Told {
+  readonly key: string;
+  readonly limiter: LimiterLike;
+  toldAt: number;
+  toldInFlight: number;
+}
+
+type Pass = Extract<Admission, { admitted: true }>;
+
+/** The limiters of an attached instance, the least recently used first. Past the cap those go that are at rest. */
+export class Limiters implements AttachedLimiters {
+  readonly #options: LimitersOptions;
+  readonly #limiters = new Map<string, Told>();
+  /** The limiter that the attempts of a circuit went through last. */
+  readonly #ofCircuits = new Map<string, Told>();
+  #latest: Told | undefined;
+
+  constructor(options: LimitersOptions) {
+    this.#options = options;
+  }
+
+  admit(attempt: LimitedRequest): ReturnType<AttachedLimiters['admit']> {
+    const { call, circuitKey, config, captured } = attempt;
+    const { enabled, priority, maxWaitMs } = captured.policy.limiter;
+    if (!enabled || (circuitKey !== null && this.#options.isOpen(circuitKey))) return undefined;
+    const key = this.#keyOf(attempt);
+    if (key === null) return undefined;
+    const told = this.#ensure(key);
+    if (circuitKey !== null && this.#ofCircuits.get(circuitKey) !== told) this.#rememberCircuit(circuitKey, told);
+    const patienceMs = Math.min(config.timeout || Number.POSITIVE_INFINITY, call.remainingMs());
+    const given = told.limiter.ask({
+      priority,
+      isRetry: call.made > 0,
+      maxWaitMs: maxWaitMs ?? (patienceMs < Number.POSITIVE_INFINITY ? patienceMs : undefined),
+    });
+    return 'answer' in given ? this.#later(attempt, told, given) : this.#pass(attempt, given, told);
+  }
+
+  recovered(circuitKey: string): void {
+    this.#ofCircuits.get(circuitKey)?.limiter.recovered();
+  }
+
+  stats(): Readonly<Record<string, LimiterStats>> {
+    return Object.fromEntries(Array.from(this.#limiters, ([key, { limiter }]) => [key, limiter.stats()]));
+  }
+
+  #keyOf({ captured, config }: LimitedRequest): string | null {
+    const key: unknown = captured.policy.limiter.key?.(config as never);
+    if (key === undefined) return this.#options.keyOf(config as never);
+    if (typeof key !== 'string' && key !== null) throw unexpected('limiter.key(config)', 'a string or null', key);
+    return key;
+  }
+
+  #pass(attempt: LimitedRequest, slot: Slot, { limiter }: Told): Pass {
+    const { readHeader } = this.#options;
+    return {
+      admitted: true,
+      settle(said: Outcome, now?: number): Outcome {
+        if (now === undefined) {
+          slot.cancel();
+          return said;
+        }
+        const { outcome = said, response, diagnosis } = attempt;
+        const status = response?.status;
+        const header = response && ((name: string) => readHeader(response.headers, name));
+        const reason = outcome === 'failure' ? limitedReason(status, diagnosis?.code) : undefined;
+        slot.end({ outcome, reason, status, header });
+        return status === 429 && limiter.heldMs > 0 ? 'neutral' : said;
+      },
+    };
+  }
+
+  #later(attempt: LimitedRequest, told: Told, place: Place): ReturnType<AttachedLimiters['admit']> {
+    const { isHeard, tell } = this.#options;
+    if (isHeard()) tell(told.key, { type: 'queued', queued: told.limiter.stats().queued });
+    const admissionOf = (given: Slot | TurnedAwayAnswer): Admission => {
+      if (!('why' in given)) return this.#pass(attempt, given, told);
+      if (isHeard()) tell(told.key, { type: 'limited', ...given });
+      const error = new LimitError({ key: told.key, ...given, config: attempt.config as never });
+      return { admitted: false, stopped: 'limited', error };
+    };
+    return { admitted: 'later', answer: place.answer.then(admissionOf), leave: () => place.leave() };
+  }
+
+  #rememberCircuit(circuitKey: string, told: Told): void {
+    this.#ofCircuits.delete(circuitKey);
+    this.#ofCircuits.set(circuitKey, told);
+    const [oldest] = this.#ofCircuits.keys();
+    if (this.#ofCircuits.size > MAX_CIRCUITS) this.#ofCircuits.delete(oldest as string);
+  }
+
+  #ensure(key: string): Told {
+    if (this.#latest?.key === key) return this.#latest;
+    const told = this.#limiters.get(key) ?? this.#make(key);
+    this.#latest = told;
+    this.#limiters.delete(key);
+    this.#limiters.set(key, told);
+    return told;
+  }
+
+  #make(key: string): Told {
+    const { limit, only, maxQueue, clock, random, onError } = this.#options;
+    this.#makeRoom();
+    const hooks = {
+      onChange: () => this.#tellOfChange(told),
+      onError: (error: unknown) => onError(key, error),
+    };
+    const limiter = only ?? new Limiter(key, { limit, maxQueue, clock, random }, hooks);
+    const told: Told = { key, limiter, toldAt: Number.NEGATIVE_INFINITY, toldInFlight: 0 };
+    return told;
+  }
+
+  #makeRoom(): void {
+    if (this.#limiters.size < MAX_LIMITERS) return;
+    for (const [key, { limiter }] of this.#limiters) {
+      if (!limiter.isIdle || limiter.heldMs > 0) continue;
+      this.#limiters.delete(key);
+      return;
+    }
+  }
+
+  #tellOfChange(told: Told): void {
+    const { clock, isHeard, tell } = this.#options;
+    if (!isHeard()) return;
+    const { key, limiter } = told;
+    const now = clock.now();
+    const hasComeToRest = told.toldInFlight > 0 && limiter.isIdle;
+    if (now - told.toldAt < TELL_EVERY_MS && !hasComeToRest) return;
+    const { limit, inFlight, queued } = limiter.stats();
+    told.toldAt = now;
+    told.toldInFlight = inFlight;
+    tell(key, { type: 'limiter', limit, inFlight, queued });
+  }
+}

@@ -1,0 +1,282 @@
+import { type Clock, MAX_TIMER_MS } from '../clock.js';
+import type { Outcome, TurnedAway } from '../events.js';
+import type { LimitedAttempt, LimitRule } from './rule.js';
+import { type Waiting, WaitingLine } from './waiting-line.js';
+
+/** Attempts since a limiter was made. */
+export interface LimiterCounts extends Readonly<Record<Outcome, number>> {
+  /** Attempts that were let pass; those that have ended are counted by their outcome besides. */
+  readonly started: number;
+  /** Attempts that had to wait, whether they were let pass in the end or not. */
+  readonly queued: number;
+  /** Attempts that were turned away. */
+  readonly rejected: number;
+  /** Attempts that left while they waited, or were not made although they were let pass. */
+  readonly cancelled: number;
+}
+
+/** Somebody who waits for a slot. */
+export interface Waiter extends Waiting {
+  /** Until when, on the turnstile's clock. */
+  expiresAt: number;
+  readonly enter: (slot: Slot) => void;
+  readonly turnAway: (why: TurnedAway) => void;
+}
+
+/** What became of an attempt. */
+export type Ended = Pick<LimitedAttempt, 'outcome' | 'reason' | 'status' | 'header'>;
+
+export interface TurnstileOptions {
+  readonly rule: LimitRule;
+  readonly maxQueue: number;
+  readonly clock: Clock;
+  /** Told what a rule of the user's throws: that lets the attempt pass. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+  /** Called when an attempt has started, waits or has ended. */
+  readonly onChange?: (() => void) | undefined;
+}
+
+/** A timer that is as late as this says that the process slept, ms. */
+const SLEPT_MS = 250;
+/** The most that waits are then longer, so that answers which came meanwhile are seen first, ms. */
+const MOST_GRACE_MS = 1_000;
+
+/** Attempts that start within so many ms start together, ms. */
+const TOGETHER_MS = 5;
+
+/** What starts together: the first of a burst meets as many as the last. */
+interface Moment {
+  readonly at: number;
+  inFlight: number;
+}
+
+/** The right to make one attempt. It is given back exactly once: further times change nothing. */
+export class Slot {
+  #turnstile: Turnstile | undefined;
+
+  constructor(
+    turnstile: Turnstile,
+    /** @internal */
+    readonly startedAt: number,
+    /** @internal */
+    readonly moment: Moment,
+    /** @internal */
+    readonly wasFull: boolean,
+  ) {
+    this.#turnstile = turnstile;
+  }
+
+  /** The attempt has ended. */
+  end(ended: Ended): void {
+    this.#leave()?.ended(this, ended);
+  }
+
+  /** The attempt was not made. */
+  cancel(): void {
+    this.#leave()?.cancelled();
+  }
+
+  #leave(): Turnstile | undefined {
+    const turnstile = this.#turnstile;
+    this.#turnstile = undefined;
+    return turnstile;
+  }
+}
+
+/** Lets attempts pass as a rule says, and keeps the line of those who wait, with one timer at most and none while nobody waits. */
+export class Turnstile {
+  readonly #rule: LimitRule;
+  readonly #maxQueue: number;
+  readonly #clock: Clock;
+  readonly #onError: ((error: unknown) => void) | undefined;
+  readonly #onChange: (() => void) | undefined;
+  readonly #counts = { started: 0, queued: 0, rejected: 0, cancelled: 0, success: 0, failure: 0, neutral: 0 };
+  readonly #line = new WaitingLine<Waiter>();
+  #inFlight = 0;
+  /** What a rule of the user's threw last. */
+  lastError: unknown;
+  #moment: Moment = { at: Number.NEGATIVE_INFINITY, inFlight: 0 };
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #dueAt = 0;
+  /** Nobody's wait ends before. */
+  #expiryFrom = Number.POSITIVE_INFINITY;
+
+  constructor({ rule, maxQueue, clock, onError, onChange }: TurnstileOptions) {
+    this.#rule = rule;
+    this.#maxQueue = maxQueue;
+    this.#clock = clock;
+    this.#onError = onError;
+    this.#onChange = onChange;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get queued(): number {
+    return this.#line.size;
+  }
+
+  get limit(): number | undefined {
+    return this.#rule.limit;
+  }
+
+  get counts(): LimiterCounts {
+    return { ...this.#counts };
+  }
+
+  /** How long for certain nobody passes, ms. */
+  get heldMs(): number {
+    const heldMs = this.#ask((now) => this.#rule.heldMs?.(now) ?? 0, this.#clock.now());
+    return heldMs > 0 ? heldMs : 0;
+  }
+
+  /** A slot, unless one has to wait for it. */
+  enter(): Slot | undefined {
+    const now = this.#clock.now();
+    if (this.#line.size > 0 || this.#waitMs(now) > 0) return undefined;
+    const slot = this.#start(now);
+    this.#onChange?.();
+    return slot;
+  }
+
+  /** Stands in the line, unless it is full of others who go first: then one is turned away. */
+  wait(waiter: Waiter): void {
+    const now = this.#clock.now();
+    if (now + this.heldMs > waiter.expiresAt) {
+      this.#turnAway(waiter, 'held');
+      return;
+    }
+    if (waiter.expiresAt <= now) {
+      this.#turnAway(waiter, 'wait');
+      return;
+    }
+    if (this.#line.size >= this.#maxQueue) {
+      const last = this.#line.lastBehind(waiter) ?? waiter;
+      this.#line.remove(last);
+      this.#turnAway(last, 'queue');
+      if (last === waiter) return;
+    }
+    this.#counts.queued++;
+    this.#line.add(waiter);
+    this.#expiryFrom = Math.min(this.#expiryFrom, waiter.expiresAt);
+    this.#serve(now);
+  }
+
+  /** Leaves the line. */
+  leave(waiter: Waiter): void {
+    if (!this.#line.remove(waiter)) return;
+    this.#counts.cancelled++;
+    this.#serve(this.#clock.now());
+  }
+
+  recovered(): void {
+    const now = this.#clock.now();
+    this.#tell(() => this.#rule.recovered?.(now));
+    this.#serve(now);
+  }
+
+  /** @internal */
+  ended({ startedAt, moment: { inFlight }, wasFull }: Slot, ended: Ended): void {
+    const now = this.#clock.now();
+    this.#inFlight--;
+    this.#counts[ended.outcome]++;
+    this.#tell(() => this.#rule.ended?.({ ...ended, startedAt, inFlight, wasFull, durationMs: now - startedAt }, now));
+    this.#serve(now);
+  }
+
+  /** @internal */
+  cancelled(): void {
+    const now = this.#clock.now();
+    this.#inFlight--;
+    this.#counts.cancelled++;
+    this.#tell(() => this.#rule.cancelled?.(now));
+    this.#serve(now);
+  }
+
+  #start(now: number): Slot {
+    this.#inFlight++;
+    this.#counts.started++;
+    this.#tell(() => this.#rule.started?.(now, this.#inFlight));
+    if (now - this.#moment.at < TOGETHER_MS) this.#moment.inFlight = Math.max(this.#moment.inFlight, this.#inFlight);
+    else this.#moment = { at: now, inFlight: this.#inFlight };
+    return new Slot(this, now, this.#moment, this.#line.size > 0 || this.#waitMs(now) > 0);
+  }
+
+  #serve(now: number): void {
+    let waitMs = 0;
+    for (let first = this.#line.first; first; first = this.#line.first) {
+      waitMs = this.#waitMs(now);
+      if (waitMs > 0) break;
+      this.#line.remove(first);
+      first.enter(this.#start(now));
+    }
+    if (this.#line.size === 0) this.#rest();
+    else this.#wakeAt(Math.min(this.#expiryFrom, now + waitMs), now);
+    this.#onChange?.();
+  }
+
+  #rest(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#expiryFrom = Number.POSITIVE_INFINITY;
+  }
+
+  #wakeAt(at: number, now: number): void {
+    if (at === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#dueAt <= at)) return;
+    clearTimeout(this.#timer);
+    this.#dueAt = at;
+    this.#timer = setTimeout(() => this.#wake(), Math.min(Math.max(1, Math.ceil(at - now)), MAX_TIMER_MS));
+  }
+
+  #wake(): void {
+    const now = this.#clock.now();
+    const lateMs = now - this.#dueAt;
+    const graceMs = lateMs > SLEPT_MS ? Math.min(lateMs, MOST_GRACE_MS) : 0;
+    this.#timer = undefined;
+    this.#expiryFrom = Number.POSITIVE_INFINITY;
+    for (const waiter of this.#line) {
+      if (graceMs > 0) waiter.expiresAt = Math.max(waiter.expiresAt, now + graceMs);
+      if (waiter.expiresAt <= now) {
+        this.#line.remove(waiter);
+        this.#turnAway(waiter, 'wait');
+      } else {
+        this.#expiryFrom = Math.min(this.#expiryFrom, waiter.expiresAt);
+      }
+    }
+    this.#serve(now);
+  }
+
+  #turnAway(waiter: Waiter, why: TurnedAway): void {
+    this.#counts.rejected++;
+    waiter.turnAway(why);
+  }
+
+  #waitMs(now: number): number {
+    const waitMs = this.#ask(() => this.#rule.waitMs(now, this.#inFlight), now);
+    return waitMs > 0 ? waitMs : 0;
+  }
+
+  /** What the rule says; 0 where it throws. */
+  #ask(question: (now: number) => number, now: number): number {
+    try {
+      return question(now);
+    } catch (error) {
+      this.#complain(error);
+      return 0;
+    }
+  }
+
+  #tell(say: () => void): void {
+    try {
+      say();
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  #complain(error: unknown): void {
+    this.lastError = error;
+    this.#onError?.(error);
+  }
+}

@@ -1,0 +1,436 @@
+import axios, { type AxiosAdapter, AxiosError, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  type AttachLimiterOptions,
+  adaptiveLimit,
+  attach,
+  byOrigin,
+  concurrencyLimit,
+  customLimit,
+  isLimitError,
+  type Limit,
+  LimitError,
+  type LimitedAttempt,
+  Limiter,
+  memorySink,
+  type ResilienceOptions,
+  rateLimit,
+  reportOf,
+} from '../../src/index.js';
+
+const ORIGIN = 'https://api.example.com';
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: Date.UTC(2026, 0, 1) });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** What the service answers, and when. */
+interface Answer {
+  readonly status?: number;
+  readonly headers?: Record<string, string>;
+  readonly afterMs?: number;
+}
+
+/** A service that is asked through an adapter. */
+class Service {
+  readonly asked: { readonly path: string; readonly at: number }[] = [];
+  inFlight = 0;
+  most = 0;
+  answer: (path: string, count: number) => Answer = () => ({});
+  readonly #from = performance.now();
+
+  readonly adapter: AxiosAdapter = async (config: InternalAxiosRequestConfig) => {
+    const path = String(config.url);
+    const { status = 200, headers = {}, afterMs = 100 } = this.answer(path, this.asked.length);
+    this.asked.push({ path, at: performance.now() - this.#from });
+    this.inFlight++;
+    this.most = Math.max(this.most, this.inFlight);
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, afterMs);
+      config.signal?.addEventListener?.('abort', () => {
+        clearTimeout(timer);
+        reject(new axios.CanceledError());
+      });
+    }).finally(() => this.inFlight--);
+    const response = { status, statusText: '', data: path, headers, config };
+    if (status < 300) return response;
+    throw new AxiosError(`status ${status}`, 'ERR_BAD_RESPONSE', config, {}, response);
+  };
+
+  get paths(): string[] {
+    return this.asked.map(({ path }) => path);
+  }
+
+  get times(): number[] {
+    return this.asked.map(({ at }) => at);
+  }
+}
+
+interface Setup {
+  readonly api: AxiosInstance;
+  readonly service: Service;
+  readonly resilience: ReturnType<typeof attach>;
+  readonly sink: ReturnType<typeof memorySink>;
+}
+
+function setup(limiter: AttachLimiterOptions | Limit | Limiter | false, options: ResilienceOptions = {}): Setup {
+  const service = new Service();
+  const api = axios.create({ baseURL: ORIGIN, adapter: service.adapter });
+  const sink = memorySink();
+  const resilience = attach(api, { limiter, sinks: [sink], random: () => 0, ...options });
+  return { api, service, resilience, sink };
+}
+
+/** A rule of one seat that keeps what it is told. */
+function keeping(): { limit: Limit; ended: LimitedAttempt[] } {
+  const ended: LimitedAttempt[] = [];
+  const limit = customLimit(() => ({
+    waitMs: (_now, inFlight) => (inFlight < 1 ? 0 : Number.POSITIVE_INFINITY),
+    ended: (attempt) => {
+      ended.push(attempt);
+    },
+  }));
+  return { limit, ended };
+}
+
+const settled = async (calls: readonly Promise<unknown>[], ms = 60_000) => {
+  const all = Promise.all(calls.map((call) => call.catch((error: unknown) => error)));
+  await vi.advanceTimersByTimeAsync(ms);
+  return all;
+};
+
+test('no more attempts are in flight than the limit says, whatever the method', async () => {
+  const { api, service } = setup(concurrencyLimit(2));
+  await settled([api.get('/a'), api.post('/b'), api.get('/c'), api.put('/d'), api.get('/e')]);
+  expect(service.most).toBe(2);
+  expect(service.paths).toEqual(['/a', '/b', '/c', '/d', '/e']);
+  expect(service.times).toEqual([0, 0, 100, 100, 200]);
+});
+
+test('each origin has a limiter of its own, or what the key says; null: none', async () => {
+  const { api, service, resilience } = setup({
+    limit: concurrencyLimit(1),
+    key: (config) => (config.url === '/free' ? null : config.url === '/own' ? 'own' : byOrigin(config)),
+  });
+  await settled([api.get('/a'), api.get('/b'), api.get('/own'), api.get('/free'), api.get('http://other.example/c')]);
+  expect(service.paths).toEqual(['/a', '/own', '/free', 'http://other.example/c', '/b']);
+  expect(Object.keys(resilience.limiters).sort()).toEqual(['http://other.example', ORIGIN, 'own']);
+  expect(resilience.limiters[ORIGIN]).toMatchObject({ limit: 1, inFlight: 0, queued: 0, counts: { started: 2 } });
+});
+
+test('retries count as attempts, and stand behind first attempts', async () => {
+  const { api, service } = setup(concurrencyLimit(1), { retry: { backoff: 0 } });
+  service.answer = (_path, count) => ({ status: count === 0 ? 500 : 200 });
+  await settled([api.get('/fails-once'), api.get('/b'), api.get('/c')]);
+  expect(service.most).toBe(1);
+  expect(service.paths).toEqual(['/fails-once', '/b', '/c', '/fails-once']);
+});
+
+test('priorities are served first, and low ones go over board first', async () => {
+  const { api, service } = setup({ limit: concurrencyLimit(1), maxQueue: 2 });
+  const get = (path: string, priority: 'high' | 'normal' | 'low') =>
+    api.get(path, { resilience: { limiter: { priority } } });
+  const results = await settled([
+    get('/first', 'normal'),
+    get('/low', 'low'),
+    get('/normal', 'normal'),
+    get('/high', 'high'),
+  ]);
+  expect(service.paths).toEqual(['/first', '/high', '/normal']);
+  expect(results[1]).toMatchObject({ code: 'ERR_LIMITED', why: 'queue' });
+});
+
+describe('a call that no attempt was made for', () => {
+  test('ends with a LimitError once what is left of its timeout is over', async () => {
+    const { api, service, sink } = setup(concurrencyLimit(1));
+    service.answer = () => ({ afterMs: 5_000 });
+    const [, error] = await settled([api.get('/slow'), api.get('/late', { timeout: 300 })]);
+    expect(error).toBeInstanceOf(LimitError);
+    expect(isLimitError(error)).toBe(true);
+    expect(axios.isAxiosError(error)).toBe(true);
+    expect(error).toMatchObject({
+      code: 'ERR_LIMITED',
+      status: 503,
+      key: ORIGIN,
+      why: 'wait',
+      config: { url: '/late' },
+    });
+    expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'limited', elapsedMs: 300 });
+    expect(sink.events.filter(({ type }) => type === 'queued' || type === 'limited')).toMatchObject([
+      { type: 'queued', key: ORIGIN, queued: 1 },
+      { type: 'limited', key: ORIGIN, why: 'wait', retryAfterMs: 0 },
+    ]);
+  });
+
+  test('says nothing of the service, and adds nothing to the budget', async () => {
+    const { api, resilience, service } = setup({ limit: concurrencyLimit(1), maxQueue: 0 });
+    await settled([api.get('/a'), ...Array.from({ length: 20 }, () => api.get('/b'))]);
+    expect(service.paths).toEqual(['/a']);
+    const breaker = resilience.breakers.get(`GET ${ORIGIN}`);
+    expect(breaker?.stats().counts).toMatchObject({ success: 1, failure: 0, neutral: 0 });
+  });
+
+  test('is answered by a fallback', async () => {
+    const { api } = setup({ limit: concurrencyLimit(1), maxQueue: 0 }, { fallback: 'cached' });
+    const results = await settled([api.get('/a'), api.get('/b')]);
+    expect(results).toMatchObject([{ data: '/a' }, { data: 'cached' }]);
+    expect(reportOf(results[1])).toMatchObject({ fallback: true, stopped: 'limited' });
+  });
+
+  test('waits as long as it may by the deadline, by `maxWaitMs` of the request, or by default 10 s', async () => {
+    const { api, service } = setup(concurrencyLimit(1), { retry: { retries: 0 } });
+    service.answer = () => ({ afterMs: 60_000 });
+    const from = performance.now();
+    const ends: number[] = [];
+    const timed = (call: Promise<unknown>) => call.catch(() => ends.push(performance.now() - from));
+    await settled([
+      api.get('/a'),
+      timed(api.get('/b', { resilience: { retry: { deadlineMs: 700 } } })),
+      timed(api.get('/c', { timeout: 900, resilience: { limiter: { maxWaitMs: 200 } } })),
+      timed(api.get('/d')),
+    ]);
+    expect(ends).toEqual([200, 700, 10_000]);
+  });
+});
+
+test('a retry that finds no slot ends the call with its last real error, and gives its token of the budget back', async () => {
+  const { api, service } = setup(
+    { limit: concurrencyLimit(1), maxQueue: 0 },
+    {
+      retry: { backoff: 10, budget: { ratio: 0.1, minPerSecond: 0.1 } },
+    },
+  );
+  service.answer = (path) => (path === '/fails' ? { status: 500, afterMs: 10 } : { afterMs: 1_000 });
+  const failing = api.get('/fails').catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(15);
+  const slow = api.get('/slow');
+  await vi.advanceTimersByTimeAsync(10);
+  expect(reportOf(await failing)).toMatchObject({ attempts: 1, stopped: 'limited' });
+  expect(await failing).toMatchObject({ response: { status: 500 } });
+  await vi.advanceTimersByTimeAsync(1_000);
+  await slow;
+  service.answer = (_path, count) => ({ status: count === 2 ? 500 : 200 });
+  const [again] = await settled([api.get('/again')]);
+  expect(reportOf(again)).toMatchObject({ attempts: 2, stopped: 'success' });
+});
+
+test('an abort ends the wait at once, and nothing is left', async () => {
+  const { api, service, resilience } = setup(concurrencyLimit(1));
+  const controller = new AbortController();
+  const first = api.get('/a');
+  const second = api.get('/b', { signal: controller.signal }).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(10);
+  controller.abort();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(axios.isCancel(await second)).toBe(true);
+  expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 1, queued: 0 });
+  await vi.advanceTimersByTimeAsync(100);
+  await first;
+  expect(service.paths).toEqual(['/a']);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('an abort in flight says nothing of the service, and gives the slot to the next', async () => {
+  const { limit, ended } = keeping();
+  const { api, service } = setup(limit);
+  const controller = new AbortController();
+  const calls = [api.get('/a', { signal: controller.signal }), api.get('/b')];
+  setTimeout(() => controller.abort(), 30);
+  await settled(calls);
+  expect(service.times).toEqual([0, 30]);
+  expect(ended).toMatchObject([
+    { outcome: 'neutral', durationMs: 30 },
+    { outcome: 'success', durationMs: 100 },
+  ]);
+});
+
+test('the rule is told durations from dispatch, timeouts and overload', async () => {
+  const { limit, ended } = keeping();
+  const { api, service } = setup(limit, { retry: false, breaker: false });
+  service.answer = (path) => (path === '/busy' ? { status: 503, headers: { 'X-Load': '9' } } : {});
+  const timeout: AxiosAdapter = async (config) => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    throw new AxiosError('timeout of 50ms exceeded', 'ECONNABORTED', config);
+  };
+  await settled([api.get('/a'), api.get('/busy'), api.get('/slow', { adapter: timeout })]);
+  expect(ended).toMatchObject([
+    { outcome: 'success', durationMs: 100, status: 200 },
+    { outcome: 'failure', reason: 'overload', durationMs: 100, status: 503 },
+    { outcome: 'failure', reason: 'timeout', durationMs: 50 },
+  ]);
+  expect(ended[1]?.header?.('x-load')).toBe('9');
+});
+
+test('`limiter: false` for a request goes past it', async () => {
+  const { api, service } = setup(concurrencyLimit(1));
+  await settled([api.get('/a'), api.get('/b', { resilience: { limiter: false } })]);
+  expect(service.times).toEqual([0, 0]);
+});
+
+test('an open circuit rejects at once, without a wait', async () => {
+  const { api, resilience } = setup(concurrencyLimit(1), { retry: false });
+  const slow = api.get('/slow');
+  resilience.breakers.get(`GET ${ORIGIN}`)?.trip();
+  const error: unknown = await api.get('/b').catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: 'ERR_CIRCUIT_OPEN' });
+  await settled([slow]);
+});
+
+test('no seat of a probe is held by one that queues', async () => {
+  const { api, service, resilience } = setup(concurrencyLimit(1), { retry: false, breaker: { cooldownMs: 1_000 } });
+  await settled([api.post('/other')], 200);
+  await settled([api.get('/x')], 200);
+  resilience.breakers.get(`GET ${ORIGIN}`)?.trip();
+  await vi.advanceTimersByTimeAsync(1_000);
+  service.answer = () => ({ afterMs: 500 });
+  const post = api.post('/slow');
+  const probe = api.get('/probe');
+  await vi.advanceTimersByTimeAsync(100);
+  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats().inFlight).toBe(0);
+  await settled([post, probe]);
+  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.state).toBe('closed');
+});
+
+test('when a circuit of the service has closed, its limit is told', async () => {
+  const recovered = vi.fn();
+  const { api, resilience } = setup(
+    customLimit(() => ({ waitMs: () => 0, recovered })),
+    { retry: false, breaker: { cooldownMs: 1_000 } },
+  );
+  await settled([api.get('/a')]);
+  resilience.breakers.get(`GET ${ORIGIN}`)?.trip();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(recovered).not.toHaveBeenCalled();
+  await settled([api.get('/probe')]);
+  expect(recovered).toHaveBeenCalledTimes(1);
+});
+
+describe('rateLimit', () => {
+  test('counts attempts, not calls', async () => {
+    const { api, service } = setup(rateLimit({ perSecond: 1 }), { retry: { backoff: 0 } });
+    service.answer = (_path, count) => ({ status: count < 2 ? 500 : 200, afterMs: 0 });
+    await settled([api.get('/a')]);
+    expect(service.times).toEqual([0, 1_000, 2_000]);
+  });
+
+  test('a 429 with Retry-After holds all back, and says nothing to the circuit', async () => {
+    const { api, service, resilience } = setup(rateLimit({ perSecond: 100 }), { retry: { backoff: 0 } });
+    service.answer = (_path, count) =>
+      count === 0 ? { status: 429, headers: { 'retry-after': '2' }, afterMs: 10 } : { afterMs: 10 };
+    const first = api.get('/a');
+    await vi.advanceTimersByTimeAsync(500);
+    await settled([first, api.get('/b')]);
+    expect(service.asked).toEqual([
+      { path: '/a', at: 0 },
+      { path: '/b', at: 2_010 },
+      { path: '/a', at: 2_010 },
+    ]);
+    expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats().counts).toMatchObject({
+      success: 2,
+      failure: 0,
+      neutral: 1,
+    });
+  });
+
+  test('whoever cannot wait for so long is told when to come again', async () => {
+    const { api, service } = setup(rateLimit({ perSecond: 100 }), { retry: false });
+    service.answer = () => ({ status: 429, headers: { 'retry-after': '30' }, afterMs: 10 });
+    await settled([api.get('/a')], 10);
+    const [error] = await settled([api.get('/b', { timeout: 1_000 })], 0);
+    expect(error).toMatchObject({
+      code: 'ERR_LIMITED',
+      why: 'held',
+      retryAfterMs: 30_000,
+      headers: { 'Retry-After': '30' },
+    });
+  });
+});
+
+test('a limiter can be shared by instances', async () => {
+  const limiter = new Limiter('shared', concurrencyLimit(1));
+  const one = setup(limiter);
+  const two = setup(limiter);
+  await settled([one.api.get('/a'), two.api.get('/b'), limiter.execute(() => 'c')]);
+  expect([one.service.times, two.service.times]).toEqual([[0], [100]]);
+  expect(limiter.stats().counts.started).toBe(3);
+});
+
+test('after detach those who wait are served as before, and later calls pass by', async () => {
+  const { api, service, resilience } = setup(concurrencyLimit(1));
+  const calls = [api.get('/a'), api.get('/b'), api.get('/c')];
+  await vi.advanceTimersByTimeAsync(10);
+  resilience.detach();
+  calls.push(api.get('/untouched'));
+  await settled(calls);
+  expect(service.asked.map(({ path, at }) => `${path} ${at}`)).toEqual(['/a 0', '/untouched 10', '/b 100', '/c 200']);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('what a rule throws lets the attempt pass, and is told', async () => {
+  const broken = customLimit(() => ({
+    waitMs: () => {
+      throw new Error('bug');
+    },
+  }));
+  const { api, sink } = setup(broken);
+  const [result] = await settled([api.get('/a')]);
+  expect(result).toMatchObject({ data: '/a' });
+  expect(sink.events).toContainEqual(
+    expect.objectContaining({ type: 'listenerError', key: ORIGIN, source: 'limiter', error: new Error('bug') }),
+  );
+});
+
+test('a limiter tells of itself at most once a second, and when it has come to rest', async () => {
+  const { api, sink } = setup(concurrencyLimit(2));
+  for (let round = 0; round < 3; round++) {
+    await settled([api.get('/a'), api.get('/b'), api.get('/c')], 400);
+  }
+  const told = sink.events.filter(({ type }) => type === 'limiter');
+  expect(told).toMatchObject([
+    { key: ORIGIN, limit: 2, inFlight: 1, queued: 0 },
+    { key: ORIGIN, limit: 2, inFlight: 0, queued: 0 },
+  ]);
+});
+
+test('limiters at rest are forgotten past 256', async () => {
+  const { api, resilience } = setup(concurrencyLimit(1), { breaker: false });
+  for (let host = 0; host < 300; host++) await settled([api.get(`https://host-${host}.example/`)], 100);
+  expect(Object.keys(resilience.limiters)).toHaveLength(256);
+  expect(Object.keys(resilience.limiters).at(-1)).toBe('https://host-299.example');
+});
+
+test('the default limit finds its way in an attached instance', async () => {
+  const { api, service, resilience } = setup(adaptiveLimit());
+  await settled(
+    Array.from({ length: 300 }, (_, call) => api.get(`/${call}`)),
+    300,
+  );
+  expect(service.asked).toHaveLength(300);
+  expect(resilience.limiters[ORIGIN]?.limit).toBeGreaterThan(100);
+});
+
+test.each<[unknown, string]>([
+  [5, 'Expected `limiter` to be an object, got 5'],
+  [{}, 'Expected `limiter.limit` to be a limit, such as adaptiveLimit(), got undefined'],
+  [{ limit: 5 }, 'Expected `limiter.limit` to be a limit, such as adaptiveLimit(), got 5'],
+  [{ limit: concurrencyLimit(1), maxQueue: 0.5 }, 'Expected `limiter.maxQueue` to be an integer >= 0, got 0.5'],
+  [
+    { limit: concurrencyLimit(1), priority: 'top' },
+    'Expected `limiter.priority` to be "high" or "normal" or "low", got "top"',
+  ],
+  [{ limit: concurrencyLimit(1), maxwait: 5 }, 'Unknown option `limiter.maxwait`: did you mean `limiter.maxWaitMs`?'],
+])('refuses options that it cannot go by: %j', (limiter, message) => {
+  expect(() => attach(axios.create(), { limiter: limiter as never })).toThrow(
+    message.replace('`limiter.maxWaitMs`', '`maxWaitMs`'),
+  );
+});
+
+test('refuses a limit for one request', async () => {
+  const { api } = setup(concurrencyLimit(1));
+  const limiter = { limit: concurrencyLimit(2) } as never;
+  await expect(api.get('/a', { resilience: { limiter } })).rejects.toThrow('Unknown option `resilience.limiter.limit`');
+});
