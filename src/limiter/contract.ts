@@ -37,7 +37,7 @@ export interface Place {
 }
 
 /** What a limiter tells of itself. */
-export type LimiterNews =
+type LimiterNews =
   | { readonly type: 'queued'; readonly queued: number }
   | { readonly type: 'limited'; readonly why: TurnedAway; readonly retryAfterMs: number }
   | ({ readonly type: 'limiter' } & Pick<LimiterStats, 'limit' | 'inFlight' | 'queued'>);

@@ -61,7 +61,7 @@ interface RetrySlot {
 }
 
 /** What `retry` needs of a limiter; `Limiter` has it. */
-export interface RetryLimiter {
+interface RetryLimiter {
   acquire(options: { signal?: AbortSignal | undefined; isRetry?: boolean | undefined }): Promise<RetrySlot>;
   /** @internal */
   judge(ended: Ended<unknown>, signal?: AbortSignal): object;

@@ -59,7 +59,7 @@ test.each<[string, (config: InternalAxiosRequestConfig) => unknown]>(CLOSED.slic
     const post = async () =>
       api.post('/orders', {}, { adapter }).then(
         ({ status }) => status,
-        (error: Error) => error.message,
+        (error: unknown) => (error as Error).message,
       );
     const bare = await post();
     attach(api);

@@ -15,7 +15,7 @@ afterEach(() => server.close());
 const rejection = (call: Promise<unknown>) =>
   call.then(
     () => Promise.reject(new Error('The call succeeded')),
-    (error: any) => error,
+    (error: unknown): any => error,
   );
 
 const IDEMPOTENT = { backoff: () => 0, idempotencyKey: true, attemptHeader: 'X-Attempt' } as const;

@@ -82,7 +82,7 @@ describe('the waits of a call', () => {
     ])('a backoff that yields %s is refused, never taken as "immediately"', async (delay, shown) => {
       const adapter = scripted(503);
       const api = axios.create({ baseURL: BASE_URL, adapter });
-      attach(api, { retry: { backoff: () => delay as number } });
+      attach(api, { retry: { backoff: () => delay } });
       const error = await failureOf(api.get('/'));
       expect(error).toBeInstanceOf(RangeError);
       expect(error.message).toBe(

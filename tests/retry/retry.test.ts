@@ -164,7 +164,7 @@ describe('the backoff', () => {
 
   test.each([Number.NaN, -1, Number.POSITIVE_INFINITY])('%s is refused, not taken for at once', async (delay) => {
     const { fn, attempts } = failing();
-    const { error } = await ending(retry(fn, { backoff: () => delay as number }));
+    const { error } = await ending(retry(fn, { backoff: () => delay }));
     expect(error).toBeInstanceOf(RangeError);
     expect((error as Error).message).toMatch(
       /^Expected `retry\.backoff\(context\)` to be a number of milliseconds >= 0, got /,

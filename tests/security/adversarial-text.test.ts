@@ -106,7 +106,7 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
   "the names of the store's keys": (text) => keysOf('prefix', text),
   'a value that is not what was expected': (text) => unexpected('path', 'a number', [text, [text, [text]]]),
   'the name of an unknown option': (text) => shown({ [text]: 1 }, ''),
-  'an option of attach': (text) => attach(undefined as never, { [text]: text } as never),
+  'an option of attach': (text) => attach(undefined as never, { [text]: text }),
   'a snapshot': (text) => new BreakerRegistry().restore(text as never),
   'the prefix of metrics': (text) =>
     prometheusSink({ Counter() {}, Gauge() {}, register: {} } as never, { prefix: text }),

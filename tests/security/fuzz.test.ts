@@ -64,12 +64,13 @@ const anyOptions = fc.oneof(anything, fc.dictionary(fc.constantFrom(...GROUPS), 
 test('any options are taken, or refused by an error that names the option', { timeout: LONG }, () => {
   const property = fc.property(anyOptions, (given) => {
     const options = given as never;
-    refusal(() => attach(axios.create(), options ?? undefined).update(options ?? {}));
-    refusal(() => new BreakerRegistry(options ?? undefined));
-    refusal(() => new CircuitBreaker('key', options ?? undefined));
-    refusal(() => logSink(console, options ?? undefined));
-    refusal(() => failureRate(options ?? undefined));
-    refusal(() => exponential(options ?? undefined));
+    const perhaps = options as undefined;
+    refusal(() => attach(axios.create(), perhaps).update(options));
+    refusal(() => new BreakerRegistry(perhaps));
+    refusal(() => new CircuitBreaker('key', perhaps));
+    refusal(() => logSink(console, perhaps));
+    refusal(() => failureRate(perhaps));
+    refusal(() => exponential(perhaps));
     new BreakerRegistry().restore(options);
     new CircuitBreaker('key').restore(options);
   });

@@ -111,7 +111,7 @@ const READERS: Readonly<Record<string, () => unknown>> = {
   delays: () => [exponential({}), exponential({ jitter: 0.1 })],
   'a budget': () => new RetryBudget({}).withdraw(0),
   'a fleet': () => fleet(memoryStore(), {}).close(),
-  'a store on Redis': () => redisStore(redis as never, {}).close(),
+  'a store on Redis': () => redisStore(redis, {}).close(),
   'the log': () => logSink(console, {}).record({ type: 'fallback', key: '', at: 1, cause: 'exhausted' }),
   'metrics of Prometheus': () => prometheusSink(promClient, { register: new promClient.Registry() }),
   'metrics of OpenTelemetry': () =>
