@@ -42,7 +42,12 @@ export class Ledger {
 
   constructor({ on }: Resilience) {
     this.events = { call: 0, attempt: 0, retry: 0, giveUp: 0, rejected: 0, fallback: 0, listenerError: 0, evicted: 0 };
-    for (const type of EVENTS) on(type, () => this.events[type]++);
+    for (const type of EVENTS) {
+      on(type, (event) => {
+        const wasSent = event.type === 'rejected' && event.observed;
+        if (!wasSent) this.events[type]++;
+      });
+    }
     on('attempt', ({ key, outcome, status, code }) => {
       const what = `${status ?? code}`;
       this.answers[what] = (this.answers[what] ?? 0) + 1;
