@@ -58,9 +58,9 @@ function urlTextWithoutCredentials(text: string): string {
   return shown + text.slice(from);
 }
 
-/** Credentials behind a scheme that lacks slashes, or in the place of a scheme. */
 /** Leaves the at sign, by which what stands before it can be told as well. */
 const DROPPED = '\0@';
+/** Credentials behind a scheme that lacks slashes, or in the place of a scheme. */
 const WORD_WITH_USERINFO = /^[^\s/\\:@]+:(?![/\\]{2}).+@/;
 
 /** A text without what looks like the credentials of a URL, however malformed. For texts of bounded length. */
