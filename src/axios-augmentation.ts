@@ -1,4 +1,4 @@
-import type { ResilienceReport } from './interceptors/report.js';
+import type { ResilienceReport } from './interceptors/call/report.js';
 import type { RequestResilience } from './options.js';
 
 declare module 'axios' {

@@ -2,7 +2,6 @@ import './axios-augmentation.js';
 
 export { type Attachable, attach, type Resilience } from './attach.js';
 export { CircuitBreaker } from './circuit/breaker.js';
-export { allOf, anyOf } from './circuit/combination.js';
 export type {
   CircuitSnapshot,
   CircuitStats,
@@ -12,12 +11,23 @@ export type {
   RegistrySnapshot,
   Rejection,
 } from './circuit/contract.js';
+export { allOf, anyOf } from './circuit/detectors/combination.js';
 export {
   type ConsecutiveFailuresOptions,
   consecutiveFailures,
   type DetectorFactory,
   type FailureDetector,
-} from './circuit/detectors.js';
+} from './circuit/detectors/detectors.js';
+export {
+  type FailureRateInWindowOptions,
+  type FailureRateOptions,
+  type FailuresInWindowOptions,
+  failureRate,
+  failureRateInWindow,
+  failuresInWindow,
+  type SlowCallRateOptions,
+  slowCallRate,
+} from './circuit/detectors/window-detectors.js';
 export type { Ended, ExecuteContext, ExecuteOptions } from './circuit/execute.js';
 export type {
   CircuitVersion,
@@ -35,16 +45,6 @@ export type {
   HalfOpenOptions,
 } from './circuit/options.js';
 export { BreakerRegistry, type RegistryUpdate } from './circuit/registry.js';
-export {
-  type FailureRateInWindowOptions,
-  type FailureRateOptions,
-  type FailuresInWindowOptions,
-  failureRate,
-  failureRateInWindow,
-  failuresInWindow,
-  type SlowCallRateOptions,
-  slowCallRate,
-} from './circuit/window-detectors.js';
 export type { Clock } from './clock.js';
 export {
   type Delay,
@@ -111,14 +111,14 @@ export type {
   StoreListener,
   StoreRequest,
 } from './fleet/store.js';
-export { byMethodAndOrigin, byOrigin } from './interceptors/key.js';
-export { type AttemptRecord, type ResilienceReport, reportOf } from './interceptors/report.js';
-export { type AdaptiveLimitOptions, adaptiveLimit } from './limiter/adaptive-limit.js';
-export { concurrencyLimit } from './limiter/concurrency-limit.js';
+export { byMethodAndOrigin, byOrigin } from './interceptors/call/key.js';
+export { type AttemptRecord, type ResilienceReport, reportOf } from './interceptors/call/report.js';
 export type { Limit, LimiterStats } from './limiter/contract.js';
 export { customLimit } from './limiter/limit.js';
 export { Limiter, type LimiterExecuteOptions, type LimiterOptions } from './limiter/limiter.js';
-export { type RateLimitOptions, rateLimit } from './limiter/rate-limit.js';
+export { type AdaptiveLimitOptions, adaptiveLimit } from './limiter/limits/adaptive-limit.js';
+export { concurrencyLimit } from './limiter/limits/concurrency-limit.js';
+export { type RateLimitOptions, rateLimit } from './limiter/limits/rate-limit.js';
 export type { LimitedAttempt, LimitedReason, LimitRule, LimitRuleFactory } from './limiter/rule.js';
 export type { LimiterCounts, Slot } from './limiter/turnstile.js';
 export type { Priority } from './limiter/waiting-line.js';

@@ -65,7 +65,13 @@ const LAYERS: readonly RegExp[] = [
   /^index\.ts$|^prometheus\/|^opentelemetry\//,
   /^attach\.ts$|^redis\//,
   /^fleet\//,
-  /^interceptors\/|^axios-augmentation\.ts$/,
+  /^interceptors\/retry\//,
+  /^interceptors\/conclusion\//,
+  /^interceptors\/attempt\//,
+  /^interceptors\/call\/|^axios-augmentation\.ts$/,
+  /^interceptors\/time\//,
+  /^interceptors\/config\//,
+  /^interceptors\/outcome\//,
   /^options\.ts$/,
   /^circuit\/|^retry\/|^limiter\/|^sinks\/|^metrics\//,
   /^(?:abort|errors|events|clock|delay|emitter|out-of-time|redaction|retry-after|validation)\.ts$/,
@@ -76,7 +82,7 @@ const SUB_PATHS: readonly string[] = ['opentelemetry', 'prometheus', 'redis'];
 const METRICS: readonly string[] = ['opentelemetry', 'prometheus'];
 
 const layerOf = (file: string): number => LAYERS.findIndex((layer) => layer.test(file));
-const folderOf = (file: string): string => (file.includes('/') ? dirname(file) : '');
+const folderOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : '');
 
 test('every import leads to a file of ours or to a package', () => {
   expect(files).toContain('index.ts');
@@ -109,7 +115,7 @@ test('sinks are imported by index alone', () => {
 });
 
 test('what runs at the begin and at the end of a call do not import one another', () => {
-  const interceptors = ['capture', 'answer'].map((name) => `interceptors/${name}.ts`);
+  const interceptors = ['interceptors/call/capture.ts', 'interceptors/retry/answer.ts'];
   expect(files).toEqual(expect.arrayContaining(interceptors));
   expect(arrows(ours.filter(({ from, to }) => interceptors.includes(from) && interceptors.includes(to)))).toEqual([]);
 });
@@ -182,4 +188,14 @@ test('only the index of a sub-path re-exports', () => {
     source.statements.some((statement) => ts.isExportDeclaration(statement) && statement.moduleSpecifier) ? [file] : [],
   );
   expect(found).toEqual(['index.ts', 'redis/index.ts']);
+});
+
+test('every file that docs/architecture.md names is there', () => {
+  const page = readFileSync(fileURLToPath(new URL('../docs/architecture.md', import.meta.url)), 'utf8');
+  const named = [...page.matchAll(/(?<![\w./-])((?:[a-z-]+\/)*[a-z-]+\.ts)\b/g)].map(([, path]) => path ?? '');
+  const lost = named.filter(
+    (path) => !path.startsWith('tests/') && !files.some((file) => `/${file}`.endsWith(`/${path}`)),
+  );
+  expect(named.length).toBeGreaterThan(20);
+  expect(lost).toEqual([]);
 });

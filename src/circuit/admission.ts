@@ -1,11 +1,11 @@
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
-import { Gate } from './gate.js';
 import type { Lease, LeaseAnswer } from './link.js';
 import { DEFAULT_LEASE_MS } from './options.js';
-import { Pace } from './pace.js';
 import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
-import { type Asking, type GatedCircuit, type Outlook, unlessAborted, type Waiting } from './waiting.js';
+import { Gate } from './waiting/gate.js';
+import { Pace } from './waiting/pace.js';
+import { type Asking, type GatedCircuit, type Outlook, unlessAborted, type Waiting } from './waiting/waiting.js';
 
 /** How long it is worth waiting for a probe where no recent success tells, ms. */
 const PATIENCE_MS = 1_000;

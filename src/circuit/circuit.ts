@@ -2,7 +2,7 @@ import { tellAfterwards } from '../emitter.js';
 import { rejectedKeyOf, withoutExchange } from '../errors.js';
 import type { Outcome, TransitionReason } from '../events.js';
 import { cooldownOf, isToldToWait, SERVED_AGAIN } from './cooldown.js';
-import { GuardedDetector } from './guarded-detector.js';
+import { GuardedDetector } from './detectors/guarded-detector.js';
 import type { CircuitLink, Lease, Opening, SharedView } from './link.js';
 import { type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
 import { IssuedPermit } from './permit.js';

@@ -13,7 +13,7 @@ import {
   unexpected,
   withMethods,
 } from '../validation.js';
-import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors.js';
+import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors/detectors.js';
 import type { Fleet, ProbeRules } from './link.js';
 
 /** `enforce` rejects; `observe` has the same states and events but rejects nothing. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CountWindow, TimeWindow } from '../../src/circuit/rolling-window.js';
+import { CountWindow, TimeWindow } from '../../src/circuit/detectors/rolling-window.js';
 
 const seen = ({ bad, total }: CountWindow | TimeWindow) => [bad, total];
 

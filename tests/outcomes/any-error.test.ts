@@ -2,7 +2,7 @@ import axios, { type AxiosAdapter, AxiosError } from 'axios';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { attach, CircuitBreaker, type Outcome, reportOf } from '../../src/index.js';
-import { accepted, diagnose, failed } from '../../src/interceptors/diagnosis.js';
+import { accepted, diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
 
 const throwing = () => {
   throw new Error('not to be read');

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { AxiosError } from 'axios';
 import { describe, expect, test } from 'vitest';
 import { DEFAULTS } from '../../src/index.js';
-import { diagnose, failed } from '../../src/interceptors/diagnosis.js';
-import { OWN_CODES, OWN_EXCEPTIONS } from '../../src/interceptors/own-doing.js';
+import { diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
+import { OWN_CODES, OWN_EXCEPTIONS } from '../../src/interceptors/outcome/own-doing.js';
 
 const page = readFileSync(new URL('../../docs/outcomes.md', import.meta.url), 'utf8');
 

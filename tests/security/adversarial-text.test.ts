@@ -9,9 +9,9 @@ import {
   type ResilienceEvent,
   reportOf,
 } from '../../src/index.js';
-import { diagnose, failed } from '../../src/interceptors/diagnosis.js';
-import { readHeader, serverDelay } from '../../src/interceptors/headers.js';
-import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/key.js';
+import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/call/key.js';
+import { readHeader, serverDelay } from '../../src/interceptors/config/headers.js';
+import { diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
 import { prometheusSink } from '../../src/prometheus/prometheus.js';
 import { pathWithoutCredentials, withoutCredentials, withoutSecrets } from '../../src/redaction.js';
 import { keysOf } from '../../src/redis/names.js';

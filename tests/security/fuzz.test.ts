@@ -14,7 +14,7 @@ import {
   reportOf,
   retry,
 } from '../../src/index.js';
-import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/key.js';
+import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/call/key.js';
 import { withoutSecrets } from '../../src/redaction.js';
 import { anything, messageWithSecret, urlWithSecret } from './generators.js';
 

@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 import axios, { type AxiosResponse } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { attach } from '../../src/index.js';
-import { byMethodAndBaseUrl } from '../../src/interceptors/key.js';
+import { byMethodAndBaseUrl } from '../../src/interceptors/call/key.js';
 import { type Answer, startServer, type TestServer } from '../support/server.js';
 
 setFlagsFromString('--expose-gc');

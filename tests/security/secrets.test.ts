@@ -4,7 +4,7 @@ import pino from 'pino';
 import * as promClient from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { attach, BreakerRegistry, byMethodAndOrigin, byOrigin, logSink, memorySink } from '../../src/index.js';
-import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/key.js';
+import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/call/key.js';
 import { prometheusSink } from '../../src/prometheus/prometheus.js';
 import { redisStore } from '../../src/redis/index.js';
 import { keysOf } from '../../src/redis/names.js';

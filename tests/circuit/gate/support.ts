@@ -1,6 +1,6 @@
 import { vi } from 'vitest';
-import { Gate } from '../../../src/circuit/gate.js';
-import type { Asking, GatedCircuit, Outlook, Waiting } from '../../../src/circuit/waiting.js';
+import { Gate } from '../../../src/circuit/waiting/gate.js';
+import type { Asking, GatedCircuit, Outlook, Waiting } from '../../../src/circuit/waiting/waiting.js';
 import type { Outcome, Permit, Rejection } from '../../../src/index.js';
 
 type State =

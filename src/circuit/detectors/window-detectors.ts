@@ -1,0 +1,226 @@
+import { anInteger, aRatio, merged, milliseconds, options, own } from '../../validation.js';
+import type { SharedThreshold } from '../link.js';
+import type { DetectorFactory, FailureDetector } from './detectors.js';
+import { CountWindow, type RollingWindow, type SavedOutcome, TimeWindow } from './rolling-window.js';
+
+const isSavedOutcome = (saved: unknown): boolean => {
+  if (!Array.isArray(saved) || saved.length !== 3 || !Number.isFinite(saved[0])) return false;
+  const [ageMs, bad, total] = saved as [number, number, number];
+  return ageMs >= 0 && bad >= 0 && bad <= total && total >= 1 && [bad, total].every(Number.isSafeInteger);
+};
+
+/** When a window trips the circuit; one object for all circuits of a factory. */
+interface Limits {
+  /** Bad outcomes that trip. */
+  readonly failures: number;
+  /** Share of bad outcomes that trips. */
+  readonly rate: number;
+  /** Outcomes below which nothing trips. */
+  readonly minimumCalls: number;
+  /** From how long on an outcome is bad; `undefined`: failures are. */
+  readonly slowMs: number | undefined;
+  /** The length of a window of time, ms; `undefined`: the last outcomes, of whatever age. */
+  readonly windowMs: number | undefined;
+}
+
+const ANY: Limits = { failures: 1, rate: 0, minimumCalls: 1, slowMs: undefined, windowMs: undefined };
+
+class WindowDetector implements FailureDetector {
+  readonly #window: RollingWindow;
+  readonly #limits: Limits;
+
+  constructor(window: RollingWindow, limits: Limits) {
+    this.#window = window;
+    this.#limits = limits;
+  }
+
+  get kind(): string {
+    const { slowMs } = this.#limits;
+    return slowMs === undefined ? 'failures' : `slower than ${slowMs}`;
+  }
+
+  isSlow(durationMs: number): boolean {
+    return durationMs >= (this.#limits.slowMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  get isTimeless(): boolean {
+    return this.ignoresDuration && this.#window.isTimeless;
+  }
+
+  get ignoresDuration(): boolean {
+    return this.#limits.slowMs === undefined;
+  }
+
+  get failures(): number {
+    return this.#window.bad;
+  }
+
+  expire(now: number): void {
+    this.#window.expire(now);
+  }
+
+  get rate(): number | undefined {
+    if (this.#limits.rate === 0) return undefined;
+    return this.#window.bad / (this.#window.total || 1);
+  }
+
+  get threshold(): SharedThreshold | undefined {
+    const { windowMs, failures, rate, minimumCalls } = this.#limits;
+    return windowMs === undefined ? undefined : { windowMs, failures, rate, minimumCalls };
+  }
+
+  get reason(): 'threshold' | 'slow' {
+    return this.#limits.slowMs === undefined ? 'threshold' : 'slow';
+  }
+
+  record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
+    const { failures, rate, minimumCalls, slowMs } = this.#limits;
+    const window = this.#window;
+    window.add(slowMs === undefined ? outcome === 'failure' : durationMs >= slowMs, now);
+    const { bad, total } = window;
+    return total >= minimumCalls && bad >= failures && bad / total >= rate;
+  }
+
+  reset(): void {
+    this.#window.clear();
+  }
+
+  save(now: number): SavedOutcome[] {
+    return this.#window.save(now);
+  }
+
+  load(saved: unknown, now: number): void {
+    const isOurs = Array.isArray(saved) && saved.every(isSavedOutcome);
+    if (isOurs) this.#window.load(saved as SavedOutcome[], now);
+  }
+}
+
+const aCount = anInteger(1);
+const aSize = anInteger(1, 1_000_000);
+const aDuration = milliseconds(1);
+
+/** Options of `failuresInWindow`. */
+export interface FailuresInWindowOptions {
+  /**
+   * Failures that trip; an integer >= 1.
+   * @default 5
+   */
+  failures?: number | undefined;
+  /**
+   * The length of the window, ms >= 1; counted in ten buckets.
+   * @default 60_000
+   */
+  windowMs?: number | undefined;
+}
+
+const checkFailuresInWindow = options({ failures: aCount, windowMs: aDuration });
+
+/** Trips when so many attempts failed in the last `windowMs`, whatever succeeded between. */
+export function failuresInWindow(given: FailuresInWindowOptions = {}): DetectorFactory {
+  checkFailuresInWindow(given, 'failuresInWindow(options)');
+  const { failures, windowMs } = merged({ failures: 5, windowMs: 60_000 }, given);
+  const limits = { ...ANY, failures, windowMs };
+  return () => new WindowDetector(new TimeWindow(windowMs), limits);
+}
+
+/** Options of `failureRate`. */
+export interface FailureRateOptions {
+  /**
+   * How many of the latest attempts are looked at; an integer from 1 to 1_000_000.
+   * @default 10
+   */
+  size?: number | undefined;
+  /**
+   * The share of failures that trips, in (0, 1].
+   * @default 0.5
+   */
+  rate?: number | undefined;
+  /**
+   * Attempts below which nothing trips; an integer from 1 to `size`.
+   * @default 5
+   */
+  minimumCalls?: number | undefined;
+  /**
+   * Attempts that are this old do not count, ms >= 1.
+   * @default none
+   */
+  maxAgeMs?: number | undefined;
+}
+
+const checkFailureRate = options({ size: aSize, rate: aRatio, minimumCalls: aCount, maxAgeMs: aDuration });
+
+const checkMinimum = (size: number, minimumCalls: number, path: string) =>
+  anInteger(1, size)(minimumCalls, `${path}.minimumCalls`);
+
+const SIZED = { size: 10, rate: 0.5, minimumCalls: 5 };
+
+/** Trips when at least this share of the last `size` attempts failed. */
+export function failureRate(given: FailureRateOptions = {}): DetectorFactory {
+  checkFailureRate(given, 'failureRate(options)');
+  const { size, rate, minimumCalls, maxAgeMs } = merged({ ...SIZED, maxAgeMs: undefined as number | undefined }, given);
+  checkMinimum(size, minimumCalls, 'failureRate(options)');
+  const limits = { ...ANY, rate, minimumCalls };
+  return () => new WindowDetector(new CountWindow(size, maxAgeMs), limits);
+}
+
+/** Options of `failureRateInWindow`. */
+export interface FailureRateInWindowOptions {
+  /**
+   * The length of the window, ms >= 1; counted in ten buckets.
+   * @default 60_000
+   */
+  windowMs?: number | undefined;
+  /**
+   * The share of failures that trips, in (0, 1].
+   * @default 0.5
+   */
+  rate?: number | undefined;
+  /**
+   * Attempts below which nothing trips; an integer >= 1.
+   * @default 5
+   */
+  minimumCalls?: number | undefined;
+}
+
+const checkFailureRateInWindow = options({ windowMs: aDuration, rate: aRatio, minimumCalls: aCount });
+
+/** Trips when at least this share of the attempts of the last `windowMs` failed. */
+export function failureRateInWindow(given: FailureRateInWindowOptions = {}): DetectorFactory {
+  checkFailureRateInWindow(given, 'failureRateInWindow(options)');
+  const { windowMs, rate, minimumCalls } = merged({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 }, given);
+  const limits = { ...ANY, rate, minimumCalls, windowMs };
+  return () => new WindowDetector(new TimeWindow(windowMs), limits);
+}
+
+/** Options of `slowCallRate`. */
+export interface SlowCallRateOptions {
+  /** From how long on an attempt is slow, ms >= 1, whether it succeeds or fails. */
+  slowMs: number;
+  /**
+   * The share of slow attempts that trips, in (0, 1].
+   * @default 0.5
+   */
+  rate?: number | undefined;
+  /**
+   * How many of the latest attempts are looked at; an integer from 1 to 1_000_000.
+   * @default 10
+   */
+  size?: number | undefined;
+  /**
+   * Attempts below which nothing trips; an integer from 1 to `size`.
+   * @default 5
+   */
+  minimumCalls?: number | undefined;
+}
+
+const checkSlowCallRate = options({ slowMs: aDuration, size: aSize, rate: aRatio, minimumCalls: aCount });
+
+/** Trips when at least this share of the last `size` attempts was slow: a service that hangs is as ill as one that fails. */
+export function slowCallRate(given: SlowCallRateOptions): DetectorFactory {
+  checkSlowCallRate(given, 'slowCallRate(options)');
+  aDuration(own(given).slowMs, 'slowCallRate(options).slowMs');
+  const { size, rate, minimumCalls, slowMs } = merged({ ...SIZED, slowMs: 0 }, given);
+  checkMinimum(size, minimumCalls, 'slowCallRate(options)');
+  const limits = { ...ANY, rate, minimumCalls, slowMs };
+  return () => new WindowDetector(new CountWindow(size, undefined), limits);
+}

@@ -1,0 +1,124 @@
+import type { AxiosAdapter, InternalAxiosRequestConfig } from 'axios';
+import { Attempt, type Call } from '../call/call.js';
+import { circuitKeyOf } from '../call/circuit-key.js';
+import type { Admission, Guard, Later } from '../call/guard.js';
+import { interruptible } from '../call/interruptible.js';
+import { byMethodAndBaseUrl } from '../call/key.js';
+import { resolveAdapter } from '../config/adapters.js';
+import { discard } from '../config/bodies.js';
+import { writeOwnHeader } from '../config/concealment.js';
+import { dispatchWithin, isDeadlineError } from '../time/deadline.js';
+import { settleAnswer, settleError, settleUnmade } from './settlement.js';
+
+type Config = InternalAxiosRequestConfig;
+type Sent = ReturnType<AxiosAdapter>;
+
+/**
+ * Stands in for the adapter of a call while that is under way. Only here is it certain that an attempt follows, so guards
+ * are asked here, and told what the adapter comes to.
+ */
+export function armed(call: Call, config: Config): Sent {
+  const { captured } = call;
+  if (!captured || call.over) return resolveAdapter((captured ?? call).adapter, config)(config);
+  const attempt = new Attempt(call, captured, config);
+  call.attempt = attempt;
+  try {
+    const adapter = resolveAdapter(captured.adapter, config);
+    attempt.circuitKey = circuitKeyOf(config, captured.policy);
+    attempt.key = attempt.circuitKey ?? byMethodAndBaseUrl(config);
+    if (call.report) call.report.key = attempt.key;
+    call.attachment.times.see(attempt.startedAt);
+    return passFrom(0, attempt, adapter);
+  } catch (error) {
+    return unmade(attempt, error);
+  }
+}
+
+function passFrom(first: number, attempt: Attempt, adapter: AxiosAdapter): Sent {
+  const { guards } = attempt.call.attachment;
+  for (let index = first; index < guards.length; index++) {
+    const answer = (guards[index] as Guard<Attempt>).admit(attempt);
+    if (answer?.admitted === 'later') {
+      return whileWanted(attempt, answer).then((admission) => {
+        try {
+          attempt.startedAt = attempt.call.attachment.clock.now();
+          enter(attempt, admission);
+          return passFrom(index + 1, attempt, adapter);
+        } catch (error) {
+          return unmade(attempt, error);
+        }
+      });
+    }
+    enter(attempt, answer);
+  }
+  return send(attempt, adapter);
+}
+
+function enter(attempt: Attempt, admission: Admission | undefined): void {
+  if (!admission) return;
+  if (admission.admitted) {
+    attempt.passes = attempt.passes.length === 0 ? [admission] : [...attempt.passes, admission];
+  } else {
+    attempt.refusal = admission.stopped;
+    throw admission.error;
+  }
+}
+
+/** The answer, unless the call is cancelled or its deadline passes before: then what is given later goes back. */
+async function whileWanted(attempt: Attempt, later: Later): Promise<Admission | undefined> {
+  try {
+    return await interruptible(attempt.config, attempt.call.remainingMs(), () => later.answer);
+  } catch (error) {
+    later.leave?.();
+    void later.answer.then((late) => late?.admitted && late.settle('neutral'));
+    return { admitted: false, stopped: isDeadlineError(error) ? 'deadline' : 'aborted', error };
+  }
+}
+
+function unmade(attempt: Attempt, error: unknown): Promise<never> {
+  attempt.refusal ??= 'not-retryable';
+  settleUnmade(attempt);
+  return Promise.reject(error);
+}
+
+function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
+  const { call, captured, config, key, passes } = attempt;
+  const { budget, attemptHeader } = captured.policy.retry;
+  discard(call.superseded);
+  call.superseded = undefined;
+  attempt.number = ++call.made;
+  if (call.report) call.report.attempts = call.made;
+  if (call.made === 1 && budget) call.attachment.budgets.deposit(key, budget, attempt.startedAt);
+  if (attemptHeader) writeOwnHeader(call, config.headers, attemptHeader, String(attempt.number));
+  const { timeout } = config;
+  let isCut = false;
+  for (const { timeoutMs } of passes) {
+    if (!timeoutMs) continue;
+    config.timeout = Math.min(config.timeout || timeoutMs, timeoutMs);
+    isCut = true;
+  }
+  attempt.remainingMs = call.remainingMs();
+  return dispatch(adapter, config, attempt.remainingMs).then(
+    (response) => {
+      if (isCut) config.timeout = timeout as number;
+      settleAnswer(attempt, response);
+      return response;
+    },
+    (error: unknown) => {
+      const { timeout: timeoutMs } = config;
+      if (isCut) config.timeout = timeout as number;
+      settleError(attempt, error, timeoutMs);
+      throw error;
+    },
+  );
+}
+
+function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): Sent {
+  try {
+    return remainingMs < Number.POSITIVE_INFINITY
+      ? dispatchWithin(remainingMs, adapter, config)
+      : Promise.resolve(adapter(config));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

@@ -1,0 +1,124 @@
+import type { AxiosResponse } from 'axios';
+import type { FailureDetails } from '../../circuit/options.js';
+import type { Outcome } from '../../events.js';
+import { oneOf } from '../../validation.js';
+import type { Attempt } from '../call/call.js';
+import { openReport, recordAttempt, recordOf } from '../call/records.js';
+import { conceal } from '../config/concealment.js';
+import { serverDelay } from '../config/headers.js';
+import { accepted, type Diagnosis, diagnose, failed, isOfOwnHost, type Result } from '../outcome/diagnosis.js';
+import { outcomeInTime } from '../time/time-up.js';
+
+const anOutcome = oneOf('success', 'failure', 'neutral');
+
+/** Settles an attempt whose adapter was answered, by what axios accepts. */
+export function settleAnswer(attempt: Attempt, response: AxiosResponse): void {
+  try {
+    attempt.response = response;
+    const result = isPlainSuccess(response) ? undefined : accepted(response);
+    settle(attempt, result, result && diagnose(result, attempt.config));
+  } catch (thrown) {
+    settleUnmade(attempt);
+    throw thrown;
+  }
+}
+
+/**
+ * Settles an attempt whose adapter failed.
+ *
+ * @param timeoutMs The attempt's own timeout, as the adapter had it.
+ */
+export function settleError(attempt: Attempt, error: unknown, timeoutMs: number | undefined): void {
+  try {
+    const result = failed(error);
+    attempt.response = result.response;
+    settle(attempt, result, diagnose(result, attempt.config), timeoutMs);
+  } catch (thrown) {
+    settleUnmade(attempt);
+    throw thrown;
+  }
+}
+
+/** What was not made, or cannot be read, says nothing of the service, and must not cost a seat. */
+export function settleUnmade({ passes }: Attempt): void {
+  for (const pass of passes) pass.settle('neutral');
+}
+
+/** A 2xx needs no diagnosis. */
+const isPlainSuccess = ({ status }: AxiosResponse): boolean => status >= 200 && status < 300;
+
+/** @param diagnosis Of a result that is no plain success. */
+function settle(
+  attempt: Attempt,
+  result: Result | undefined,
+  diagnosis: Diagnosis | undefined,
+  timeoutMs?: number,
+): void {
+  const { call, captured, circuitKey, config, key, number, passes } = attempt;
+  const { clock, events, times } = call.attachment;
+  const now = clock.now();
+  times.see(now);
+  attempt.endedAt = now;
+  attempt.diagnosis = diagnosis;
+  let outcome = diagnosis?.outcome ?? 'success';
+  if (diagnosis && result?.rejected) outcome = judgedByTime(attempt, diagnosis, result.error, timeoutMs);
+  const isTimed = captured.policy.retry.deadlineMs !== undefined || config.signal;
+  if (outcome === 'success' && isTimed) times.succeeded(key, now - attempt.startedAt, now);
+  if (captured.policy.breaker.classify) outcome = classified(attempt, result?.error) ?? outcome;
+  attempt.outcome = outcome;
+  if (call.report) recordAttempt(call.report, attempt);
+  else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
+  conceal(call, config);
+  const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
+  let meaning = outcome;
+  for (const pass of passes) if (pass.settle(meaning, now, details) === 'neutral') meaning = 'neutral';
+  if (!events.active) return;
+  const { status, code, durationMs } = recordOf(attempt);
+  const guarded = circuitKey !== null;
+  events.emit({ type: 'attempt', key, attempt: number, outcome, status, code, durationMs, guarded });
+}
+
+/** What a failed attempt says when also its time is looked at. */
+function judgedByTime(attempt: Attempt, diagnosis: Diagnosis, error: unknown, timeoutMs: number | undefined): Outcome {
+  const { call, captured, config, key, startedAt, endedAt: now, remainingMs, passes } = attempt;
+  const timing = {
+    key,
+    now,
+    durationMs: now - startedAt,
+    elapsedMs: call.elapsedMs(now),
+    deadlineMs: captured.policy.retry.deadlineMs,
+    remainingMs,
+    timeoutMs,
+    isProbe: passes.some((pass) => pass.isProbe),
+  };
+  return outcomeInTime(diagnosis, error, config, timing, call.attachment.times);
+}
+
+function classified(attempt: Attempt, error: unknown): Outcome | undefined {
+  const { call, captured, config, key, response } = attempt;
+  const { status, code, durationMs } = recordOf(attempt);
+  try {
+    const headers = response?.headers;
+    const data: unknown = response?.data;
+    const judged = captured.policy.breaker.classify?.({ key, status, code, headers, data, error, durationMs, config });
+    if (judged !== undefined) anOutcome(judged, 'breaker.classify(context)');
+    return judged;
+  } catch (thrown) {
+    call.attachment.events.emit({ type: 'listenerError', key, source: 'breaker.classify', error: thrown });
+    return undefined;
+  }
+}
+
+const errorAlone = (result: Result | undefined): FailureDetails | undefined => result && { error: result.error };
+
+function detailsOf(attempt: Attempt, error: unknown): FailureDetails {
+  const { diagnosis, response } = attempt;
+  const retryAfterMs = serverDelay({ response });
+  return {
+    status: recordOf(attempt).status,
+    retryAfterMs,
+    error,
+    response,
+    isLocal: diagnosis !== undefined && isOfOwnHost(diagnosis),
+  };
+}

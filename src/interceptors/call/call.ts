@@ -1,0 +1,204 @@
+import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig, RawAxiosHeaders } from 'axios';
+import type { BreakerRegistry } from '../../circuit/registry.js';
+import type { Clock } from '../../clock.js';
+import type { Emitter } from '../../emitter.js';
+import type { Outcome, Stopped } from '../../events.js';
+import type { RetryBudgets } from '../../retry/budget.js';
+import type { Dispatch, Fields } from '../config/dispatch.js';
+import type { Diagnosis } from '../outcome/diagnosis.js';
+import type { AttemptTimes } from '../time/attempt-times.js';
+import type { Guard, Pass } from './guard.js';
+import { type CallHandlers, type Handler, handler } from './placement.js';
+import type { Policy } from './policy.js';
+import type { CallState } from './report.js';
+import { type Pauses, Waits } from './waits.js';
+
+type Config = InternalAxiosRequestConfig;
+type Adapter = Config['adapter'];
+
+/** What all calls of one attached instance share. */
+export interface Attachment {
+  readonly registry: BreakerRegistry;
+  readonly budgets: RetryBudgets;
+  readonly events: Emitter;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly times: AttemptTimes;
+  /** What each attempt passes before it is sent, in this order. */
+  readonly guards: readonly Guard<Attempt>[];
+  /** What its calls wait for at present. */
+  readonly pauses: Pauses;
+  /** Sends a config again. */
+  readonly dispatch: Dispatch;
+  policy: Policy;
+}
+
+/** What the user's request interceptors left: every attempt starts from it. */
+export interface Captured {
+  /** The call's own config. */
+  readonly config: Config;
+  readonly policy: Policy;
+  /** The fields that dispatching may change, as they were; `adapter` may be the armed one, or what wraps it. */
+  readonly fields: Fields;
+  readonly headers: RawAxiosHeaders;
+  /** The adapter that is to be used, as the user named it. */
+  readonly adapter: Adapter;
+  /** When the first attempt begins: with the call, where nothing of the user's runs between; else not known yet. */
+  readonly readyAt: number | undefined;
+  /** Why there is to be no attempt. */
+  readonly refusal: Stopped | undefined;
+}
+
+/** What a call is taken care of by, each at its time. */
+export interface Caretakers {
+  readonly armed: (call: Call, config: Config) => ReturnType<AxiosAdapter>;
+  readonly capture: (call: Call, config: Config, readyAt?: number) => Config;
+  readonly answered: (call: Call, response: AxiosResponse) => unknown;
+  readonly refused: (call: Call, error: unknown) => unknown;
+}
+
+/** What the last attempt came to. */
+interface Failure {
+  readonly error?: unknown;
+  readonly response?: AxiosResponse | undefined;
+  readonly outcome: Outcome | undefined;
+}
+
+/**
+ * One call of the user's, from its beginning to its result: what is fixed for it. Handlers and adapter know it by closure;
+ * on the config there is only its report. It is a handler of the response side itself, since objects are what a healthy
+ * call costs.
+ */
+export class Call implements CallHandlers {
+  readonly attachment: Attachment;
+  /** The config as axios merged it, before any request interceptor of the user's. */
+  readonly config: Config;
+  readonly startedAt: number;
+  /** The adapter that the config named at the beginning. */
+  readonly adapter: Adapter;
+  /** Stands in the place of `adapter` while the call is under way. */
+  readonly armed: AxiosAdapter;
+  readonly fulfilled: (response: AxiosResponse) => unknown;
+  readonly rejected: (error: unknown) => unknown;
+  readonly #caretakers: Caretakers;
+  /** Written by `capture`; `undefined` until the user's request interceptors have run, and for a call that is not ours. */
+  captured: Captured | undefined = undefined;
+  /** Written by the armed adapter: the attempt that was asked for last, made or refused; let go of by the conclusion. */
+  attempt: Attempt | undefined = undefined;
+  /** Written by the armed adapter: how many attempts were made. */
+  made = 0;
+  /** Written where a call turns out to be no success at the first attempt. */
+  report: CallState | undefined = undefined;
+  /** Written where the circuit would reject: what the call has waited for it. */
+  waits: Waits | undefined = undefined;
+  /** Written by `repeat`: the failure that is to be repeated. */
+  failure: Failure | undefined = undefined;
+  /** Written by `repeat`: the response of the attempt before, which the next one replaces. */
+  superseded: AxiosResponse | undefined = undefined;
+  /** The headers that the call puts on its requests by itself, in lower case; written where they are. */
+  ownHeaders: Set<string> | undefined = undefined;
+  /** Written by the conclusion. */
+  over = false;
+
+  constructor(attachment: Attachment, caretakers: Caretakers, config: Config) {
+    this.attachment = attachment;
+    this.config = config;
+    this.startedAt = attachment.clock.now();
+    this.adapter = adapterOf(config);
+    this.#caretakers = caretakers;
+    this.armed = (given) => caretakers.armed(this, given);
+    this.fulfilled = (response) => caretakers.answered(this, response);
+    this.rejected = (error) => caretakers.refused(this, error);
+    config.adapter = this.armed;
+    if (config.resilienceState) delete config.resilienceState;
+  }
+
+  ready(): void {
+    this.#caretakers.capture(this, this.config, this.startedAt);
+  }
+
+  aroundTheirs(): Handler {
+    let runs = 0;
+    return handler((config: Config) => (++runs === 1 ? config : this.#caretakers.capture(this, config)));
+  }
+
+  /** Time since the beginning, ms. */
+  elapsedMs(now = this.attachment.clock.now()): number {
+    return now - this.startedAt;
+  }
+
+  /** What the call has waited for its circuit; made where that is first asked. */
+  openWaits(): Waits {
+    this.waits ??= new Waits(this.attachment.clock);
+    return this.waits;
+  }
+
+  /** What is left of the deadline, ms. */
+  remainingMs(): number {
+    const deadlineMs = this.captured?.policy.retry.deadlineMs;
+    return deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - this.elapsedMs();
+  }
+}
+
+/** One dispatch of a call; written by the armed adapter alone. */
+export class Attempt {
+  readonly call: Call;
+  readonly captured: Captured;
+  /** The config that the adapter was given. */
+  readonly config: Config;
+  /** The circuit's key; `null` where there is none. */
+  circuitKey: string | null = null;
+  /** The circuit's key, or the default one where there is no circuit; empty until that is known. */
+  key = '';
+  /** When it was admitted, on the attachment's clock, ms. */
+  startedAt: number;
+  /** From 1; 0 until it is admitted. */
+  number = 0;
+  /** What was left of the call's deadline when it was sent, ms. */
+  remainingMs = Number.POSITIVE_INFINITY;
+  /** What guards gave for it. */
+  passes: readonly Pass[] = NO_PASSES;
+  /** Why it was not made. */
+  refusal: Stopped | undefined = undefined;
+  /** When the adapter settled, ms. */
+  endedAt = 0;
+  /** What it said about the service; `undefined` until it has ended. */
+  outcome: Outcome | undefined = undefined;
+  /** What the adapter was answered, before `transformResponse`. */
+  response: AxiosResponse | undefined = undefined;
+  /** For an attempt that failed. */
+  diagnosis: Diagnosis | undefined = undefined;
+
+  constructor(call: Call, captured: Captured, config: Config) {
+    this.call = call;
+    this.captured = captured;
+    this.config = config;
+    this.startedAt = (call.made === 0 ? captured.readyAt : undefined) ?? call.attachment.clock.now();
+  }
+}
+
+const NO_PASSES: readonly Pass[] = [];
+
+/** Puts an adapter on a config; the absence of one too. */
+export function setAdapter(config: Config, adapter: Adapter): void {
+  if (adapter) Reflect.set(config, 'adapter', adapter);
+  else Reflect.deleteProperty(config, 'adapter');
+}
+
+/** On an armed adapter that a hook may send again: the call whose it is. */
+const CALL = Symbol('call');
+
+interface Armed {
+  [CALL]?: Call;
+}
+
+/** Makes `adapterOf` know this call's adapter: its config may now be sent again by a hook, while the call goes on. */
+export function rememberArmed(call: Call): void {
+  (call.armed as Armed)[CALL] = call;
+}
+
+/** The adapter that a config names; where that is the armed one of another call, the one it stands for. */
+function adapterOf({ adapter }: Config): Adapter {
+  const call = typeof adapter === 'function' ? (adapter as Armed)[CALL] : undefined;
+  return call ? (call.captured ?? call).adapter : adapter;
+}

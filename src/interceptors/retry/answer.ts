@@ -1,0 +1,36 @@
+import type { AxiosResponse } from 'axios';
+import { hasStatus } from '../../retry/statuses.js';
+import type { Call, Captured } from '../call/call.js';
+import { conclude, succeed } from '../conclusion/conclusion.js';
+import { accepted, failed, type Result } from '../outcome/diagnosis.js';
+import { repeat } from './repeat.js';
+
+/** The response side of a call that axios accepts: hands on what is good, and repeats the rest before the call is closed. */
+export function answered(call: Call, response: AxiosResponse): unknown {
+  const { captured, attempt } = call;
+  if (!captured || call.over) return response;
+  if (!attempt)
+    return conclude(call, captured, { stopped: 'adapter-replaced', result: accepted(response) }) ?? response;
+  const { enabled, statuses, shouldRetryResponse } = captured.policy.retry;
+  const isDoubtful =
+    attempt.outcome === 'failure' || hasStatus(statuses, response.status) || (enabled && shouldRetryResponse);
+  if (isDoubtful) return repeated(call, captured, accepted(response));
+  if (call.report || attempt.config !== captured.config)
+    return conclude(call, captured, { stopped: 'success', result: accepted(response), attempt }) ?? response;
+  succeed(call, captured, attempt, response);
+  return response;
+}
+
+/** The response side of a call that failed. */
+export async function refused(call: Call, error: unknown): Promise<unknown> {
+  if (!call.captured || call.over) throw error;
+  return repeated(call, call.captured, failed(error));
+}
+
+async function repeated(call: Call, captured: Captured, first: Result): Promise<AxiosResponse | undefined> {
+  const ending = await repeat(call, captured, first);
+  const answer = await conclude(call, captured, ending);
+  if (answer) return answer;
+  if (ending.result.rejected) throw ending.result.error;
+  return ending.result.response;
+}

@@ -1,0 +1,35 @@
+import type { InternalAxiosRequestConfig } from 'axios';
+import type { Outcome, Stopped } from '../../events.js';
+import { hasStatus } from '../../retry/statuses.js';
+import { methodOf } from '../call/key.js';
+import type { RetryPolicy } from '../call/policy.js';
+import { IDEMPOTENCY_KEY, readHeader } from '../config/headers.js';
+import type { Diagnosis, Result } from '../outcome/diagnosis.js';
+
+/** Why the end of an attempt itself forbids a retry; `success` where there is no failure. */
+export function objectionTo(
+  outcome: Outcome | undefined,
+  diagnosis: Diagnosis,
+  { rejected }: Result,
+  retry: RetryPolicy,
+  config: InternalAxiosRequestConfig,
+): Stopped | undefined {
+  if (!isRetryable(diagnosis, rejected, retry)) {
+    return rejected || outcome === 'failure' ? 'not-retryable' : 'success';
+  }
+  return diagnosis.unsent || isRepeatable(retry, config) ? undefined : 'method';
+}
+
+/** Whether the same request may come to something better when it is sent again. */
+function isRetryable({ status, broken, codes }: Diagnosis, rejected: boolean, retry: RetryPolicy): boolean {
+  if (status !== undefined && !broken && hasStatus(retry.statuses, status)) return true;
+  if (!rejected) return false;
+  return retry.codes ? codes.some((code) => retry.codes?.includes(code)) : broken === true;
+}
+
+/** RFC 9110, section 9.2.2: a request is repeated if doing it twice is as good as once. */
+function isRepeatable({ methods, idempotencyKey }: RetryPolicy, config: InternalAxiosRequestConfig): boolean {
+  const method = methodOf(config);
+  const { header = IDEMPOTENCY_KEY } = idempotencyKey || {};
+  return methods.some((name) => name.toUpperCase() === method) || readHeader(config.headers, header) !== undefined;
+}
