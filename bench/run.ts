@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { breaker } from './breaker/breaker.js';
 import { faults } from './faults/faults.js';
 import { limiters } from './faults/limiters.js';
+import { trade } from './faults/trade.js';
 import { tried } from './faults/tried.js';
 import { fleet } from './fleet/fleet.js';
 import { memory } from './memory/memory.js';
@@ -25,6 +26,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   storm,
   faults,
   tried,
+  trade,
   limiters,
   fleet,
 };

@@ -113,7 +113,7 @@ export interface RetryOptions {
   deadlineMs?: number | undefined;
   /**
    * The cap on retries as a share of calls, per key; `false`: none.
-   * @default { ratio: 0.5, minPerSecond: 2 }
+   * @default { ratio: 0.5, minPerSecond: 1 }
    */
   budget?: BudgetOptions | false | undefined;
   /**

@@ -57,7 +57,7 @@ export const during = (name: string, forMs: number, condition: Partial<Condition
 });
 
 /** A service that is down for so long. */
-const outage = (forMs: number, goal?: RowGoal): Row =>
+export const outage = (forMs: number, goal?: RowGoal): Row =>
   during(`503 for ${forMs / 1_000} s`, forMs, { state: 'unavailable' }, goal);
 
 const hang = (forMs: number, goal?: RowGoal): Row =>
