@@ -158,6 +158,8 @@ export class Attempt {
   remainingMs = Number.POSITIVE_INFINITY;
   /** What guards gave for it. */
   passes: readonly Pass[] = NO_PASSES;
+  /** What the guard gave that it has waited for, until those before that have been asked anew. */
+  held: Pass | undefined = undefined;
   /** Why it was not made. */
   refusal: Stopped | undefined = undefined;
   /** When the adapter settled, ms. */

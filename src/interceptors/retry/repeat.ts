@@ -67,8 +67,8 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const attempt = call.attempt === before ? undefined : call.attempt;
   if (attempt?.refusal === 'aborted') return { ...round, stopped: 'aborted', result: repeated };
   if (attempt?.refusal && repeated.rejected) {
-    if (attempt.refusal === 'limited' && policy.retry.budget && round.outcome !== 'success')
-      call.attachment.budgets.giveBack(key);
+    const hasPaid = policy.retry.budget && round.outcome !== 'success' && !call.waits?.owedTokens;
+    if (attempt.refusal === 'limited' && hasPaid) call.attachment.budgets.giveBack(key);
     return { ...round, stopped: attempt.refusal };
   }
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
