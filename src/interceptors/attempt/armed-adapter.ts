@@ -94,7 +94,7 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   attempt.number = ++call.made;
   if (call.report) call.report.attempts = call.made;
   if (call.made === 1 && budget) call.attachment.budgets.deposit(key, budget, attempt.startedAt);
-  if (attemptHeader) writeOwnHeader(call, config.headers, attemptHeader, String(attempt.number));
+  if (attemptHeader) writeOwnHeader(call, config, attemptHeader, String(attempt.number));
   const { timeout } = config;
   let isCut = false;
   for (const { timeoutMs } of passes) {

@@ -55,7 +55,7 @@ function giveIdempotencyKey(call: Call, config: Config, { retry: { idempotencyKe
   if (readHeader(config.headers, header) !== undefined) return;
   const key: unknown = generate();
   aName(key, 'retry.idempotencyKey.generate()');
-  writeOwnHeader(call, config.headers, header, quoted ? `"${String(key)}"` : String(key));
+  writeOwnHeader(call, config, header, quoted ? `"${String(key)}"` : String(key));
 }
 
 /** A random byte; React Native has no `crypto` unless it is polyfilled. */
