@@ -17,7 +17,8 @@ type Config = InternalAxiosRequestConfig;
 export function capture(call: Call, given: Config, readyAt?: number): Config {
   // An interceptor that returns nothing is for axios to complain about.
   if (!(given as Config | undefined)) return given;
-  const config = writable(given);
+  // The one that the call began with has been written to already.
+  const config = readyAt === undefined ? writable(given) : given;
   const resilience = Object.hasOwn(config, 'resilience') ? config.resilience : undefined;
   if (resilience === false) {
     if (config.adapter === call.armed) setAdapter(config, call.adapter);
