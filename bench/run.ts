@@ -10,6 +10,7 @@ import { fleet } from './fleet/fleet.js';
 import { memory } from './memory/memory.js';
 import { outage } from './outage/outage.js';
 import { overhead } from './overhead/overhead.js';
+import { real } from './real/real.js';
 import { surroundings } from './report/machine.js';
 import { sectionText } from './report/markdown.js';
 import { circumstances, withSections } from './report/results.js';
@@ -28,6 +29,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   tried,
   trade,
   limiters,
+  real,
   fleet,
 };
 

@@ -6,7 +6,7 @@ export const WINDOW_MS = 20_000;
 /** How much is drawn before it. */
 export const BEFORE_S = 3;
 
-interface Step {
+export interface Step {
   readonly atMs: number;
   readonly condition: Partial<Condition>;
 }
