@@ -43,7 +43,7 @@ describe.each(CLOSED)('a config that a request interceptor returns %s', (_how, c
 
   test('is sent under a deadline', async () => {
     server.script(200);
-    attach(api, { retry: { deadlineMs: 5_000 } });
+    attach(api, { deadlineMs: 5_000 });
     api.interceptors.request.use(close);
     expect((await api.post('/orders', {})).status).toBe(200);
     expect(server.requests).toHaveLength(1);
