@@ -135,16 +135,15 @@ export {
   type RequestLimiterOptions,
   type RequestResilience,
   type ResilienceOptions,
-  type RetryAfterOptions,
   type RetryContext,
   type RetryOptions,
   type UpdateOptions,
 } from './options.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
+export type { RetryGuard } from './retry/entry.js';
 export {
   type RetryFailure,
   type RetryFunctionOptions,
-  type RetryGuard,
   type RetryNotice,
   retry,
 } from './retry/retry.js';

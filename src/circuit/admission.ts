@@ -188,7 +188,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     this.emit({ type: 'rejected', key: this.key, retryAfterMs, observed });
     if (!observed) return new Denial(retryAfterMs, this.cause);
     this.#inFlight++;
-    return new IssuedPermit(this, UNCOUNTED, now, now);
+    return new IssuedPermit(this, UNCOUNTED, now);
   }
 
   #ensureGate(): Gate {
@@ -241,7 +241,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
         const { slowestMs } = this.pace;
         return {
           name: 'probing',
-          hasSeat: state.probes.hasSeat(this.circuit.policy.halfOpen.permits, undefined),
+          hasSeat: state.probes.hasSeat(this.circuit.policy.halfOpen.probes, undefined),
           since: state.probes.since,
           patienceMs: slowestMs === undefined ? PATIENCE_MS : 2 * slowestMs,
         };

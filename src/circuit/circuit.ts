@@ -5,7 +5,7 @@ import { cooldownOf, isToldToWait, SERVED_AGAIN } from './cooldown.js';
 import { GuardedDetector } from './detectors/guarded-detector.js';
 import type { CircuitLink, Lease, Opening, SharedView } from './link.js';
 import { type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
-import { IssuedPermit } from './permit.js';
+import { IssuedPermit, ProbePermit } from './permit.js';
 import { Probes } from './probes.js';
 import { CLOSED, type State } from './state.js';
 import type { CircuitOwner, GivenState } from './transition.js';
@@ -81,15 +81,14 @@ export class Circuit {
     const state = this.at(now);
     switch (state.name) {
       case 'closed':
-        return new IssuedPermit(this.#owner, this.#generation, now, undefined, undefined, undefined, caller);
+        return new IssuedPermit(this.#owner, this.#generation, now, caller);
       case 'open':
         return state.until - now;
       case 'half-open': {
-        const { permits, probeTimeoutMs } = this.#policy.halfOpen;
-        if (!lease && !state.probes.hasSeat(permits, caller)) return state.probes.waitMs(now);
-        const until = now + this.heldMs(leaseMs);
-        const permit = new IssuedPermit(this.#owner, this.#generation, now, until, probeTimeoutMs, lease, caller);
-        return state.probes.seat(permit);
+        const { probes, probeTimeoutMs } = this.#policy.halfOpen;
+        if (!lease && !state.probes.hasSeat(probes, caller)) return state.probes.waitMs(now);
+        const terms = { leaseMs: this.heldMs(leaseMs), timeoutMs: probeTimeoutMs, lease };
+        return state.probes.seat(new ProbePermit(this.#owner, this.#generation, now, caller, terms));
       }
     }
   }
@@ -177,7 +176,7 @@ export class Circuit {
   ): void {
     if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
     const hasTripped = this.#detector.record(outcome, endedAt, durationMs, caller);
-    const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
+    const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
       if (outcome === 'success' && this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;

@@ -10,7 +10,7 @@ import { hasFallback } from '../call/fallback-condition.js';
 import { interruptible, wait } from '../call/interruptible.js';
 import { methodOf, urlWithoutSecrets } from '../call/key.js';
 import { openReport } from '../call/records.js';
-import { asCause, type CallState } from '../call/report.js';
+import { asCause, type CallState, show } from '../call/report.js';
 import type { Ending } from '../conclusion/conclusion.js';
 import { discard, isOneShot } from '../config/bodies.js';
 import { configLike } from '../config/dispatch.js';
@@ -32,7 +32,7 @@ interface Round {
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
   const report = openReport(call);
-  Reflect.set(captured.config, 'resilienceState', report);
+  show(captured.config, report);
   rememberArmed(call);
   let round: Round = { result: first, attempt: call.attempt, outcome: call.attempt?.outcome };
   for (;;) {
@@ -69,8 +69,8 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const attempt = call.attempt === before ? undefined : call.attempt;
   if (attempt?.refusal === 'aborted') return { ...round, stopped: 'aborted', result: repeated };
   if (attempt?.refusal && repeated.rejected) {
-    if (attempt.refusal === 'limited' && policy.retry.budget && round.outcome !== 'success')
-      call.attachment.budgets.giveBack(key);
+    const hasPaid = policy.retry.budget && round.outcome !== 'success' && !call.waits?.owedTokens;
+    if (attempt.refusal === 'limited' && hasPaid) call.attachment.budgets.giveBack(key);
     return { ...round, stopped: attempt.refusal };
   }
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
@@ -114,7 +114,7 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
     ));
   const circuit = circuitAhead(call, captured, key, round);
   const response = result.response ?? made.response;
-  const retryAfterMs = retry.retryAfter.respect ? serverDelay({ response }) : undefined;
+  const retryAfterMs = retry.retryAfter.enabled ? serverDelay({ response }) : undefined;
   const delayMs = decideRetry(
     retry,
     {
