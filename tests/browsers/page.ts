@@ -96,7 +96,7 @@ const trial = {
   /** Opens a circuit, and has the page keep it when it goes, as docs/browsers.md says. */
   async keep(): Promise<void> {
     const { breakers } = attach(axios.create());
-    breakers.ensure('GET https://api.example.com').trip({ forMs: 60_000 });
+    breakers.ensure('GET https://api.example.com').trip({ cooldownMs: 60_000 });
     addEventListener('pagehide', () => sessionStorage.setItem('circuits', JSON.stringify(breakers.snapshot())));
   },
 
