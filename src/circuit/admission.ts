@@ -71,6 +71,16 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
       : this.#answer(answer, now);
   }
 
+  /** @internal The short way into a closed circuit that neither a store nor a hand has a say in. */
+  enter(
+    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
+    caller?: object,
+  ): IssuedPermit | undefined {
+    if (!this.circuit.isFree || this.isIsolated) return undefined;
+    this.#inFlight++;
+    return this.circuit.give(now, caller);
+  }
+
   /** @internal A permit, or when it is worth asking again, ms; nothing is told of a rejection. */
   ask(
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
@@ -78,6 +88,8 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     caller?: object,
     mayProbe = true,
   ): Answer | Promise<Answer> {
+    const permit = this.enter(now, caller);
+    if (permit) return permit;
     const isLeased = this.#isLeasedAt(now, caller);
     this.circuit.link?.touch();
     if (!mayProbe && !this.isIsolated && this.circuit.at(now).name === 'half-open') return 0;
