@@ -107,27 +107,14 @@ export class CircuitBreaker extends AdmittingCircuit {
     if (outcome === 'success' && givenNow !== undefined && permit.acquiredAt > 0) {
       this.pace.add(givenNow - permit.acquiredAt);
     }
-    try {
-      this.#take(permit, outcome, now, details, givenNow);
-    } finally {
-      this.returned();
+    const isKnown = this.#count(outcome);
+    const said = isKnown ? outcome : 'neutral';
+    if (permit.generation !== UNCOUNTED && !this.circuit.settle(permit, said, now, details, givenNow)) {
+      this.#late++;
+      this.emit({ type: 'late', key: this.key, outcome });
     }
-  }
-
-  #take(
-    permit: IssuedPermit,
-    outcome: Outcome,
-    now: number,
-    details: FailureDetails,
-    givenNow: number | undefined,
-  ): void {
-    if (!this.#count(outcome)) {
-      this.circuit.settle(permit, 'neutral', now, details, givenNow);
-      anOutcome(outcome, 'outcome');
-    }
-    if (permit.generation === UNCOUNTED || this.circuit.settle(permit, outcome, now, details, givenNow)) return;
-    this.#late++;
-    this.emit({ type: 'late', key: this.key, outcome });
+    this.returned();
+    if (!isKnown) anOutcome(outcome, 'outcome');
   }
 
   /** Whether it is an outcome at all. */

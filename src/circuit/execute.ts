@@ -43,6 +43,7 @@ export interface ExecuteContext {
 
 interface Guard {
   readonly key: string;
+  enter(): Permit | undefined;
   acquire(): Permit | Rejection | Promise<Permit | Rejection>;
   acquireWithin(
     maxWaitMs: () => number,
@@ -58,14 +59,24 @@ const check = optionsOf({
 });
 const anOutcome = oneOf('success', 'failure', 'neutral');
 
-/** See `CircuitBreaker.execute`. */
-export async function execute<T>(
+/** See `CircuitBreaker.execute`. Without options, and where there is nothing to wait for, it goes a short way. */
+export function execute<T>(
   breaker: Guard,
   clock: Clock,
   fn: (context: ExecuteContext) => T | PromiseLike<T>,
   options: ExecuteOptions<T> | undefined,
 ): Promise<T> {
-  if (typeof fn !== 'function') aFunction(fn, 'execute(fn)');
+  const permit = options === undefined && typeof fn === 'function' ? breaker.enter() : undefined;
+  return permit ? run(breaker, fn, permit) : admitAndRun(breaker, clock, fn, options);
+}
+
+async function admitAndRun<T>(
+  breaker: Guard,
+  clock: Clock,
+  fn: (context: ExecuteContext) => T | PromiseLike<T>,
+  options: ExecuteOptions<T> | undefined,
+): Promise<T> {
+  aFunction(fn, 'execute(fn)');
   if (options !== undefined) check(options, 'execute(options)');
   const given = options && own(options);
   const signal = given?.signal;
@@ -78,7 +89,11 @@ export async function execute<T>(
   if (!permit.admitted) {
     throw new CircuitOpenError({ key: breaker.key, retryAfterMs: permit.retryAfterMs, cause: permit.cause });
   }
-  if (given || permit.timeoutMs !== undefined) return run(breaker, clock, fn, permit, given ?? {});
+  if (given || permit.timeoutMs !== undefined) return runWithin(breaker, clock, fn, permit, given ?? {});
+  return run(breaker, fn, permit);
+}
+
+async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | PromiseLike<T>, permit: Permit): Promise<T> {
   try {
     const result = await fn({ signal: undefined });
     permit.settle('success');
@@ -89,8 +104,8 @@ export async function execute<T>(
   }
 }
 
-/** What has options or limits costs more, apart from what has none. */
-async function run<T>(
+/** With options or limits. */
+async function runWithin<T>(
   breaker: Guard,
   clock: Clock,
   fn: (context: ExecuteContext) => T | PromiseLike<T>,
