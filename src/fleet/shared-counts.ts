@@ -35,7 +35,7 @@ const NOTHING: Verdict = { failures: 0, total: 0, isOver: false, since: 0 };
 export function judge(counts: SharedCounts, report: FailureReport, isTaken: boolean, now: number): Verdict {
   const { threshold, outcomes, run } = report;
   if (!threshold) return NOTHING;
-  const { windowMs, minSpanMs = 0, minimumCalls, rate } = threshold;
+  const { windowMs, minSpanMs = 0, minAttempts, rate } = threshold;
   if (windowMs === 0) {
     counts.run = withRun(counts.run, isTaken ? undefined : run, threshold.maxAgeMs, now);
     const { failures, firstAt, lastAt } = counts.run;
@@ -43,7 +43,7 @@ export function judge(counts: SharedCounts, report: FailureReport, isTaken: bool
     return { failures, total: failures, isOver, since: firstAt };
   }
   const { failures, total } = inWindow(counts, windowMs, isTaken ? [] : outcomes, now);
-  const isOver = failures >= threshold.failures && total >= minimumCalls && failures / Math.max(1, total) >= rate;
+  const isOver = failures >= threshold.failures && total >= minAttempts && failures / Math.max(1, total) >= rate;
   return { failures, total, isOver, since: now };
 }
 
@@ -81,13 +81,13 @@ function withRun(shared: SharedRun, run: Run | undefined, maxAgeMs = 0, now: num
     if (at >= firstAt) failures = 0;
   }
   if (maxAgeMs > 0 && firstAt <= now - maxAgeMs) failures = 0;
-  const latestAt = now - Math.round(run.lastAgeMs);
-  if (run.failures === 0 || latestAt < before) return { failures, firstAt, lastAt, successAt };
+  const latestAt = run.lastAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - Math.round(run.lastAgeMs);
+  if (latestAt < before || failures + run.failures === 0) return { failures, firstAt, lastAt, successAt };
   const beganAt = now - Math.round(run.firstAgeMs);
   const isWhole = beganAt >= before;
   const mineAt = isWhole ? beganAt : latestAt;
   firstAt = failures === 0 ? mineAt : Math.min(firstAt, mineAt);
   lastAt = Math.max(failures === 0 ? 0 : lastAt, latestAt);
-  failures += isWhole ? run.failures : 1;
+  failures += isWhole ? run.failures : Math.min(1, run.failures);
   return { failures, firstAt, lastAt, successAt };
 }

@@ -126,7 +126,7 @@ describe('failures', () => {
 
   test('are not reported in a hurry while the fleet is over the threshold and below its quorum', async () => {
     const store = memoryStore();
-    const threshold = { windowMs: 60_000, failures: 5_000, rate: 0, minimumCalls: 1 };
+    const threshold = { windowMs: 60_000, failures: 5_000, rate: 0, minAttempts: 1 };
     await store.report(KEY, {
       known: { epoch: '', generation: 0 },
       rememberMs: 600_000,
@@ -287,7 +287,7 @@ describe('a store whose clock has been set ahead', () => {
 
 describe('successes', () => {
   test('are told with the next failure of their process, also those before the first', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 50 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 50 });
     const process = await start(memoryStore(), { detector });
     for (let i = 0; i < 100; i++) succeed(process.breaker);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -297,7 +297,7 @@ describe('successes', () => {
   });
 
   test('are asked for before a rate opens the fleet, each process answers once, and none that has nothing to say', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 5 });
     const [ill, well, idle] = await startAll(3, { detector });
     for (let i = 0; i < 100; i++) succeed(well!.breaker);
     fail(ill!.breaker, 5);
@@ -310,7 +310,7 @@ describe('successes', () => {
   });
 
   test('that nobody has let a rate open the fleet after a quarter of a second', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 5 });
     const [one, other] = await startAll(2, { detector });
     fail(one!.breaker, 5);
     await vi.advanceTimersByTimeAsync(249);
@@ -345,7 +345,7 @@ describe('successes', () => {
   });
 
   test('of the others keep one bad node from stopping the fleet at a rate', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 10 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 10 });
     const [ill, ...well] = await startAll(4, { detector });
     for (let i = 0; i < 40; i++) {
       if (ill!.breaker.state === 'closed') fail(ill!.breaker);
@@ -370,6 +370,56 @@ describe('successes', () => {
   });
 });
 
+describe('a detector that counts a call once', () => {
+  const PER_CALL = { detector: consecutiveFailures(3, { perCall: true, minSpanMs: 600 }), cooldownMs: 10_000 };
+
+  /** One attempt of a call that fails. */
+  const failAttempt = ({ breaker }: Process, call: object) => {
+    const permit = breaker.tryAcquire(undefined, undefined, call);
+    if (permit.admitted) permit.settle('failure');
+  };
+
+  test('counts it once for the fleet, however many of its attempts fail and are reported', async () => {
+    const processes = await startAll(2, PER_CALL);
+    const calls = processes.map(() => ({}));
+    for (let attempt = 0; attempt < 8; attempt++) {
+      for (const [index, process] of processes.entries()) failAttempt(process, calls[index]!);
+      await vi.advanceTimersByTimeAsync(500);
+    }
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(['closed', 'closed']);
+    expect(processes[0]!.access.of('report').length).toBeGreaterThan(1);
+  });
+
+  test('opens by as many calls of all processes, whose later attempts make up the time that they must fail for', async () => {
+    const processes = await startAll(3, PER_CALL);
+    const calls = processes.map(() => ({}));
+    const failAll = () => {
+      for (const [index, process] of processes.entries()) failAttempt(process, calls[index]!);
+    };
+    failAll();
+    await vi.advanceTimersByTimeAsync(599);
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(['closed', 'closed', 'closed']);
+    await vi.advanceTimersByTimeAsync(1);
+    failAll();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(['open', 'open', 'open']);
+  });
+
+  test('counts a call anew after a success', async () => {
+    const process = await start(memoryStore(), PER_CALL);
+    const call = {};
+    const runs = () =>
+      process.access.of('report').map(({ request }) => (request as unknown as FailureReport).run.failures);
+    failAttempt(process, call);
+    await vi.advanceTimersByTimeAsync(1_000);
+    failAttempt(process, call);
+    await vi.advanceTimersByTimeAsync(1_000);
+    succeed(process.breaker);
+    failAttempt(process, call);
+    expect(runs()).toEqual([1, 0, 1]);
+  });
+});
+
 describe("share: 'state'", () => {
   test('reports nothing but that a process has tripped', async () => {
     const [one, other] = await startAll(2, {}, { share: 'state' });
@@ -383,7 +433,7 @@ describe("share: 'state'", () => {
   });
 
   test('is what detectors do that only one process can judge by', async () => {
-    const [one, other] = await startAll(2, { detector: slowCallRate({ slowMs: 100, minimumCalls: 1, size: 1 }) });
+    const [one, other] = await startAll(2, { detector: slowCallRate({ slowMs: 100, minAttempts: 1, size: 1 }) });
     fail(one!.breaker, 20);
     expect(one!.access.of()).toEqual([]);
     const permit = acquire(one!.breaker);
@@ -395,7 +445,7 @@ describe("share: 'state'", () => {
   });
 
   test('a Retry-After that opens one process opens all', async () => {
-    const [one, other] = await startAll(2, { openOnRetryAfter: true });
+    const [one, other] = await startAll(2, { retryAfter: { opens: true } });
     acquire(one!.breaker).settle('failure', undefined, { retryAfterMs: 30_000 });
     await flush();
     expect(other!.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 30_000 });

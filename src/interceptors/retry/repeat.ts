@@ -1,5 +1,5 @@
 import type { AxiosResponse } from 'axios';
-import { giveCause, isAbort } from '../../errors.js';
+import { giveCause } from '../../errors.js';
 import type { Outcome, Stopped } from '../../events.js';
 import type { FallbackContext, RetryContext } from '../../options.js';
 import { TIMEOUT_RETRY_COST } from '../../retry/budget.js';
@@ -15,7 +15,9 @@ import type { Ending } from '../conclusion/conclusion.js';
 import { discard, isOneShot } from '../config/bodies.js';
 import { configLike } from '../config/dispatch.js';
 import { serverDelay } from '../config/headers.js';
+import { isCancelled } from '../outcome/cancellation.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from '../outcome/diagnosis.js';
+import { leavingMs } from '../outcome/page.js';
 import { isDeadlineError } from '../time/deadline.js';
 import { objectionTo } from './objection.js';
 
@@ -94,7 +96,7 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
   const { retry } = policy;
   const refusal = made?.refusal ?? captured.refusal;
   if (refusal && result.rejected) return refusal;
-  if (config.signal?.aborted || isAbort(result.error)) return 'aborted';
+  if (isCancelled(result.error, config)) return 'aborted';
   if (isDeadlineError(result.error)) return 'deadline';
   if (!made) return fields.adapter === call.armed && result.rejected ? 'not-retryable' : 'adapter-replaced';
   const { key, delaysMs } = report;
@@ -112,7 +114,7 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
     ));
   const circuit = circuitAhead(call, captured, key, round);
   const response = result.response ?? made.response;
-  const retryAfterMs = retry.retryAfter.respect ? serverDelay({ response }) : undefined;
+  const retryAfterMs = retry.retryAfter.enabled ? serverDelay({ response }) : undefined;
   const delayMs = decideRetry(
     retry,
     {
@@ -137,6 +139,9 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
     },
   );
   if (typeof delayMs === 'number') {
+    const pageMs = diagnosis.broken ? leavingMs() : 0;
+    // Nobody is to hear of a retry that goes with the page.
+    if (pageMs > 0 && pageMs + delayMs < call.remainingMs()) await wait(config, pageMs, attachment.pauses);
     report.delaysMs = [...delaysMs, delayMs];
     const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
     const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
