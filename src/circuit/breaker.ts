@@ -105,7 +105,7 @@ export class CircuitBreaker extends AdmittingCircuit {
     const now = givenNow ?? this.timeUnless(outcome !== 'failure' && this.circuit.detector.isTimeless);
     this.returning();
     if (outcome === 'success' && givenNow !== undefined && permit.acquiredAt > 0) {
-      this.pace.add(givenNow - permit.acquiredAt);
+      this.times.record(givenNow - permit.acquiredAt, givenNow);
     }
     const isKnown = this.#count(outcome);
     const said = isKnown ? outcome : 'neutral';

@@ -2,7 +2,7 @@ import { namedError, reasonOf, throwIfAborted } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { CircuitOpenError, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { isTimeUp, outcomeOutOfTime, SuccessTimes } from '../out-of-time.js';
+import { isTimeUp, outcomeOutOfTime, type SuccessTimes } from '../out-of-time.js';
 import { aFunction, milliseconds, oneOf, options as optionsOf, own, withMethods } from '../validation.js';
 import type { Permit, Rejection } from './contract.js';
 
@@ -43,6 +43,7 @@ export interface ExecuteContext {
 
 interface Guard {
   readonly key: string;
+  readonly times: SuccessTimes;
   enter(): Permit | undefined;
   acquire(): Permit | Rejection | Promise<Permit | Rejection>;
   acquireWithin(
@@ -118,7 +119,7 @@ async function runWithin<T>(
   try {
     const result = await fn({ signal: limit?.signal ?? signal });
     permit.settle(classify ? breaker.judge({ hasThrown: false, result }, given) : 'success');
-    if (signal) succeeded(breaker, startedAt, clock.now());
+    if (signal) breaker.times.record(clock.now() - startedAt, clock.now());
     return result;
   } catch (error) {
     const outOfTime = () => outcomeOfTime(breaker, startedAt, clock.now(), permit);
@@ -152,18 +153,9 @@ export function outcomeOf<T>(
   return isNeutral ? 'neutral' : 'failure';
 }
 
-/** Of the circuits whose functions were given a signal. */
-const successTimes = new WeakMap<Guard, SuccessTimes>();
-
-function succeeded(breaker: Guard, startedAt: number, now: number): void {
-  const times = successTimes.get(breaker) ?? new SuccessTimes();
-  successTimes.set(breaker, times);
-  times.record(now - startedAt, now);
-}
-
 function outcomeOfTime(breaker: Guard, startedAt: number, now: number, { isProbe }: Permit): Outcome {
   const attemptMs = now - startedAt;
-  const slowestMs = successTimes.get(breaker)?.slowestMs(now);
+  const slowestMs = breaker.times.slowestMs(now);
   return outcomeOutOfTime({ attemptMs, callMs: attemptMs, slowestMs, isProbe });
 }
 
