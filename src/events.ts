@@ -46,7 +46,7 @@ export type TransitionReason =
   | 'threshold'
   /** The detector tripped on slow attempts. */
   | 'slow'
-  /** A response told how long to stay away (`openOnRetryAfter`). */
+  /** A response told how long to stay away (`retryAfter.opens`). */
   | 'retry-after'
   /** The cooldown is over: the circuit may be probed. */
   | 'cooldown-elapsed'

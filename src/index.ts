@@ -135,7 +135,6 @@ export {
   type RequestLimiterOptions,
   type RequestResilience,
   type ResilienceOptions,
-  type RetryAfterOptions,
   type RetryContext,
   type RetryOptions,
   type UpdateOptions,

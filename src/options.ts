@@ -40,20 +40,6 @@ export interface BeforeRetryContext extends Omit<RetryContext, 'config'> {
   readonly delayMs: number;
 }
 
-/** How far a server's `Retry-After` is followed. */
-export interface RetryAfterOptions {
-  /**
-   * Whether the server's time is waited for (the backoff comes on top).
-   * @default true
-   */
-  respect?: boolean | undefined;
-  /**
-   * The longest time that is waited for, ms >= 0 or `Infinity`; beyond it the call gives up at once.
-   * @default 60_000
-   */
-  maxMs?: number | undefined;
-}
-
 /** How POST and PATCH are made safe to retry. */
 export interface IdempotencyKeyOptions {
   /**
@@ -92,19 +78,24 @@ export interface RetryOptions {
    * @example [429, [500, 599]]
    * @example (status) => status >= 500 && status !== 501
    */
-  statuses?: Statuses | undefined;
+  statusCodes?: Statuses | undefined;
   /**
    * Error codes that are retried, wherever they stand in the chain of causes. Given, only these are.
    * @default every attempt that came back without a whole answer, unless the caller or a certificate is the reason
    */
-  codes?: readonly string[] | undefined;
+  errorCodes?: readonly string[] | undefined;
   /**
    * The delay before the next attempt: a number of ms, or a function.
    * @default fullJitter(exponential({ baseMs: 100, factor: 2, maxMs: 30_000 }))
    * @example ({ attempt }) => 250 * attempt
    */
   backoff?: number | Delay | undefined;
-  retryAfter?: RetryAfterOptions | undefined;
+  /**
+   * How far a server's `Retry-After` is followed: it is waited for, and the backoff comes on top. `maxMs`, >= 0 or `Infinity`, is
+   * the longest time that is waited for; beyond it the call gives up at once. `false`: it is not looked at.
+   * @default { maxMs: 60_000 }
+   */
+  retryAfter?: { maxMs?: number | undefined } | boolean | undefined;
   /**
    * The most that the whole call may take, from its beginning, ms from 1 to 2_147_483_647. Attempts, waits and hooks are cut
    * off; request interceptors count but are not interrupted, response interceptors come after.
@@ -288,7 +279,7 @@ export const DEFAULTS = Object.freeze({
   retry: Object.freeze({
     retries: 3,
     methods: Object.freeze<readonly string[]>(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE', 'QUERY']),
-    statuses: Object.freeze<readonly number[]>([
+    statusCodes: Object.freeze<readonly number[]>([
       429, // Too Many Requests (RFC 6585, section 4)
       500, // Internal Server Error
       502, // Bad Gateway
@@ -305,9 +296,9 @@ export const DEFAULTS = Object.freeze({
       529, // overloaded
       530, // its name is not known, or it is frozen
     ]),
-    codes: undefined,
+    errorCodes: undefined,
     backoff: fullJitter(exponential()),
-    retryAfter: Object.freeze({ respect: true, maxMs: 60_000 }),
+    retryAfter: Object.freeze({ maxMs: 60_000 }),
     deadlineMs: undefined,
     budget: BUDGET_DEFAULTS,
     idempotencyKey: false,

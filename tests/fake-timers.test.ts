@@ -43,7 +43,7 @@ describe('case 33: fake timers installed after attach', () => {
   });
 
   test('a cooldown passes by their performance.now()', async () => {
-    resilience.breakers.ensure(KEY).trip({ forMs: 10_000 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 10_000 });
     expect(await failureOf(api.get('/'))).toBeInstanceOf(CircuitOpenError);
     vi.advanceTimersByTime(9_999);
     expect(resilience.breakers.get(KEY)?.state).toBe('open');

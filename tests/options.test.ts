@@ -59,11 +59,10 @@ const EVERYWHERE: readonly Refused[] = [
     ranges: [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY],
   },
   { path: 'retry.methods', expected: 'an array', kinds: ['GET', null, 1] },
-  { path: 'retry.statuses', expected: 'an array', kinds: [503, '503', null] },
-  { path: 'retry.codes', expected: 'an array', kinds: ['ECONNRESET', null] },
+  { path: 'retry.statusCodes', expected: 'an array', kinds: [503, '503', null] },
+  { path: 'retry.errorCodes', expected: 'an array', kinds: ['ECONNRESET', null] },
   { path: 'retry.backoff', expected: 'a number of milliseconds >= 0 or a function', kinds: ['exponential', null] },
-  { path: 'retry.retryAfter', expected: 'an object', kinds: [false, 60_000, null] },
-  { path: 'retry.retryAfter.respect', expected: 'a boolean', kinds: ['yes', 1, null] },
+  { path: 'retry.retryAfter', expected: 'an object', kinds: ['60s', 60_000, null] },
   {
     path: 'retry.retryAfter.maxMs',
     expected: MILLISECONDS,
@@ -126,7 +125,7 @@ const CIRCUIT: readonly Refused[] = [
     ranges: [-1, Number.NaN, Number.POSITIVE_INFINITY],
   },
   { path: 'breaker.halfOpen', expected: 'an object', kinds: [1, null] },
-  { path: 'breaker.halfOpen.permits', expected: INTEGER_FROM_1, kinds: ['1', null], ranges: [0, 1.5, Number.NaN] },
+  { path: 'breaker.halfOpen.probes', expected: INTEGER_FROM_1, kinds: ['1', null], ranges: [0, 1.5, Number.NaN] },
   { path: 'breaker.halfOpen.successThreshold', expected: INTEGER_FROM_1, kinds: ['1', null], ranges: [0, -1, 0.5] },
   {
     path: 'breaker.halfOpen.leaseMs',
@@ -136,7 +135,7 @@ const CIRCUIT: readonly Refused[] = [
   },
   { path: 'breaker.maxBreakers', expected: INTEGER_FROM_1, kinds: ['256', null], ranges: [0, 2.5, Number.NaN] },
   { path: 'breaker.mode', expected: '"enforce" or "observe"', kinds: ['off', true, null] },
-  { path: 'breaker.overrides', expected: 'a function', kinds: [{ 'GET x': {} }, null] },
+  { path: 'breaker.perKey', expected: 'a function', kinds: [{ 'GET x': {} }, null] },
 ];
 
 const INSTANCE: readonly Refused[] = [
@@ -193,34 +192,44 @@ describe('attach refuses', () => {
   test.each<[string, unknown, ErrorConstructor, string]>([
     ['retry.methods', ['GET', 3], TypeError, 'Expected `retry.methods[1]` to be a non-empty string, got 3'],
     ['retry.methods', [''], RangeError, 'Expected `retry.methods[0]` to be a non-empty string, got ""'],
-    ['retry.statuses', [503, 99], RangeError, 'Expected `retry.statuses[1]` to be an integer from 100 to 999, got 99'],
-    ['retry.statuses', [1000], RangeError, 'Expected `retry.statuses[0]` to be an integer from 100 to 999, got 1000'],
     [
-      'retry.statuses',
+      'retry.statusCodes',
+      [503, 99],
+      RangeError,
+      'Expected `retry.statusCodes[1]` to be an integer from 100 to 999, got 99',
+    ],
+    [
+      'retry.statusCodes',
+      [1000],
+      RangeError,
+      'Expected `retry.statusCodes[0]` to be an integer from 100 to 999, got 1000',
+    ],
+    [
+      'retry.statusCodes',
       ['503'],
       TypeError,
-      'Expected `retry.statuses[0]` to be a status or a range [from, to], got "503"',
+      'Expected `retry.statusCodes[0]` to be a status or a range [from, to], got "503"',
     ],
     [
-      'retry.statuses',
+      'retry.statusCodes',
       [[500]],
       TypeError,
-      'Expected `retry.statuses[0]` to be a status or a range [from, to], got [500]',
+      'Expected `retry.statusCodes[0]` to be a status or a range [from, to], got [500]',
     ],
     [
-      'retry.statuses',
+      'retry.statusCodes',
       [[500, 99]],
       RangeError,
-      'Expected `retry.statuses[0][1]` to be an integer from 100 to 999, got 99',
+      'Expected `retry.statusCodes[0][1]` to be an integer from 100 to 999, got 99',
     ],
     [
-      'retry.statuses',
+      'retry.statusCodes',
       [[599, 500]],
       RangeError,
-      'Expected `retry.statuses[0]` to be a range [from, to], got [599, 500]',
+      'Expected `retry.statusCodes[0]` to be a range [from, to], got [599, 500]',
     ],
-    ['retry.codes', [''], RangeError, 'Expected `retry.codes[0]` to be a non-empty string, got ""'],
-    ['retry.codes', [7], TypeError, 'Expected `retry.codes[0]` to be a non-empty string, got 7'],
+    ['retry.errorCodes', [''], RangeError, 'Expected `retry.errorCodes[0]` to be a non-empty string, got ""'],
+    ['retry.errorCodes', [7], TypeError, 'Expected `retry.errorCodes[0]` to be a non-empty string, got 7'],
     ['sinks', [null], TypeError, 'Expected `sinks[0]` to be a sink with a method record(event), got null'],
   ])('%s: %j, naming the item', (path, value, Kind, message) => {
     const error = refusal(nested(path, value));
@@ -238,7 +247,7 @@ describe('attach refuses', () => {
     ['retires', 'retries', { retry: { retires: 3 } }, 'retry.retires'],
     ['backof', 'backoff', { retry: { backof: () => 1 } }, 'retry.backof'],
     ['deadline', 'deadlineMs', { retry: { deadline: 1_000 } }, 'retry.deadline'],
-    ['status', 'statuses', { retry: { status: [503] } }, 'retry.status'],
+    ['status', 'statusCodes', { retry: { status: [503] } }, 'retry.status'],
     ['maxms', 'maxMs', { retry: { retryAfter: { maxms: 1 } } }, 'retry.retryAfter.maxms'],
     ['cooldown', 'cooldownMs', { breaker: { cooldown: 1_000 } }, 'breaker.cooldown'],
     ['halfopen', 'halfOpen', { breaker: { halfopen: {} } }, 'breaker.halfopen'],
@@ -266,10 +275,10 @@ describe('attach refuses', () => {
   test.each([
     ['detector', consecutiveFailures(3)],
     ['cooldownMs', 5_000],
-    ['halfOpen', { permits: 2 }],
+    ['halfOpen', { probes: 2 }],
     ['maxBreakers', 10],
     ['mode', 'observe'],
-    ['overrides', () => undefined],
+    ['perKey', () => undefined],
   ])('a registry together with breaker.%s', (name, value) => {
     const error = refusal({ registry: new BreakerRegistry(), breaker: { [name]: value } });
     expect(error).toBeInstanceOf(TypeError);
@@ -301,10 +310,10 @@ describe('bounds that are allowed', () => {
     ['retry', false],
     ['retry.retries', 0],
     ['retry.methods', []],
-    ['retry.statuses', [100, 999]],
-    ['retry.statuses', [429, [500, 599]]],
-    ['retry.statuses', (status: number) => status >= 500],
-    ['retry.codes', []],
+    ['retry.statusCodes', [100, 999]],
+    ['retry.statusCodes', [429, [500, 599]]],
+    ['retry.statusCodes', (status: number) => status >= 500],
+    ['retry.errorCodes', []],
     ['retry.retryAfter.maxMs', 0],
     ['retry.retryAfter.maxMs', Number.POSITIVE_INFINITY],
     ['retry.deadlineMs', 1],
@@ -319,7 +328,7 @@ describe('bounds that are allowed', () => {
     ['breaker', false],
     ['breaker.cooldownMs', 0],
     ['breaker.cooldownMs', () => 5],
-    ['breaker.halfOpen.permits', 1],
+    ['breaker.halfOpen.probes', 1],
     ['breaker.halfOpen.leaseMs', 1],
     ['breaker.maxBreakers', 1],
     ['fallback', null],
@@ -360,16 +369,16 @@ describe('an option of one request', () => {
     expect(adapter.attempts).toHaveLength(0);
   });
 
-  test.each(['detector', 'cooldownMs', 'halfOpen', 'maxBreakers', 'mode', 'overrides'])(
+  test.each(['detector', 'cooldownMs', 'halfOpen', 'maxBreakers', 'mode', 'perKey'])(
     'breaker.%s is refused: it is of the circuit',
     async (name) => {
       const values: Record<string, unknown> = {
         detector: consecutiveFailures(1),
         cooldownMs: 1,
-        halfOpen: { permits: 1 },
+        halfOpen: { probes: 1 },
         maxBreakers: 1,
         mode: 'observe',
-        overrides: () => undefined,
+        perKey: () => undefined,
       };
       const { adapter, error } = await request({ breaker: { [name]: values[name] } });
       expect(error).toBeInstanceOf(TypeError);
@@ -450,7 +459,7 @@ describe('merging', () => {
   });
 
   test('undefined means not given, at every level', async () => {
-    const attached = { retry: { retries: 1, backoff: 1, statuses: undefined } };
+    const attached = { retry: { retries: 1, backoff: 1, statusCodes: undefined } };
     const empty = {
       retry: {
         retries: undefined,
@@ -469,7 +478,7 @@ describe('merging', () => {
 
   test('arrays replace', async () => {
     const attached = { retry: { retries: 1, backoff: 1 } };
-    expect(await outcome(attached, { retry: { statuses: [500] } })).toEqual([1, []]);
+    expect(await outcome(attached, { retry: { statusCodes: [500] } })).toEqual([1, []]);
     expect(await outcome(attached, { retry: { methods: ['PUT'] } })).toEqual([1, []]);
     expect(await outcome(attached, { retry: { methods: [] } })).toEqual([1, []]);
   });
@@ -479,7 +488,7 @@ describe('merging', () => {
     const api = axios.create({ baseURL: BASE_URL, adapter });
     attach(api, { retry: { retries: 1, backoff: 1, retryAfter: { maxMs: 5 } } });
     expect(reportOf(await failureOf(api.get('/')))?.stopped).toBe('retry-after');
-    const ignoring = { resilience: { retry: { retryAfter: { respect: false } } } };
+    const ignoring = { resilience: { retry: { retryAfter: false } } };
     expect(reportOf(await failureOf(api.get('/', ignoring)))).toMatchObject({ delaysMs: [1], stopped: 'exhausted' });
     const longer = { resilience: { retry: { retryAfter: { maxMs: 50 } } } };
     expect(reportOf(await failureOf(api.get('/', longer)))).toMatchObject({ delaysMs: [11], stopped: 'exhausted' });
@@ -688,15 +697,15 @@ describe('DEFAULTS', () => {
     expect(DEFAULTS.retry).toMatchObject({
       retries: 3,
       methods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE', 'QUERY'],
-      statuses: [429, 500, 502, 503, 504, 408, 425, 520, 521, 522, 523, 524, 529, 530],
-      retryAfter: { respect: true, maxMs: 60_000 },
+      statusCodes: [429, 500, 502, 503, 504, 408, 425, 520, 521, 522, 523, 524, 529, 530],
+      retryAfter: { maxMs: 60_000 },
       budget: { ratio: 0.5, minPerSecond: 2 },
       idempotencyKey: false,
       attemptHeader: false,
     });
     expect(DEFAULTS.retry.deadlineMs).toBeUndefined();
     expect(DEFAULTS.breaker).toMatchObject({
-      halfOpen: { permits: 1, successThreshold: 1 },
+      halfOpen: { probes: 1, successThreshold: 1 },
       maxBreakers: 256,
       mode: 'enforce',
     });

@@ -288,8 +288,7 @@ describe('the option tables', () => {
     retry: {
       defaults: DEFAULTS.retry,
       names: () => [
-        ...without(fieldsOf(publicType('RetryOptions')), 'retryAfter'),
-        ...nested('retryAfter', 'RetryAfterOptions'),
+        ...fieldsOf(publicType('RetryOptions')),
         ...nested('budget', 'BudgetOptions'),
         ...nested('idempotencyKey', 'IdempotencyKeyOptions'),
       ],
@@ -351,7 +350,7 @@ describe('the option tables', () => {
       const code = wholeCode(shown);
       if (code !== undefined && !path.startsWith('idempotencyKey.')) {
         expect([path, comparable(path, await evaluate(code))]).toEqual([path, comparable(path, actual)]);
-      } else if (!['retry', 'breaker', 'codes'].includes(path)) {
+      } else if (!['retry', 'breaker', 'errorCodes'].includes(path)) {
         expect([path, actual]).toEqual([path, undefined]);
       }
     }
@@ -675,7 +674,7 @@ describe('on a real server', () => {
     expect(lines).toEqual(['closed']);
   });
 
-  test('per request: the overrides work', async () => {
+  test('per request: the perKey work', async () => {
     attach(api, { retry: { backoff: () => 0 } });
     server.script(200, 503, 200, 503, 200, 200);
     await run('Per request, and merging');
@@ -757,7 +756,7 @@ describe('on a real server', () => {
   test('errors: the block tells what happened', async () => {
     const { lines, console } = recordingConsole();
     const { breakers } = attach(api, { clock: { now: () => 0 } });
-    breakers.ensure(`GET ${server.url}`).trip({ forMs: 10_000 });
+    breakers.ensure(`GET ${server.url}`).trip({ cooldownMs: 10_000 });
     await run('Errors', { given: { console } });
     expect(lines).toEqual([`GET ${server.url} is open, ask again in 10000 ms`, 'circuit-open ']);
     expect(asked()).toEqual([]);
@@ -842,7 +841,7 @@ describe('on a real server', () => {
   test('NestJS: the filter adds Retry-After to the 503', async () => {
     const { CircuitOpenFilter } = await run('How does my NestJS service answer 503 with Retry-After?');
     const { breakers } = attach(api);
-    breakers.ensure(`GET ${server.url}`).trip({ forMs: 10_000 });
+    breakers.ensure(`GET ${server.url}`).trip({ cooldownMs: 10_000 });
 
     class Application {
       show(): Promise<unknown> {
@@ -956,7 +955,7 @@ describe('on a real server', () => {
     };
     const before = await start();
     expect(before.size).toBe(0);
-    before.ensure('GET https://api.example.com').trip({ forMs: 10_000 });
+    before.ensure('GET https://api.example.com').trip({ cooldownMs: 10_000 });
     handlers['SIGTERM']?.();
     const after = (await start()).get('GET https://api.example.com');
     await rm(folder, { recursive: true });

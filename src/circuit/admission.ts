@@ -241,7 +241,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
         const { slowestMs } = this.pace;
         return {
           name: 'probing',
-          hasSeat: state.probes.hasSeat(this.circuit.policy.halfOpen.permits, undefined),
+          hasSeat: state.probes.hasSeat(this.circuit.policy.halfOpen.probes, undefined),
           since: state.probes.since,
           patienceMs: slowestMs === undefined ? PATIENCE_MS : 2 * slowestMs,
         };

@@ -85,8 +85,8 @@ export class Circuit {
       case 'open':
         return state.until - now;
       case 'half-open': {
-        const { permits, probeTimeoutMs } = this.#policy.halfOpen;
-        if (!lease && !state.probes.hasSeat(permits, caller)) return state.probes.waitMs(now);
+        const { probes, probeTimeoutMs } = this.#policy.halfOpen;
+        if (!lease && !state.probes.hasSeat(probes, caller)) return state.probes.waitMs(now);
         const until = now + this.heldMs(leaseMs);
         const permit = new IssuedPermit(this.#owner, this.#generation, now, until, probeTimeoutMs, lease, caller);
         return state.probes.seat(permit);
@@ -177,7 +177,7 @@ export class Circuit {
   ): void {
     if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
     const hasTripped = this.#detector.record(outcome, endedAt, durationMs, caller);
-    const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
+    const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
       if (outcome === 'success' && this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;

@@ -11,7 +11,7 @@ import type { IssuedPermit } from './permit.js';
 import { withReadState } from './state-reader.js';
 import type { Transition } from './transition.js';
 
-const checkTrip = optionsOf({ forMs: milliseconds() });
+const checkTrip = optionsOf({ cooldownMs: milliseconds() });
 
 /** A circuit, and what lies above its automatic state: isolation and mode. What is forced hides what is found. */
 export abstract class ControlledCircuit {
@@ -66,11 +66,11 @@ export abstract class ControlledCircuit {
     return this.#events.on(type, listener);
   }
 
-  /** Opens the circuit by hand. It is probed after `forMs` (default: its cooldown) like one that tripped. */
-  trip(options: { forMs?: number | undefined } = {}): Forced {
+  /** Opens the circuit by hand. It is probed after `cooldownMs` (default: its cooldown) like one that tripped. */
+  trip(options: { cooldownMs?: number | undefined } = {}): Forced {
     checkTrip(options, '');
     const now = this.now;
-    const opening = this.circuit.nextOpening({}, own(options).forMs);
+    const opening = this.circuit.nextOpening({}, own(options).cooldownMs);
     return this.#force('open', opening, () =>
       this.circuit.assume(
         { state: 'open', openings: opening.openings, remainingMs: opening.cooldownMs },

@@ -20,13 +20,13 @@ import { Victims } from './victims.js';
 const checkRegistry = options({ ...REGISTRY_RULES, clock: aClock, random: aFunction });
 
 /** What can be changed of a registry while calls are under way. */
-export type RegistryUpdate = Omit<BreakerRegistryOptions, 'clock' | 'store' | 'overrides'>;
+export type RegistryUpdate = Omit<BreakerRegistryOptions, 'clock' | 'store' | 'perKey'>;
 
 const fixed: Rule = (_value, path) => {
   throw new TypeError(`Expected \`${path}\` to be given to the constructor alone`);
 };
 
-const checkUpdate = options({ ...REGISTRY_RULES, clock: fixed, store: fixed, overrides: fixed });
+const checkUpdate = options({ ...REGISTRY_RULES, clock: fixed, store: fixed, perKey: fixed });
 
 /** The circuit breakers of one or more axios instances, by key. Bounded: see `maxBreakers`. */
 export class BreakerRegistry implements Iterable<CircuitBreaker> {
@@ -37,22 +37,22 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   readonly #events = new Emitter();
   #policy: CircuitPolicy;
   #maxBreakers: number;
-  readonly #overrides: BreakerRegistryOptions['overrides'];
-  /** What `overrides` said of the breakers that it knows. */
+  readonly #perKey: BreakerRegistryOptions['perKey'];
+  /** What `perKey` said of the breakers that it knows. */
   readonly #own = new WeakMap<CircuitBreaker, CircuitBreakerOptions>();
   readonly #victims = new Victims();
-  /** Whether all are to observe, whatever `overrides` say. */
+  /** Whether all are to observe, whatever `perKey` say. */
   #isObserving = false;
   #latest: CircuitBreaker | undefined;
 
   /** @throws a `TypeError` or `RangeError` that names the option. */
   constructor(given: BreakerRegistryOptions = {}) {
     checkRegistry(given, '');
-    const { maxBreakers = CIRCUIT_DEFAULTS.maxBreakers, overrides, ...circuit } = own(given);
+    const { maxBreakers = CIRCUIT_DEFAULTS.maxBreakers, perKey, ...circuit } = own(given);
     this.#policy = circuitPolicy(circuit);
     this.clock = this.#policy.clock;
     this.#maxBreakers = maxBreakers;
-    this.#overrides = overrides;
+    this.#perKey = perKey;
   }
 
   /** How many breakers there are. */
@@ -62,7 +62,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   /**
    * Sets the mode of all breakers, also of those made later. `observe` goes for all; with `enforce` those go on observing that
-   * `overrides` have put on `observe`.
+   * `perKey` have put on `observe`.
    */
   setMode(mode: BreakerMode): void {
     aMode(mode, 'mode');
@@ -72,9 +72,9 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   }
 
   /**
-   * Changes options for all circuits, those that there are and those made later; what `overrides` say goes before. Cooldowns
+   * Changes options for all circuits, those that there are and those made later; what `perKey` say goes before. Cooldowns
    * and probes under way stay as they are, and so does what a detector has counted, where the new one is of the same kind:
-   * otherwise it begins anew. `clock`, `store` and `overrides` cannot be changed.
+   * otherwise it begins anew. `clock`, `store` and `perKey` cannot be changed.
    *
    * @throws a `TypeError` or `RangeError` that names the option; then nothing has changed.
    */
@@ -156,7 +156,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   }
 
   #make(key: string): CircuitBreaker {
-    const own = this.#overrides?.(key);
+    const own = this.#perKey?.(key);
     const breaker = new CircuitBreaker(key, undefined, { policy: this.#policyOf(key, own), events: this.#events });
     if (own) this.#own.set(breaker, own);
     return breaker;
@@ -164,7 +164,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   #policyOf(key: string, own: CircuitBreakerOptions | undefined): CircuitPolicy {
     if (!own) return this.#policy;
-    const policy = circuitPolicy(own, `overrides("${key}")`, this.#policy);
+    const policy = circuitPolicy(own, `perKey("${key}")`, this.#policy);
     return this.#isObserving ? { ...policy, mode: 'observe' } : policy;
   }
 

@@ -162,7 +162,7 @@ export class Reports {
     const { failures, total } = this.#sum(threshold);
     return (
       failures >= threshold.failures &&
-      total >= threshold.minimumCalls &&
+      total >= threshold.minAttempts &&
       failures / Math.max(1, total) >= threshold.rate
     );
   }
@@ -266,8 +266,8 @@ const MOST_DISAGREEMENTS = 8;
 /** The rules as text, to be compared with those of other processes and to be read by people. */
 function rulesOf(threshold: SharedThreshold | undefined, quorum: number): string {
   if (!threshold) return `none, quorum ${quorum}`;
-  const { windowMs, failures, rate, minimumCalls, minSpanMs = 0, maxAgeMs } = threshold;
+  const { windowMs, failures, rate, minAttempts, minSpanMs = 0, maxAgeMs } = threshold;
   return windowMs === 0
     ? `${failures} failures in a row over ${minSpanMs} ms, none older than ${maxAgeMs ?? 'any'} ms, quorum ${quorum}`
-    : `${failures} failures and a rate of ${rate} of at least ${minimumCalls} calls in ${windowMs} ms, quorum ${quorum}`;
+    : `${failures} failures and a rate of ${rate} of at least ${minAttempts} calls in ${windowMs} ms, quorum ${quorum}`;
 }

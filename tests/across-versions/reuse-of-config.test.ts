@@ -157,7 +157,7 @@ describe("the user's own config object", () => {
     headers: { 'X-Own': 'yes' },
     params: { page: 1, filter: { name: 'a' } },
     data: { deep: { list: [1, 2] } },
-    resilience: { retry: { retries: 2, backoff: AT_ONCE.retry.backoff, statuses: [503] }, fallback: { items: [] } },
+    resilience: { retry: { retries: 2, backoff: AT_ONCE.retry.backoff, statusCodes: [503] }, fallback: { items: [] } },
   });
 
   test('is never changed, and can be frozen', async () => {

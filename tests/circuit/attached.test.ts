@@ -69,7 +69,7 @@ async function failing(call: Promise<unknown>): Promise<AxiosError> {
 
 /** Makes a circuit half-open. */
 function halfOpen(circuit: CircuitBreaker): CircuitBreaker {
-  circuit.trip({ forMs: 0 });
+  circuit.trip({ cooldownMs: 0 });
   expect(circuit.state).toBe('half-open');
   return circuit;
 }
@@ -124,9 +124,9 @@ describe('the outcome of a status', () => {
     expect(server.requests).toHaveLength(5);
   });
 
-  test('retry.statuses does not change it', async () => {
+  test('retry.statusCodes does not change it', async () => {
     server.script(404, 503);
-    const { api } = guard({ retry: { retries: 0, statuses: [404] } });
+    const { api } = guard({ retry: { retries: 0, statusCodes: [404] } });
     await failing(api.get('/'));
     await failing(api.get('/'));
     expect(outcomes()).toEqual(['success', 'failure']);
@@ -354,7 +354,7 @@ describe('half-open', () => {
     server.script((_request, response) => {
       answers.push(() => response.end('{}'));
     });
-    const { api, circuit } = guard({ breaker: { halfOpen: { permits } } });
+    const { api, circuit } = guard({ breaker: { halfOpen: { probes: permits } } });
     circuit.trip();
     clock.advance(10_000);
     let rejections = 0;
@@ -842,7 +842,7 @@ describe('createError', () => {
     class Unavailable extends Error {}
     const createError = vi.fn(({ key }: RejectionContext) => new Unavailable(key));
     const { api, circuit } = guard({ breaker: { createError } });
-    circuit.trip({ forMs: 4_000 });
+    circuit.trip({ cooldownMs: 4_000 });
     const error = await failing(api.get('/users'));
     expect(error).toBeInstanceOf(Unavailable);
     expect(error.message).toBe(circuit.key);
@@ -1000,11 +1000,11 @@ describe('mode observe', () => {
 });
 
 describe('options of circuits', () => {
-  test('overrides give one key its own', async () => {
+  test('perKey give one key its own', async () => {
     server.script(503);
     const { api, breakers } = guard({
       breaker: {
-        overrides: (key) => (key.startsWith('POST ') ? { detector: consecutiveFailures(1) } : undefined),
+        perKey: (key) => (key.startsWith('POST ') ? { detector: consecutiveFailures(1) } : undefined),
       },
     });
     await failing(api.post('/'));
@@ -1144,7 +1144,7 @@ describe('at rest', () => {
       const { breakers } = attach(api, { retry: { backoff: () => 1 }, breaker });
       for (let i = 0; i < 6; i++) await api.get('/').catch(() => undefined);
       const leased = breakers.ensure('leased');
-      leased.trip({ forMs: 0 });
+      leased.trip({ cooldownMs: 0 });
       leased.tryAcquire();
       const states = [...breakers].map(({ state }) => state).sort().join();
       const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;

@@ -57,7 +57,7 @@ test.each(['execute', 'retry'] as const)(
   'a probe of %s is aborted at probeTimeoutMs, and that is a failure',
   async (name) => {
     const breaker = create({ halfOpen: { probeTimeoutMs: 20 } });
-    breaker.trip({ forMs: 0 });
+    breaker.trip({ cooldownMs: 0 });
     const hang = ({ signal }: { signal: AbortSignal | undefined }) =>
       new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
     const call = name === 'execute' ? breaker.execute(hang) : retry(hang, { breaker, retries: 0 });
@@ -116,8 +116,8 @@ test('an async createError rejects with its error, which an outer breaker does n
 test.each([
   [0, 'admitted'],
   [1, 10_000],
-] as const)('with openOnRetryAfter a Retry-After of %i ms leaves the circuit %s', (retryAfterMs, answer) => {
-  const breaker = create({ detector: consecutiveFailures(9), openOnRetryAfter: true });
+] as const)('with retryAfter.opens a Retry-After of %i ms leaves the circuit %s', (retryAfterMs, answer) => {
+  const breaker = create({ detector: consecutiveFailures(9), retryAfter: { opens: true } });
   acquire(breaker).settle('failure', undefined, { status: 503, retryAfterMs });
   expect(ask(breaker)).toBe(answer);
 });

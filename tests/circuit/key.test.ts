@@ -69,14 +69,14 @@ describe('the default key', () => {
     expect(await keyOf({}, { url: 'http://other.example.com?q=1' })).toBe('GET http://other.example.com');
   });
 
-  test('takes the origin of an absolute URL that overrides the base URL', async () => {
+  test('takes the origin of an absolute URL that perKey the base URL', async () => {
     const baseURL = 'https://api.example.com/v1';
     expect(await keyOf({ baseURL }, { url: 'https://cdn.example.com:8443/a/b' })).toBe(
       'GET https://cdn.example.com:8443',
     );
   });
 
-  test('takes the host of a protocol-relative URL, which overrides the base URL too', async () => {
+  test('takes the host of a protocol-relative URL, which perKey the base URL too', async () => {
     const baseURL = 'https://api.example.com/v1';
     expect(await keyOf({ baseURL }, { url: '//cdn.example.com/a/b?q=1' })).toBe('GET //cdn.example.com');
   });

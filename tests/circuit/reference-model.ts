@@ -21,21 +21,21 @@ export type DetectorPlan =
       readonly kind: 'failureRate';
       readonly size: number;
       readonly percent: number;
-      readonly minimumCalls: number;
+      readonly minAttempts: number;
       readonly maxAgeMs?: number | undefined;
     }
   | {
       readonly kind: 'failureRateInWindow';
       readonly windowMs: number;
       readonly percent: number;
-      readonly minimumCalls: number;
+      readonly minAttempts: number;
     }
   | {
       readonly kind: 'slowCallRate';
       readonly slowMs: number;
       readonly size: number;
       readonly percent: number;
-      readonly minimumCalls: number;
+      readonly minAttempts: number;
     }
   | { readonly kind: 'anyOf' | 'allOf'; readonly parts: readonly DetectorPlan[] };
 
@@ -44,7 +44,7 @@ export interface CircuitPlan {
   readonly detector: DetectorPlan;
   readonly cooldown: number | { readonly baseMs: number; readonly factor: number; readonly maxMs: number };
   readonly maxRetryAfterMs: number;
-  readonly openOnRetryAfter: boolean;
+  readonly opensOnRetryAfter: boolean;
   readonly permits: number;
   readonly successThreshold: number;
   readonly failurePercent?: number | undefined;
@@ -116,8 +116,8 @@ function inSight(plan: DetectorPlan, completed: readonly Completed[], now: numbe
 function judgeOne(plan: DetectorPlan, completed: readonly Completed[], now: number): Verdict {
   const seen = inSight(plan, completed, now);
   const failures = seen.filter(({ outcome }) => outcome === 'failure').length;
-  const byRate = (bad: number, percent: number, minimumCalls: number) => ({
-    trips: seen.length >= minimumCalls && bad * 100 >= percent * seen.length,
+  const byRate = (bad: number, percent: number, minAttempts: number) => ({
+    trips: seen.length >= minAttempts && bad * 100 >= percent * seen.length,
     failures: bad,
     rate: seen.length === 0 ? 0 : bad / seen.length,
   });
@@ -135,10 +135,10 @@ function judgeOne(plan: DetectorPlan, completed: readonly Completed[], now: numb
       return { trips: failures >= plan.failures, failures, rate: undefined, reason: 'threshold' };
     case 'failureRate':
     case 'failureRateInWindow':
-      return { ...byRate(failures, plan.percent, plan.minimumCalls), reason: 'threshold' };
+      return { ...byRate(failures, plan.percent, plan.minAttempts), reason: 'threshold' };
     case 'slowCallRate': {
       const slow = seen.filter(({ durationMs }) => durationMs >= plan.slowMs).length;
-      return { ...byRate(slow, plan.percent, plan.minimumCalls), reason: 'slow' };
+      return { ...byRate(slow, plan.percent, plan.minAttempts), reason: 'slow' };
     }
     default:
       throw new Error(`${plan.kind} has parts`);
@@ -262,8 +262,8 @@ export class ReferenceModel {
     this.events.push({ type: 'late', outcome });
   }
 
-  trip(forMs?: number): void {
-    this.#open('manual', undefined, forMs);
+  trip(cooldownMs?: number): void {
+    this.#open('manual', undefined, cooldownMs);
   }
 
   reset(): void {
@@ -359,7 +359,7 @@ export class ReferenceModel {
     for (const list of this.#completed) list.push(entry);
     const { trips, reason } = this.#verdict();
     if (trips) this.#open(reason, retryAfterMs);
-    else if (outcome === 'failure' && this.plan.openOnRetryAfter && (retryAfterMs ?? 0) > 0) {
+    else if (outcome === 'failure' && this.plan.opensOnRetryAfter && (retryAfterMs ?? 0) > 0) {
       this.#open('retry-after', retryAfterMs);
     } else if (outcome === 'success' && ++this.#served === 10) this.#openings = 0;
   }
@@ -400,9 +400,9 @@ export class ReferenceModel {
     else if (successes >= mustSucceed) this.#change('closed', 'probe-succeeded');
   }
 
-  #open(reason: TransitionReason, retryAfterMs = 0, forMs?: number): void {
+  #open(reason: TransitionReason, retryAfterMs = 0, givenMs?: number): void {
     if (this.#state !== 'open') this.#openings++;
-    const cooldownMs = forMs ?? Math.max(this.#cooldownMs(), Math.min(retryAfterMs, this.plan.maxRetryAfterMs));
+    const cooldownMs = givenMs ?? Math.max(this.#cooldownMs(), Math.min(retryAfterMs, this.plan.maxRetryAfterMs));
     this.#until = this.now + cooldownMs;
     this.#change('open', reason, cooldownMs);
   }

@@ -139,7 +139,7 @@ describe('a call under an open circuit', () => {
 
   test('does not wait for what a hand opened', async () => {
     const { get, circuit } = start();
-    circuit.trip({ forMs: 100 });
+    circuit.trip({ cooldownMs: 100 });
     expect((await get()).afterMs).toBe(0);
     circuit.reset();
     circuit.isolate();

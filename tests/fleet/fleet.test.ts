@@ -194,7 +194,7 @@ describe('close', () => {
 describe('what is done by hand', () => {
   test('trip opens all, reset closes all', async () => {
     const [one, other] = await startAll(2);
-    expect(await one!.breaker.trip({ forMs: 3_000 }).applied).toBe('fleet');
+    expect(await one!.breaker.trip({ cooldownMs: 3_000 }).applied).toBe('fleet');
     await flush();
     expect(other!.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 3_000 });
     expect(other!.events).toMatchObject([{ type: 'stateChange', reason: 'manual' }]);

@@ -126,7 +126,7 @@ describe('failures', () => {
 
   test('are not reported in a hurry while the fleet is over the threshold and below its quorum', async () => {
     const store = memoryStore();
-    const threshold = { windowMs: 60_000, failures: 5_000, rate: 0, minimumCalls: 1 };
+    const threshold = { windowMs: 60_000, failures: 5_000, rate: 0, minAttempts: 1 };
     await store.report(KEY, {
       known: { epoch: '', generation: 0 },
       rememberMs: 600_000,
@@ -287,7 +287,7 @@ describe('a store whose clock has been set ahead', () => {
 
 describe('successes', () => {
   test('are told with the next failure of their process, also those before the first', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 50 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 50 });
     const process = await start(memoryStore(), { detector });
     for (let i = 0; i < 100; i++) succeed(process.breaker);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -297,7 +297,7 @@ describe('successes', () => {
   });
 
   test('are asked for before a rate opens the fleet, each process answers once, and none that has nothing to say', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 5 });
     const [ill, well, idle] = await startAll(3, { detector });
     for (let i = 0; i < 100; i++) succeed(well!.breaker);
     fail(ill!.breaker, 5);
@@ -310,7 +310,7 @@ describe('successes', () => {
   });
 
   test('that nobody has let a rate open the fleet after a quarter of a second', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 5 });
     const [one, other] = await startAll(2, { detector });
     fail(one!.breaker, 5);
     await vi.advanceTimersByTimeAsync(249);
@@ -345,7 +345,7 @@ describe('successes', () => {
   });
 
   test('of the others keep one bad node from stopping the fleet at a rate', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 10 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 10 });
     const [ill, ...well] = await startAll(4, { detector });
     for (let i = 0; i < 40; i++) {
       if (ill!.breaker.state === 'closed') fail(ill!.breaker);
@@ -383,7 +383,7 @@ describe("share: 'state'", () => {
   });
 
   test('is what detectors do that only one process can judge by', async () => {
-    const [one, other] = await startAll(2, { detector: slowCallRate({ slowMs: 100, minimumCalls: 1, size: 1 }) });
+    const [one, other] = await startAll(2, { detector: slowCallRate({ slowMs: 100, minAttempts: 1, size: 1 }) });
     fail(one!.breaker, 20);
     expect(one!.access.of()).toEqual([]);
     const permit = acquire(one!.breaker);
@@ -395,7 +395,7 @@ describe("share: 'state'", () => {
   });
 
   test('a Retry-After that opens one process opens all', async () => {
-    const [one, other] = await startAll(2, { openOnRetryAfter: true });
+    const [one, other] = await startAll(2, { retryAfter: { opens: true } });
     acquire(one!.breaker).settle('failure', undefined, { retryAfterMs: 30_000 });
     await flush();
     expect(other!.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 30_000 });

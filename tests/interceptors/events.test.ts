@@ -228,7 +228,7 @@ describe('payloads', () => {
 
   test('stateChange by hand', () => {
     const { ofType, resilience } = start();
-    resilience.breakers.ensure(KEY).trip({ forMs: 700 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 700 });
     resilience.breakers.ensure(KEY).reset();
     expect(ofType('stateChange')).toEqual([
       {
@@ -256,7 +256,7 @@ describe('payloads', () => {
 
   test('rejected', async () => {
     const { ofType, resilience, run } = start({}, 200);
-    resilience.breakers.ensure(KEY).trip({ forMs: 700 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 700 });
     vi.advanceTimersByTime(300);
     await run();
     expect(ofType('rejected')).toEqual([
@@ -266,7 +266,7 @@ describe('payloads', () => {
 
   test('rejected in mode observe: the attempt is made all the same', async () => {
     const { ofType, resilience, run } = start({ breaker: { mode: 'observe' } }, 200);
-    resilience.breakers.ensure(KEY).trip({ forMs: 700 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 700 });
     expect((await run()).status).toBe(200);
     expect(ofType('rejected')).toEqual([{ type: 'rejected', key: KEY, retryAfterMs: 700, observed: true, at: START }]);
     expect(ofType('attempt')).toHaveLength(1);
@@ -411,7 +411,7 @@ describe('case 32: exactly one giveUp on every final path', () => {
 
   test('an open circuit', async () => {
     const { ofType, resilience, run } = start({}, 200);
-    resilience.breakers.ensure(KEY).trip({ forMs: 60_000 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 60_000 });
     await run();
     expect(ofType('giveUp')).toEqual([
       { type: 'giveUp', key: KEY, attempts: 0, stopped: 'circuit-open', elapsedMs: 0, at: START },

@@ -329,7 +329,7 @@ describe("fallbackOn 'failure'", () => {
 
   test('does not answer a 409 that was retried in vain', async () => {
     const { api } = start(
-      { fallback: 'data', fallbackOn: 'failure', retry: { retries: 1, backoff: 0, statuses: [409] } },
+      { fallback: 'data', fallbackOn: 'failure', retry: { retries: 1, backoff: 0, statusCodes: [409] } },
       409,
     );
     const error = await failureOf(api.get('/'));

@@ -110,7 +110,7 @@ describe('deadlineMs, when it ends an attempt', () => {
   });
 
   test('slowCallRate sees how long it was', async () => {
-    const detector = slowCallRate({ slowMs: 150, size: 3, minimumCalls: 3 });
+    const detector = slowCallRate({ slowMs: 150, size: 3, minAttempts: 3 });
     const { get, circuit } = start({ retry: { deadlineMs: 200 }, breaker: { detector } }, untilCancelled);
     for (let call = 0; call < 3; call++) await get();
     expect(circuit.stats()).toMatchObject({ state: 'open' });
@@ -257,7 +257,7 @@ describe('execute and retry', () => {
     '%s: a probe that ran out of time re-opens, however short that was',
     async (how) => {
       const breaker = breakerOf();
-      breaker.trip({ forMs: 0 });
+      breaker.trip({ cooldownMs: 0 });
       expect(breaker.state).toBe('half-open');
       const signal = signalAfter(20);
       await settled(how === 'execute' ? breaker.execute(hanging, { signal }) : retry(hanging, { breaker, signal }));
@@ -276,7 +276,7 @@ describe('a half-open circuit', () => {
   ])('a service that hangs is asked once per cooldown, where %s ends the probe', async (_what, given) => {
     const [options, config] = given(new CircuitBreaker('x'));
     const { adapter, api, circuit } = start({ ...options, breaker }, untilCancelled);
-    circuit.trip({ forMs: 0 });
+    circuit.trip({ cooldownMs: 0 });
     const calls: Promise<unknown>[] = [];
     for (let elapsedMs = 0; elapsedMs < 3_000; elapsedMs += 50) {
       calls.push(api.get('/', config()).catch((error: unknown) => error));
@@ -289,7 +289,7 @@ describe('a half-open circuit', () => {
 
   test('a probe that its caller cancelled gives the seat back', async () => {
     const { get, circuit } = start({ breaker }, untilCancelled);
-    circuit.trip({ forMs: 0 });
+    circuit.trip({ cooldownMs: 0 });
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 500);
     await get({ signal: controller.signal });
@@ -299,7 +299,7 @@ describe('a half-open circuit', () => {
   test('an attempt that has less time left than successes take gets no probe', async () => {
     const { adapter, get, circuit } = start({ breaker, retry: { deadlineMs: 5_000 } }, after(300, 200));
     await get();
-    circuit.trip({ forMs: 120_000 });
+    circuit.trip({ cooldownMs: 120_000 });
     await vi.advanceTimersByTimeAsync(120_000);
     const error = await get({ resilience: { retry: { deadlineMs: 299 } } });
     expect(isCircuitOpenError(error)).toBe(true);
@@ -314,7 +314,7 @@ describe('a half-open circuit', () => {
     const options = { breaker: { ...breaker, mode: 'observe' as const }, retry: { deadlineMs: 5_000 } };
     const { adapter, get, circuit } = start(options, after(300, 200), 200);
     await get();
-    circuit.trip({ forMs: 0 });
+    circuit.trip({ cooldownMs: 0 });
     expect(await get({ resilience: { retry: { deadlineMs: 200 } } })).toMatchObject({ status: 200 });
     expect(adapter.attempts).toHaveLength(2);
   });

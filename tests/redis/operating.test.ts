@@ -153,7 +153,7 @@ test('a report costs Redis at most 100 µs, whether there is one process or 1,00
         sequence: ++sequence,
         outcomes: Array.from({ length: 10 }, (_, age) => [age, 1, 100] as const),
         run: { failures: 1, firstAgeMs: 0, lastAgeMs: 0, successAgeMs: 5 },
-        threshold: { windowMs: 60_000, failures: 1, rate: 0.5, minimumCalls: 5 },
+        threshold: { windowMs: 60_000, failures: 1, rate: 0.5, minAttempts: 5 },
         tripped: false,
         quorum: 1,
         gatherMs: 250,

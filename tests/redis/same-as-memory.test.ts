@@ -79,13 +79,13 @@ const threshold = fc.oneof(
     windowMs: often(0, LONG_MS),
     failures: fc.integer({ min: 1, max: 6 }),
     rate: fc.constant(0),
-    minimumCalls: fc.constant(1),
+    minAttempts: fc.constant(1),
   }),
   fc.record({
     windowMs: often(LONG_MS, LONG_MS / 2),
     failures: fc.constant(1),
     rate: fc.constantFrom(0.29, 0.5, 1),
-    minimumCalls: fc.integer({ min: 1, max: 6 }),
+    minAttempts: fc.integer({ min: 1, max: 6 }),
   }),
   fc.constant(undefined),
 );

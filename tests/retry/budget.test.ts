@@ -119,7 +119,7 @@ test('by default adds 2 a second', async () => {
 });
 
 test('a retry of a status that was listed is charged, though the service is well', async () => {
-  const { api, adapter } = start({ retry: { statuses: [404] } });
+  const { api, adapter } = start({ retry: { statusCodes: [404] } });
   adapter.script(404);
   expect(await fail(api)).toEqual([3, 'budget']);
 });
@@ -164,7 +164,7 @@ test('calls that an open circuit rejects add nothing', async () => {
   const { api, resilience } = start();
   await fail(api);
   const breaker = resilience.breakers.get(`GET ${BASE_URL}`);
-  breaker?.trip({ forMs: 60_000 });
+  breaker?.trip({ cooldownMs: 60_000 });
   for (let calls = 0; calls < 10; calls++) expect(await fail(api)).toEqual([0, 'circuit-open']);
   breaker?.reset();
   expect(await fail(api)).toEqual([2, 'budget']);

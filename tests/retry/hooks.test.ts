@@ -340,7 +340,7 @@ describe('beforeRetry', () => {
         config.baseURL = 'https://other.example.com';
       },
     });
-    resilience.breakers.ensure('GET https://other.example.com').trip({ forMs: 60_000 });
+    resilience.breakers.ensure('GET https://other.example.com').trip({ cooldownMs: 60_000 });
     const error = await failureOf(api.get('/'));
     expect(error.response.status).toBe(503);
     expect(adapter.attempts).toHaveLength(1);

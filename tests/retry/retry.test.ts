@@ -562,7 +562,7 @@ describe('a breaker', () => {
 
   test('whose cooldown is over by the end of the wait admits a probe, whose success closes it', async () => {
     const breaker = openAfter(5);
-    setTimeout(() => breaker.trip({ forMs: 30 }), 50);
+    setTimeout(() => breaker.trip({ cooldownMs: 30 }), 50);
     const { fn } = failing(1);
     expect(await ending(retry(fn, { breaker, backoff: 100 }))).toEqual({ value: 'done', afterMs: 100 });
     expect(breaker.state).toBe('closed');

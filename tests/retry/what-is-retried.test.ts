@@ -64,7 +64,7 @@ describe('methods', () => {
   });
 });
 
-describe('statuses', () => {
+describe('statusCodes', () => {
   test.each([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530])('%i is retried', async (status) => {
     const { api } = resilient({ adapter: scripted(status) });
     expect(await reported(api.get('/'))).toEqual([3, 'exhausted']);
@@ -75,35 +75,35 @@ describe('statuses', () => {
     expect(await reported(api.get('/'))).toEqual([1, 'not-retryable']);
   });
 
-  test('`statuses` replaces the list', async () => {
-    const { api } = resilient({ adapter: scripted(404) }, { retry: { ...FAST, statuses: [404] } });
+  test('`statusCodes` replaces the list', async () => {
+    const { api } = resilient({ adapter: scripted(404) }, { retry: { ...FAST, statusCodes: [404] } });
     expect(await reported(api.get('/'))).toEqual([3, 'exhausted']);
     expect(await reported(api.get('/', { adapter: scripted(503) }))).toEqual([1, 'not-retryable']);
   });
 
-  test('`statuses` takes ranges, first and last included', async () => {
+  test('`statusCodes` takes ranges, first and last included', async () => {
     const statuses = [404, [500, 502]] as const;
     const attempts = async (status: number) => {
-      const { api } = resilient({ adapter: scripted(status) }, { retry: { ...FAST, statuses } });
+      const { api } = resilient({ adapter: scripted(status) }, { retry: { ...FAST, statusCodes: statuses } });
       return (await reported(api.get('/')))[0];
     };
     expect(await Promise.all([404, 499, 500, 501, 502, 503].map(attempts))).toEqual([3, 1, 3, 3, 3, 1]);
   });
 
-  test('`statuses` takes a function, which is also asked about accepted responses', async () => {
+  test('`statusCodes` takes a function, which is also asked about accepted responses', async () => {
     const asked: number[] = [];
     const statuses = (status: number) => {
       asked.push(status);
       return status === 202;
     };
-    const { api } = resilient({ adapter: scripted(202, 200) }, { retry: { ...FAST, statuses } });
+    const { api } = resilient({ adapter: scripted(202, 200) }, { retry: { ...FAST, statusCodes: statuses } });
     expect(await reported(api.get('/'))).toEqual([2, 'success']);
     expect(new Set(asked)).toEqual(new Set([202, 200]));
     expect(await reported(api.get('/', { adapter: scripted(503) }))).toEqual([1, 'not-retryable']);
   });
 
-  test('`codes` replaces the list', async () => {
-    const { api } = resilient({}, { retry: { ...FAST, codes: ['EWEIRD'] } });
+  test('`errorCodes` replaces the list', async () => {
+    const { api } = resilient({}, { retry: { ...FAST, errorCodes: ['EWEIRD'] } });
     expect(await reported(api.get('/', { adapter: scripted(connectionError('EWEIRD')) }))).toEqual([3, 'exhausted']);
     expect(await reported(api.get('/', { adapter: scripted(connectionError('ECONNRESET')) }))).toEqual([
       1,
@@ -493,7 +493,7 @@ describe.each(ADAPTERS)('case 24, the %s adapter: a 200 whose body is cut off', 
   });
 });
 
-describe('case 25: overrides', () => {
+describe('case 25: perKey', () => {
   const failing = (options: ResilienceOptions = {}): AxiosInstance =>
     resilient({ adapter: scripted(503) }, options).api;
 
@@ -514,7 +514,7 @@ describe('case 25: overrides', () => {
 
   test('a request beats the instance, up and down', async () => {
     expect(await reported(failing().get('/', { resilience: { retry: 3 } }))).toEqual([4, 'exhausted']);
-    expect(await reported(failing().get('/', { resilience: { retry: { statuses: [500] } } }))).toEqual([
+    expect(await reported(failing().get('/', { resilience: { retry: { statusCodes: [500] } } }))).toEqual([
       1,
       'not-retryable',
     ]);
@@ -659,11 +659,11 @@ describe('case 27: 409 and 422', () => {
     { status: 409, key: false, listed: false, expected: [1, 'not-retryable'] },
     { status: 422, key: true, listed: false, expected: [1, 'not-retryable'] },
     { status: 422, key: false, listed: false, expected: [1, 'not-retryable'] },
-  ])('a POST answered $status, key: $key, listed in statuses: $listed, ends as $expected', async (given) => {
+  ])('a POST answered $status, key: $key, listed in statusCodes: $listed, ends as $expected', async (given) => {
     const statuses = given.listed ? [given.status] : undefined;
     const { api } = resilient(
       { adapter: scripted(given.status) },
-      { retry: { ...FAST, statuses, idempotencyKey: given.key } },
+      { retry: { ...FAST, statusCodes: statuses, idempotencyKey: given.key } },
     );
     expect(await reported(api.post('/'))).toEqual(given.expected);
   });

@@ -22,11 +22,11 @@ import { redisStore } from '../../src/redis/index.js';
 
 /** Every name of an option that we read, wherever it stands; but `rate`, which is a field of detectors as well. */
 const OPTIONS = [
-  'resilience', 'retry', 'breaker', 'fallback', 'fallbackOn', 'registry', 'sinks', 'random', 'retries', 'methods', 'statuses', 'codes',
-  'backoff', 'retryAfter', 'respect', 'maxMs', 'deadlineMs', 'budget', 'ratio', 'minPerSecond', 'idempotencyKey', 'generate', 'quoted',
-  'attemptHeader', 'shouldRetry', 'shouldRetryResponse', 'beforeRetry', 'detector', 'cooldownMs', 'maxRetryAfterMs', 'openOnRetryAfter',
-  'halfOpen', 'permits', 'successThreshold', 'failureRatio', 'leaseMs', 'probeTimeoutMs', 'classify', 'createError', 'mode', 'store',
-  'maxBreakers', 'overrides', 'size', 'minimumCalls', 'maxAgeMs', 'windowMs', 'slowMs', 'baseMs', 'factor', 'jitter', 'forMs',
+  'resilience', 'retry', 'breaker', 'fallback', 'fallbackOn', 'registry', 'sinks', 'random', 'retries', 'methods', 'statusCodes', 'codes',
+  'backoff', 'retryAfter', 'maxMs', 'deadlineMs', 'budget', 'ratio', 'minPerSecond', 'idempotencyKey', 'generate', 'quoted',
+  'attemptHeader', 'shouldRetry', 'shouldRetryResponse', 'beforeRetry', 'detector', 'cooldownMs', 'opens',
+  'halfOpen', 'permits', 'successThreshold', 'failureRate', 'leaseMs', 'probeTimeoutMs', 'classify', 'createError', 'mode', 'store',
+  'maxBreakers', 'perKey', 'size', 'minAttempts', 'maxAgeMs', 'windowMs', 'slowMs', 'baseMs', 'factor', 'jitter', 'cooldownMs',
   'level', 'share', 'lingerMs', 'commandTimeoutMs', 'resyncMs', 'quorum', 'prefix', 'subscribe', 'buckets', 'meter', 'clock',
 ]; // biome-ignore format: one name after the other
 
@@ -90,7 +90,7 @@ const READERS: Readonly<Record<string, () => unknown>> = {
     call(status(503), { resilience: { retry: { backoff: () => 0, retryAfter: {}, idempotencyKey: {} }, breaker: {} } }),
   'a call that is rejected': () =>
     call(status(503), { method: 'get' }, { breaker: { detector: consecutiveFailures(1) } }),
-  'a registry': () => new BreakerRegistry({ overrides: () => ({ halfOpen: {} }) }).ensure('key').trip(),
+  'a registry': () => new BreakerRegistry({ perKey: () => ({ halfOpen: {} }) }).ensure('key').trip(),
   'a breaker': async () => {
     const breaker = new CircuitBreaker('key', {});
     breaker.trip({});

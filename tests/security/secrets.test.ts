@@ -96,8 +96,8 @@ test.each([
 test('an option whose value holds itself is refused like any other', () => {
   const cyclic: unknown[] = [];
   cyclic.push(cyclic);
-  const message = 'Expected `retry.statuses[0]` to be a status or a range [from, to], got [[a list]]';
-  expect(() => attach(axios.create(), { retry: { statuses: [cyclic] as never } })).toThrow(new TypeError(message));
+  const message = 'Expected `retry.statusCodes[0]` to be a status or a range [from, to], got [[a list]]';
+  expect(() => attach(axios.create(), { retry: { statusCodes: [cyclic] as never } })).toThrow(new TypeError(message));
 });
 
 test('a long value is quoted up to its tenth item', () => {

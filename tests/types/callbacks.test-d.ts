@@ -58,7 +58,7 @@ test('the callbacks of the circuit breaker are given their contexts', () => {
         expectTypeOf(context).toEqualTypeOf<DelayContext>();
         return context.attempt * 1_000;
       },
-      overrides: (key) => {
+      perKey: (key) => {
         expectTypeOf(key).toBeString();
         return key.startsWith('POST ') ? { cooldownMs: 30_000 } : undefined;
       },

@@ -36,10 +36,10 @@ test('every option can be given', () => {
     retry: {
       retries: 5,
       methods: ['get', 'POST'],
-      statuses: [503],
-      codes: ['ECONNRESET'],
+      statusCodes: [503],
+      errorCodes: ['ECONNRESET'],
       backoff: fullJitter(exponential({ baseMs: 50, factor: 3, maxMs: 5_000 })),
-      retryAfter: { respect: true, maxMs: 10_000 },
+      retryAfter: { maxMs: 10_000 },
       deadlineMs: 20_000,
       budget: { ratio: 0.1, minPerSecond: 1 },
       idempotencyKey: { header: 'X-Key', generate: () => 'key', quoted: true },
@@ -48,7 +48,7 @@ test('every option can be given', () => {
     breaker: {
       detector: () => detector,
       cooldownMs: 5_000,
-      halfOpen: { permits: 2, successThreshold: 3, leaseMs: 10_000 },
+      halfOpen: { probes: 2, successThreshold: 3, leaseMs: 10_000 },
       mode: 'observe',
       maxBreakers: 64,
       key: byOrigin,
@@ -67,7 +67,7 @@ test('every option can be given', () => {
 test('undefined means not given, also under exactOptionalPropertyTypes', () => {
   attach(api, {
     retry: { retries: undefined, backoff: undefined, retryAfter: { maxMs: undefined }, deadlineMs: undefined },
-    breaker: { detector: undefined, halfOpen: { permits: undefined }, key: undefined },
+    breaker: { detector: undefined, halfOpen: { probes: undefined }, key: undefined },
     fallbackOn: undefined,
     registry: undefined,
     sinks: undefined,
@@ -93,7 +93,7 @@ test('bad options do not compile', () => {
   // @ts-expect-error no such mode
   attach(api, { breaker: { mode: 'off' } });
   // @ts-expect-error one level too high
-  attach(api, { breaker: { permits: 2 } });
+  attach(api, { breaker: { probes: 2 } });
   // @ts-expect-error a sink has record
   attach(api, { sinks: [console.log] });
   // @ts-expect-error no such condition
@@ -106,7 +106,7 @@ test('bad options do not compile', () => {
 
 test('a circuit breaker and a registry can be made alone', () => {
   expectTypeOf(CircuitBreaker).toBeConstructibleWith('queue', { cooldownMs: 1, mode: 'enforce' });
-  expectTypeOf(BreakerRegistry).toBeConstructibleWith({ overrides: () => ({ detector: consecutiveFailures(1) }) });
+  expectTypeOf(BreakerRegistry).toBeConstructibleWith({ perKey: () => ({ detector: consecutiveFailures(1) }) });
   expectTypeOf(new BreakerRegistry().get('GET https://api.example.com')).toEqualTypeOf<CircuitBreaker | undefined>();
   for (const breaker of new BreakerRegistry()) expectTypeOf(breaker).toEqualTypeOf<CircuitBreaker>();
   // @ts-expect-error maxBreakers is the registry's
@@ -120,10 +120,10 @@ test('the keys that are ready made are key functions', () => {
 
 test('DEFAULTS can be read, spread and not written to', () => {
   expectTypeOf(DEFAULTS.retry.retries).toBeNumber();
-  expectTypeOf(DEFAULTS.retry.statuses).toEqualTypeOf<readonly number[]>();
-  attach(api, { retry: { statuses: [...DEFAULTS.retry.statuses, 409], codes: DEFAULTS.retry.codes } });
+  expectTypeOf(DEFAULTS.retry.statusCodes).toEqualTypeOf<readonly number[]>();
+  attach(api, { retry: { statusCodes: [...DEFAULTS.retry.statusCodes, 409], errorCodes: DEFAULTS.retry.errorCodes } });
   // @ts-expect-error defaults are read-only
   DEFAULTS.retry.retries = 5;
   // @ts-expect-error defaults are read-only
-  DEFAULTS.retry.codes.push('EPROTO');
+  DEFAULTS.retry.errorCodes.push('EPROTO');
 });

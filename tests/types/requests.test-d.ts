@@ -56,7 +56,7 @@ test('a bad override does not compile', () => {
   void api.get('/', { resilience: { fallbackOn: 'closed' } });
   // @ts-expect-error a number as text
   void api.post('/', {}, { resilience: { retry: { deadlineMs: '5s' } } });
-  // @ts-expect-error defaults are overrides too
+  // @ts-expect-error defaults are perKey too
   axios.create({ resilience: { breaker: { maxBreakers: 5 } } });
 });
 

@@ -38,10 +38,10 @@ export interface RetryPolicy extends Pick<RetryOptions, 'shouldRetry' | 'shouldR
   readonly enabled: boolean;
   readonly retries: number;
   readonly methods: readonly string[];
-  readonly statuses: Statuses;
-  readonly codes: readonly string[] | undefined;
+  readonly statusCodes: Statuses;
+  readonly errorCodes: readonly string[] | undefined;
   readonly backoff: number | Delay;
-  readonly retryAfter: { readonly respect: boolean; readonly maxMs: number };
+  readonly retryAfter: { readonly enabled: boolean; readonly maxMs: number };
   readonly deadlineMs: number | undefined;
   readonly budget: Budget | false;
   readonly idempotencyKey: IdempotencyKeyOptions | false;
@@ -68,7 +68,7 @@ export interface Policy extends Pick<UpdateOptions, 'fallback' | 'fallbackOn'> {
 }
 
 export const DEFAULT_POLICY: Policy = {
-  retry: { ...DEFAULTS.retry, enabled: true },
+  retry: { ...DEFAULTS.retry, enabled: true, retryAfter: { ...DEFAULTS.retry.retryAfter, enabled: true } },
   breaker: { enabled: true, key: byMethodAndBaseUrl },
   limiter: { enabled: true },
   fallback: undefined,
@@ -78,10 +78,10 @@ export const DEFAULT_POLICY: Policy = {
 const RETRY_RULES = {
   retries: anInteger(0),
   methods: listOf(aName),
-  statuses: theStatuses,
-  codes: listOf(aName),
+  statusCodes: theStatuses,
+  errorCodes: listOf(aName),
   backoff: aDelay,
-  retryAfter: options({ respect: aBoolean, maxMs: milliseconds(0, Number.POSITIVE_INFINITY) }),
+  retryAfter: eitherOf({ boolean: aBoolean }, options({ maxMs: milliseconds(0, Number.POSITIVE_INFINITY) })),
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   budget: orFalse(options(BUDGET_RULES)),
   idempotencyKey: eitherOf(
@@ -170,9 +170,10 @@ const switchable = <T extends object>(given: T | false | undefined): Partial<T> 
 
 function retryFields(base: RetryPolicy, given: UpdateOptions['retry']): object {
   if (typeof given === 'number') return { retries: given, enabled: true };
-  const { budget, idempotencyKey, ...fields } = own(switchable(given));
+  const { budget, idempotencyKey, retryAfter, ...fields } = own(switchable(given));
   return {
     ...fields,
+    retryAfter: typeof retryAfter === 'boolean' ? { enabled: retryAfter } : switchable(retryAfter),
     budget: budget && merged(base.budget || DEFAULTS.retry.budget, budget),
     idempotencyKey: idempotencyKey === true ? {} : idempotencyKey,
   };

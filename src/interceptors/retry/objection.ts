@@ -22,9 +22,9 @@ export function objectionTo(
 
 /** Whether the same request may come to something better when it is sent again. */
 function isRetryable({ status, broken, codes }: Diagnosis, rejected: boolean, retry: RetryPolicy): boolean {
-  if (status !== undefined && !broken && hasStatus(retry.statuses, status)) return true;
+  if (status !== undefined && !broken && hasStatus(retry.statusCodes, status)) return true;
   if (!rejected) return false;
-  return retry.codes ? codes.some((code) => retry.codes?.includes(code)) : broken === true;
+  return retry.errorCodes ? codes.some((code) => retry.errorCodes?.includes(code)) : broken === true;
 }
 
 /** RFC 9110, section 9.2.2: a request is repeated if doing it twice is as good as once. */

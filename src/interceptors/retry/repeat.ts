@@ -112,7 +112,7 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
     ));
   const circuit = circuitAhead(call, captured, key, round);
   const response = result.response ?? made.response;
-  const retryAfterMs = retry.retryAfter.respect ? serverDelay({ response }) : undefined;
+  const retryAfterMs = retry.retryAfter.enabled ? serverDelay({ response }) : undefined;
   const delayMs = decideRetry(
     retry,
     {
