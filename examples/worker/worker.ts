@@ -7,7 +7,7 @@ attach(api, {
   retry: {
     retries: 8,
     deadlineMs: 60_000, // a job may take a minute, waits included
-    statuses: [409, 429, [500, 504]], // 409: the attempt before is still being worked on
+    statusCodes: [409, 429, [500, 504]], // 409: the attempt before is still being worked on
   },
   breaker: { maxWaitMs: 30_000 }, // nobody sits in front of a worker: wait for the service
 });

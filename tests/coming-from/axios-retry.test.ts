@@ -152,8 +152,8 @@ describe('option by option', () => {
     expect((await told(bounded, { url: '/a' }, slow, slow, slow, 200))[0]).toBe(2);
   });
 
-  test('`retryCondition: isNetworkError` is `statuses: []`; `isSafeRequestError` is `methods`', async () => {
-    const network = (app: App) => start(app, { retryCondition: isNetworkError }, { retry: { statuses: [] } });
+  test('`retryCondition: isNetworkError` is `statusCodes: []`; `isSafeRequestError` is `methods`', async () => {
+    const network = (app: App) => start(app, { retryCondition: isNetworkError }, { retry: { statusCodes: [] } });
     const safe = (app: App) =>
       start(app, { retryCondition: isSafeRequestError }, { retry: { methods: ['GET', 'HEAD', 'OPTIONS'] } });
     for (const app of APPS) {

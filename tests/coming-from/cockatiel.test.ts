@@ -131,14 +131,14 @@ describe('circuit breaker', () => {
   test('`CountBreaker` is `failureRate`; exactly the threshold opens here, and not there', async () => {
     const half = [200, 200, 503, 503, 200];
     const there = circuit(new CountBreaker({ threshold: 0.5, size: 4 }));
-    const here = ours(failureRate({ rate: 0.5, size: 4, minimumCalls: 4 }));
+    const here = ours(failureRate({ rate: 0.5, size: 4, minAttempts: 4 }));
     expect((await told(there, 5, ...half)).at(-1)).toBe(200);
     expect((await told(here, 5, ...half)).at(-1)).toBe('ERR_CIRCUIT_OPEN');
   });
 
-  test('`SamplingBreaker` is `failureRateInWindow`, whose `minimumCalls` are of the window and not per second', async () => {
+  test('`SamplingBreaker` is `failureRateInWindow`, whose `minAttempts` are of the window and not per second', async () => {
     const there = circuit(new SamplingBreaker({ threshold: 0.5, duration: 10_000, minimumRps: 0.5 }));
-    const here = ours(failureRateInWindow({ rate: 0.5, windowMs: 10_000, minimumCalls: 5 }));
+    const here = ours(failureRateInWindow({ rate: 0.5, windowMs: 10_000, minAttempts: 5 }));
     expect((await told(there, 6, 503))[0]).toBe(5);
     expect((await told(here, 6, 503))[0]).toBe(5);
   });

@@ -30,7 +30,7 @@ afterEach(async () => {
 /** The options of the page: a circuit as opossum's defaults have it. */
 const AS_OPOSSUM: ResilienceOptions = {
   retry: false,
-  breaker: { detector: failureRateInWindow({ rate: 0.5, windowMs: 10_000, minimumCalls: 5 }), cooldownMs: 30_000 },
+  breaker: { detector: failureRateInWindow({ rate: 0.5, windowMs: 10_000, minAttempts: 5 }), cooldownMs: 30_000 },
 };
 
 function before(options: CircuitBreaker.Options = {}): (path: string) => Promise<unknown> {

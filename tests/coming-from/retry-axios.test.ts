@@ -89,7 +89,7 @@ describe('with the defaults of both', () => {
 });
 
 describe('option by option', () => {
-  test('`statusCodesToRetry` are `statuses`, with the same ranges', async () => {
+  test('`statusCodesToRetry` are `statusCodes`, with the same ranges', async () => {
     for (const app of APPS) {
       const api = start(
         app,
@@ -101,7 +101,7 @@ describe('option by option', () => {
         },
         {
           retry: {
-            statuses: [
+            statusCodes: [
               [404, 404],
               [500, 599],
             ],

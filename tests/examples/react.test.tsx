@@ -44,7 +44,7 @@ test('mounted twice by StrictMode it shows what the second call brought; the fir
 });
 
 test('it tells that the circuit is open, and for how long', async () => {
-  resilience.breakers.ensure(`GET ${location.origin}/api`).trip({ forMs: 5_000 });
+  resilience.breakers.ensure(`GET ${location.origin}/api`).trip({ cooldownMs: 5_000 });
   await show(
     <StrictMode>
       <UserName id="42" />
