@@ -33,7 +33,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   }
 
   /** Attempts that wait for the circuit. */
-  get waiting(): number {
+  get queued(): number {
     return this.#gate?.size ?? 0;
   }
 
@@ -117,7 +117,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     const isWorthIt = gate.isWorthIt(asking.until, now) && agrees();
     const place = isWorthIt ? gate.wait(asking, now) : undefined;
     if (!place) return this.#reject(now, retryAfterMs);
-    this.emit({ type: 'waiting', key: this.key, waiting: gate.size, maxWaitMs: asking.until - now });
+    this.emit({ type: 'queued', key: this.key, by: 'circuit', queued: gate.size });
     return place;
   }
 
@@ -159,7 +159,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
 
   /** @internal The circuit has taken in what came back with a permit: there may be room for one that waits. */
   protected returned(): void {
-    if (this.waiting > 0) this.#gate?.look(this.now);
+    if (this.queued > 0) this.#gate?.look(this.now);
   }
 
   /** @internal */
@@ -202,8 +202,11 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   #reject(now: number, retryAfterMs: number): Permit | Rejection {
     const observed = this.mode === 'observe';
     if (!observed) this.#rejected++;
-    this.emit({ type: 'rejected', key: this.key, retryAfterMs, observed });
-    if (!observed) return new Denial(retryAfterMs, this.cause);
+    if (!observed) {
+      this.emit({ type: 'rejected', key: this.key, by: 'circuit', retryAfterMs });
+      return new Denial(retryAfterMs, this.cause);
+    }
+    this.emit({ type: 'wouldReject', key: this.key, retryAfterMs });
     this.#inFlight++;
     return new IssuedPermit(this, UNCOUNTED, now);
   }

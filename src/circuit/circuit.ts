@@ -1,3 +1,4 @@
+import type { DelayContext } from '../delay.js';
 import { tellAfterwards } from '../emitter.js';
 import { rejectedKeyOf, withoutExchange } from '../errors.js';
 import type { Outcome, TransitionReason } from '../events.js';
@@ -178,7 +179,7 @@ export class Circuit {
     const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
     const { error, response, retryAfterMs } = details;
     const previousMs = openings > 1 ? this.#lastCooldownMs : undefined;
-    const told = { key: this.#owner.key, error, response, retryAfterMs };
+    const told = { key: this.#owner.key, error: error as DelayContext['error'], response, retryAfterMs };
     const context = { ...told, attempt: openings, previousMs, random: this.#policy.random };
     return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context, this.#owner) };
   }

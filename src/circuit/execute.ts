@@ -23,7 +23,7 @@ export interface ExecuteOptions<T = unknown> {
   maxWaitMs?: number | undefined;
   /**
    * Says what the result, or what was thrown, means for the circuit; `undefined`: decide as usual. What it throws becomes a
-   * `listenerError`.
+   * `callbackError`.
    * @example ({ error }) => error instanceof NotFound ? 'success' : undefined
    */
   classify?: ((ended: Ended<T>) => Outcome | undefined) | undefined;

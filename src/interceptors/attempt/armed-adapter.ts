@@ -1,9 +1,8 @@
 import type { AxiosAdapter, InternalAxiosRequestConfig } from 'axios';
 import { Attempt, type Call } from '../call/call.js';
-import { circuitKeyOf } from '../call/circuit-key.js';
+import { keyOf } from '../call/circuit-key.js';
 import type { Admission, Guard, Later, Pass } from '../call/guard.js';
 import { interruptible } from '../call/interruptible.js';
-import { byMethodAndBaseUrl } from '../call/key.js';
 import { resolveAdapter } from '../config/adapters.js';
 import { discard } from '../config/bodies.js';
 import { writeOwnHeader } from '../config/concealment.js';
@@ -24,8 +23,8 @@ export function armed(call: Call, config: Config): Sent {
   call.attempt = attempt;
   try {
     const adapter = resolveAdapter(captured.adapter, config);
-    attempt.circuitKey = circuitKeyOf(config, captured.policy);
-    attempt.key = attempt.circuitKey ?? byMethodAndBaseUrl(config);
+    attempt.key = keyOf(config, captured.policy);
+    if (captured.policy.breaker.enabled) attempt.circuitKey = attempt.key;
     if (call.report) call.report.key = attempt.key;
     call.attachment.times.see(attempt.startedAt);
     return pass(attempt, adapter);
@@ -87,7 +86,7 @@ function unmade(attempt: Attempt, error: unknown): Promise<never> {
 }
 
 function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
-  const { call, captured, config, key, passes } = attempt;
+  const { call, captured, config, passes } = attempt;
   const { budget, attemptHeader } = captured.policy.retry;
   if (call.superseded) {
     discard(call.superseded);
@@ -95,7 +94,7 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   }
   attempt.number = ++call.made;
   if (call.report) call.report.attempts = call.made;
-  if (call.made === 1 && budget) call.attachment.budgets.deposit(key, budget, attempt.startedAt);
+  if (call.made === 1 && budget) call.attachment.budgets.deposit(attempt.name, budget, attempt.startedAt);
   if (attemptHeader) writeOwnHeader(call, config, attemptHeader, String(attempt.number));
   const theirs = shortened(config, passes);
   attempt.remainingMs = call.remainingMs();

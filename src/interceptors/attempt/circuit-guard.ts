@@ -6,6 +6,7 @@ import type { Waiting } from '../../circuit/waiting/waiting.js';
 import type { Clock } from '../../clock.js';
 import { CircuitOpenError, markRejection, type RejectionContext } from '../../errors.js';
 import type { Attempt } from '../call/call.js';
+import { contextOf } from '../call/context.js';
 import { hasFallback } from '../call/fallback-condition.js';
 import type { Admission, Guard, Later, Pass, Refusal } from '../call/guard.js';
 import { openReport } from '../call/records.js';
@@ -85,12 +86,14 @@ function patienceMs({ call, captured: { policy } }: Attempt): number {
 }
 
 /** Whether a fallback would answer the call if its circuit rejected it. */
-function answersInstead({ call: { failure }, key, config, captured }: Attempt, retryAfterMs: number): boolean {
+function answersInstead({ call, circuitKey, config, captured }: Attempt, retryAfterMs: number): boolean {
+  const key = circuitKey ?? '';
   const { policy } = captured;
-  if (policy.fallback === undefined) return false;
-  const error = failure ? failure.error : new CircuitOpenError({ key, retryAfterMs, config });
-  const { response, outcome } = failure ?? {};
-  return hasFallback(policy, { key, stopped: 'circuit-open', outcome, error, response, config: captured.config });
+  return hasFallback(policy, 'circuit-open', call.failure?.outcome, () => {
+    const error = new CircuitOpenError({ key, retryAfterMs, config });
+    const last = call.failure ?? { error, attempt: undefined, outcome: undefined };
+    return contextOf(call, { key, config: captured.config, ...last });
+  });
 }
 
 /** Notes the wait, which a shutdown ends; the returned function is called when it is over. */
@@ -110,7 +113,8 @@ function waiting({ call }: Attempt, place: Waiting): () => void {
 /** An error of the user's own may take its time. */
 function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Later {
   const refusal = (error: unknown): Refusal => ({ admitted: false, stopped: 'circuit-open', error });
-  const { key, config, captured } = attempt;
+  const { config, captured } = attempt;
+  const key = attempt.circuitKey ?? '';
   const { retryAfterMs, cause } = rejection;
   const context: RejectionContext = { key, retryAfterMs, config, cause };
   const marked = (error: unknown): Refusal => {

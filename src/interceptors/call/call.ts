@@ -8,6 +8,7 @@ import type { Dispatch, Fields } from '../config/dispatch.js';
 import type { Diagnosis } from '../outcome/diagnosis.js';
 import type { AttemptTimes } from '../time/attempt-times.js';
 import type { Guard, Pass } from './guard.js';
+import { byMethodAndBaseUrl } from './key.js';
 import { type CallHandlers, type Handler, handler } from './placement.js';
 import type { Policy } from './policy.js';
 import type { CallState } from './report.js';
@@ -62,6 +63,7 @@ interface Failure {
   readonly error?: unknown;
   readonly response?: AxiosResponse | undefined;
   readonly outcome: Outcome | undefined;
+  readonly attempt: Attempt | undefined;
 }
 
 /**
@@ -135,7 +137,7 @@ export class Call implements CallHandlers {
 
   /** What is left of the deadline, ms. */
   remainingMs(): number {
-    const deadlineMs = this.captured?.policy.retry.deadlineMs;
+    const deadlineMs = this.captured?.policy.deadlineMs;
     return deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - this.elapsedMs();
   }
 }
@@ -148,8 +150,8 @@ export class Attempt {
   readonly config: Config;
   /** The circuit's key; `null` where there is none. */
   circuitKey: string | null = null;
-  /** The circuit's key, or the default one where there is no circuit; empty until that is known. */
-  key = '';
+  /** What the call is counted by, whether or not there is a circuit; `null` where the user says so. */
+  key: string | null = null;
   /** When it was admitted, on the attachment's clock, ms. */
   startedAt: number;
   /** From 1; 0 until it is admitted. */
@@ -176,6 +178,11 @@ export class Attempt {
     this.captured = captured;
     this.config = config;
     this.startedAt = (call.made === 0 ? captured.readyAt : undefined) ?? call.attachment.clock.now();
+  }
+
+  /** The key, or the default one where there is none: budget and times are kept by it. */
+  get name(): string {
+    return this.key ?? byMethodAndBaseUrl(this.config);
   }
 }
 
