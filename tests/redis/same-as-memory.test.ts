@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { PROBE_LOST, type CircuitVersion, type SharedThreshold, type SharedView } from '../../src/circuit/link.js';
+import { type CircuitVersion, PROBE_LOST, type SharedThreshold, type SharedView } from '../../src/circuit/link.js';
 import type { LeaseReply, ReportReply, StoreRequest } from '../../src/fleet/store.js';
 import { type CircuitStore, memoryStore, type Outcome } from '../../src/index.js';
 import { redisCircuits } from '../../src/redis/circuits.js';
