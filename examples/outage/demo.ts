@@ -5,8 +5,8 @@ import {
   consecutiveFailures,
   exponential,
   fullJitter,
+  type ResilienceEvents,
   type ResilienceOptions,
-  type StateChangeEvent,
 } from 'axios-resilience';
 import { plainCaller, resilientCaller } from './callers.js';
 import { serveMetrics } from './metrics.js';
@@ -44,8 +44,10 @@ const OUTAGE: readonly { readonly phase: Phase; readonly lastsMs: number; readon
   { phase: 'healthy', lastsMs: 5_000 * pace, meaning: 'works on what it was sent meanwhile' },
 ];
 
-const REASONS: Partial<Record<StateChangeEvent['reason'], (change: StateChangeEvent) => string>> = {
-  threshold: ({ failures }: StateChangeEvent) => `${failures} failures in a row`,
+const REASONS: Partial<
+  Record<ResilienceEvents['stateChange']['reason'], (change: ResilienceEvents['stateChange']) => string>
+> = {
+  threshold: ({ failures }: ResilienceEvents['stateChange']) => `${failures} failures in a row`,
   'cooldown-elapsed': () => 'the cooldown is over, one call may probe',
   'probe-failed': () => 'the probe failed',
   'probe-succeeded': () => 'the probe was answered',

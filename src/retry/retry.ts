@@ -1,12 +1,12 @@
 import { throwIfAborted } from '../abort.js';
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
-import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
+import { aDelay, type Delay, type DelayContext } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import type { RetryBudget } from './budget.js';
-import { backoffsLeftMs, decideRetry } from './decision.js';
+import { backoffsLeftMs, DEFAULT_BACKOFF, decideRetry } from './decision.js';
 import {
   type Classify,
   type Ended,
@@ -80,7 +80,7 @@ export interface RetryFunctionOptions<T = unknown> {
   maxWaitMs?: number | undefined;
   /**
    * Says what the result of an attempt, or what it threw, means for the breaker; `undefined`: decide as usual. It does not
-   * change what is retried. What it throws becomes a `listenerError` of the breaker.
+   * change what is retried. What it throws becomes a `callbackError` of the breaker.
    */
   classify?: Classify<T> | undefined;
   /** Ends everything at once, with its reason. */
@@ -106,8 +106,6 @@ const check = optionsOf({
   clock: withMethods('a clock with a method now()', 'now'),
   random: aFunction,
 });
-
-const DEFAULT_BACKOFF = fullJitter(exponential());
 
 /**
  * Calls a function until it succeeds: the retry policy of `attach` for anything that is not axios. It takes the same
@@ -138,7 +136,7 @@ export async function retry<T>(
     attempt,
     key: breaker?.key ?? '',
     previousMs,
-    error: lastError,
+    error: lastError as DelayContext['error'],
     response: undefined,
     retryAfterMs: undefined,
     random,

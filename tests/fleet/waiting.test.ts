@@ -42,7 +42,7 @@ test('one of those who wait in all processes is the probe, and the others go on 
   const results = [call(0, 2_000), call(0, 2_000), call(1, 2_000), call(1, 2_000)];
   await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
   expect(calls).toHaveLength(1);
-  expect(processes.map(({ breaker }) => breaker.stats().waiting).reduce((sum, waiting) => sum + waiting)).toBe(3);
+  expect(processes.map(({ breaker }) => breaker.stats().queued).reduce((sum, queued) => sum + queued)).toBe(3);
   await vi.advanceTimersByTimeAsync(100);
   calls[0]!.end(true);
   await vi.advanceTimersByTimeAsync(49);
@@ -71,7 +71,7 @@ test('the failure of the probe of another process rejects those for whom the nex
   await flush();
   expect(await first).toBe('failed');
   expect(await impatient).toBe('rejected');
-  expect(processes[1]!.breaker.stats().waiting).toBe(1);
+  expect(processes[1]!.breaker.stats().queued).toBe(1);
   await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
   calls[1]!.end(true);
   expect(await patient).toBe('answered');

@@ -1,7 +1,6 @@
 import axios, { type AxiosAdapter, AxiosError, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
-  type AttachLimiterOptions,
   adaptiveLimit,
   attach,
   byOrigin,
@@ -11,13 +10,14 @@ import {
   isLimitError,
   type Limit,
   LimitError,
-  type LimitedAttempt,
   Limiter,
   memorySink,
   type ResilienceOptions,
   rateLimit,
   reportOf,
 } from '../../src/index.js';
+import type { LimitedAttempt } from '../../src/limiter/rule.js';
+import type { AttachLimiterOptions } from '../../src/options.js';
 
 const ORIGIN = 'https://api.example.com';
 
@@ -161,9 +161,9 @@ describe('a call that no attempt was made for', () => {
       config: { url: '/late' },
     });
     expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'limited', elapsedMs: 300 });
-    expect(sink.events.filter(({ type }) => type === 'queued' || type === 'limited')).toMatchObject([
-      { type: 'queued', key: ORIGIN, queued: 1 },
-      { type: 'limited', key: ORIGIN, why: 'wait', retryAfterMs: 0 },
+    expect(sink.events.filter(({ type }) => type === 'queued' || type === 'rejected')).toMatchObject([
+      { type: 'queued', by: 'limiter', key: ORIGIN, queued: 1 },
+      { type: 'rejected', by: 'limiter', key: ORIGIN, why: 'wait', retryAfterMs: 0 },
     ]);
   });
 
@@ -190,7 +190,7 @@ describe('a call that no attempt was made for', () => {
     const timed = (call: Promise<unknown>) => call.catch(() => ends.push(performance.now() - from));
     await settled([
       api.get('/a'),
-      timed(api.get('/b', { resilience: { retry: { deadlineMs: 700 } } })),
+      timed(api.get('/b', { resilience: { deadlineMs: 700 } })),
       timed(api.get('/c', { timeout: 900, resilience: { limiter: { maxWaitMs: 200 } } })),
       timed(api.get('/d')),
     ]);
@@ -319,7 +319,7 @@ test('an attempt that waits for its circuit holds no slot, though that opened wh
   service.answer = (path) => ({ status: path === '/fails' ? 500 : 200 });
   const calls = [api.get('/fails').catch(String), api.get('/waits')];
   await vi.advanceTimersByTimeAsync(150);
-  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats()).toMatchObject({ state: 'open', waiting: 1 });
+  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats()).toMatchObject({ state: 'open', queued: 1 });
   expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 0, queued: 0 });
   calls.push(api.post('/other'));
   await settled(calls);
@@ -338,7 +338,7 @@ test('a seat of a probe goes back while its attempt queues, and it does not pass
   const calls = [api.post('/slow'), api.get('/probe')];
   await vi.advanceTimersByTimeAsync(1_500);
   const stats = () => resilience.breakers.get(`GET ${ORIGIN}`)?.stats();
-  expect(stats()).toMatchObject({ state: 'half-open', inFlight: 0, waiting: 0 });
+  expect(stats()).toMatchObject({ state: 'half-open', inFlight: 0, queued: 0 });
   await settled(calls);
   expect(service.asked).toEqual([
     { path: '/fails', at: 0 },
@@ -433,7 +433,7 @@ test('what a rule throws lets the attempt pass, and is told', async () => {
   const [result] = await settled([api.get('/a')]);
   expect(result).toMatchObject({ data: '/a' });
   expect(sink.events).toContainEqual(
-    expect.objectContaining({ type: 'listenerError', key: ORIGIN, source: 'limiter', error: new Error('bug') }),
+    expect.objectContaining({ type: 'callbackError', key: ORIGIN, source: 'limiter', error: new Error('bug') }),
   );
 });
 
