@@ -18,6 +18,7 @@ import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } 
 import { Pauses } from './interceptors/call/waits.js';
 import { bareInstance, dispatchOf } from './interceptors/config/dispatch.js';
 import { readHeader } from './interceptors/config/headers.js';
+import { watchPage } from './interceptors/outcome/page.js';
 import { answered, refused } from './interceptors/retry/answer.js';
 import { AttemptTimes } from './interceptors/time/attempt-times.js';
 import type { AttachedLimiters, Limit, LimiterStats, LimitersOptions } from './limiter/contract.js';
@@ -107,6 +108,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     policy: extendPolicy(DEFAULT_POLICY, { ...given, limiter: limiterPolicy }),
   };
 
+  watchPage();
   const remove = place(instance as AxiosInstance, (config) => new Call(attachment, CARETAKERS, config));
   Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });
   for (const breaker of registry) {

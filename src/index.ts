@@ -140,10 +140,10 @@ export {
   type UpdateOptions,
 } from './options.js';
 export { type BudgetOptions, RetryBudget } from './retry/budget.js';
+export type { RetryGuard } from './retry/entry.js';
 export {
   type RetryFailure,
   type RetryFunctionOptions,
-  type RetryGuard,
   type RetryNotice,
   retry,
 } from './retry/retry.js';

@@ -188,7 +188,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     this.emit({ type: 'rejected', key: this.key, retryAfterMs, observed });
     if (!observed) return new Denial(retryAfterMs, this.cause);
     this.#inFlight++;
-    return new IssuedPermit(this, UNCOUNTED, now, now);
+    return new IssuedPermit(this, UNCOUNTED, now);
   }
 
   #ensureGate(): Gate {
