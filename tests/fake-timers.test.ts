@@ -56,7 +56,7 @@ describe('case 33: fake timers installed after attach', () => {
 
   test('a deadline passes by them', async () => {
     adapter.script(() => new Promise(() => undefined));
-    const failure = failureOf(api.get('/', { resilience: { retry: { deadlineMs: 60_000 } } }));
+    const failure = failureOf(api.get('/', { resilience: { deadlineMs: 60_000 } }));
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await failure).toMatchObject({ code: 'ETIMEDOUT' });
     expect(vi.getTimerCount()).toBe(0);

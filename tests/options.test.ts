@@ -6,8 +6,8 @@ import {
   byMethodAndOrigin,
   consecutiveFailures,
   DEFAULTS,
-  type RequestResilience,
   type ResilienceOptions,
+  type ResilienceRequestOptions,
   reportOf,
   type UpdateOptions,
 } from '../src/index.js';
@@ -51,11 +51,11 @@ interface Refused {
 
 const EVERYWHERE: readonly Refused[] = [
   { path: 'retry', expected: INTEGER_FROM_0, kinds: [], ranges: [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY] },
-  { path: 'retry', expected: 'an object', kinds: ['3', true, null, []] },
+  { path: 'retry', expected: 'an object', kinds: ['3', null, []] },
   {
     path: 'retry.retries',
     expected: INTEGER_FROM_0,
-    kinds: ['3', null, true],
+    kinds: ['3', null, {}],
     ranges: [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY],
   },
   { path: 'retry.methods', expected: 'an array', kinds: ['GET', null, 1] },
@@ -70,20 +70,20 @@ const EVERYWHERE: readonly Refused[] = [
     ranges: [-1, Number.NaN],
   },
   {
-    path: 'retry.deadlineMs',
+    path: 'deadlineMs',
     expected: 'a number of milliseconds from 1 to 2147483647',
     kinds: ['5000', null, false],
     ranges: [0, -1, 2_147_483_648, Number.NaN, Number.POSITIVE_INFINITY],
   },
-  { path: 'retry.idempotencyKey', expected: 'an object', kinds: ['Idempotency-Key', 1, null] },
+  { path: 'idempotencyKey', expected: 'an object', kinds: ['Idempotency-Key', 1, null] },
   {
-    path: 'retry.idempotencyKey.header',
+    path: 'idempotencyKey.header',
     expected: HEADER_NAME,
     kinds: [1, null],
     ranges: ['', 'X Attempt', 'X-Attempt:', 'Schlüssel'],
   },
-  { path: 'retry.idempotencyKey.generate', expected: 'a function', kinds: ['uuid', null] },
-  { path: 'retry.idempotencyKey.quoted', expected: 'a boolean', kinds: ['yes', null] },
+  { path: 'idempotencyKey.generate', expected: 'a function', kinds: ['uuid', null] },
+  { path: 'idempotencyKey.quoted', expected: 'a boolean', kinds: ['yes', null] },
   {
     path: 'retry.attemptHeader',
     expected: HEADER_NAME,
@@ -93,15 +93,15 @@ const EVERYWHERE: readonly Refused[] = [
   { path: 'retry.shouldRetry', expected: 'a function', kinds: [true, null] },
   { path: 'retry.shouldRetryResponse', expected: 'a function', kinds: [true, null] },
   { path: 'retry.beforeRetry', expected: 'a function', kinds: [true, null] },
-  { path: 'breaker', expected: 'an object', kinds: [true, 5, null, 'closed'] },
-  { path: 'breaker.key', expected: 'a function', kinds: ['origin', null] },
-  { path: 'breaker.classify', expected: 'a function', kinds: [{}, null] },
+  { path: 'breaker', expected: 'an object', kinds: [5, null, 'closed'] },
+  { path: 'key', expected: 'a function', kinds: ['origin', null] },
+  { path: 'classify', expected: 'a function', kinds: [{}, null] },
   { path: 'breaker.createError', expected: 'a function', kinds: ['Error', null] },
-  { path: 'fallbackOn', expected: '"open" or "failure"', kinds: ['never', true, null] },
+  { path: 'fallbackOn', expected: '"rejected" or "failure"', kinds: ['never', true, null] },
 ];
 
 const AT_ATTACH: readonly Refused[] = [
-  { path: 'retry.budget', expected: 'an object', kinds: [true, 0.2, null] },
+  { path: 'retry.budget', expected: 'an object', kinds: ['none', 0.2, null] },
   {
     path: 'retry.budget.ratio',
     expected: 'a number in (0, 1]',
@@ -139,7 +139,7 @@ const CIRCUIT: readonly Refused[] = [
 ];
 
 const INSTANCE: readonly Refused[] = [
-  { path: 'registry', expected: 'a BreakerRegistry', kinds: [{}, true, null] },
+  { path: 'breaker.registry', expected: 'a BreakerRegistry', kinds: [{}, true, null] },
   { path: 'sinks', expected: 'an array', kinds: [{ record: () => undefined }, null] },
   { path: 'clock', expected: 'a clock with a method now()', kinds: [Date.now, {}, null] },
   { path: 'random', expected: 'a function', kinds: [0.5, null] },
@@ -230,7 +230,12 @@ describe('attach refuses', () => {
     ],
     ['retry.errorCodes', [''], RangeError, 'Expected `retry.errorCodes[0]` to be a non-empty string, got ""'],
     ['retry.errorCodes', [7], TypeError, 'Expected `retry.errorCodes[0]` to be a non-empty string, got 7'],
-    ['sinks', [null], TypeError, 'Expected `sinks[0]` to be a sink with a method record(event), got null'],
+    [
+      'sinks',
+      [null],
+      TypeError,
+      'Expected `sinks[0]` to be a function, or a sink with a method record(event), got null',
+    ],
   ])('%s: %j, naming the item', (path, value, Kind, message) => {
     const error = refusal(nested(path, value));
     expect(error).toBeInstanceOf(Kind);
@@ -246,7 +251,7 @@ describe('attach refuses', () => {
   test.each([
     ['retires', 'retries', { retry: { retires: 3 } }, 'retry.retires'],
     ['backof', 'backoff', { retry: { backof: () => 1 } }, 'retry.backof'],
-    ['deadline', 'deadlineMs', { retry: { deadline: 1_000 } }, 'retry.deadline'],
+    ['deadline', 'deadlineMs', { deadline: 1_000 }, 'deadline'],
     ['status', 'statusCodes', { retry: { status: [503] } }, 'retry.status'],
     ['maxms', 'maxMs', { retry: { retryAfter: { maxms: 1 } } }, 'retry.retryAfter.maxms'],
     ['cooldown', 'cooldownMs', { breaker: { cooldown: 1_000 } }, 'breaker.cooldown'],
@@ -259,7 +264,7 @@ describe('attach refuses', () => {
     ],
     ['retrys', 'retry', { retrys: 3 }, 'retrys'],
     ['braeker', 'breaker', { braeker: {} }, 'braeker'],
-    ['fallbackon', 'fallbackOn', { fallbackon: 'open' }, 'fallbackon'],
+    ['fallbackon', 'fallbackOn', { fallbackon: 'rejected' }, 'fallbackon'],
     ['sink', 'sinks', { sink: [] }, 'sink'],
   ])('`%s` and suggests `%s`', (_written, meant, options, path) => {
     const error = refusal(options);
@@ -280,16 +285,18 @@ describe('attach refuses', () => {
     ['mode', 'observe'],
     ['perKey', () => undefined],
   ])('a registry together with breaker.%s', (name, value) => {
-    const error = refusal({ registry: new BreakerRegistry(), breaker: { [name]: value } });
+    const error = refusal({ breaker: { registry: new BreakerRegistry(), [name]: value } });
     expect(error).toBeInstanceOf(TypeError);
     expect(error.message).toBe(`Expected \`breaker.${name}\` to be left to the \`registry\`, got both`);
   });
 
   test('nothing, where a registry comes with what is not of the circuits, or with undefined', () => {
-    const breaker = { key: byMethodAndOrigin, classify: () => undefined, createError: () => new Error('mine') };
+    const call = { key: byMethodAndOrigin, classify: () => undefined };
     const registry = new BreakerRegistry();
-    expect(attach(create(), { registry, breaker }).breakers).toBe(registry);
-    expect(attach(create(), { registry, breaker: { cooldownMs: undefined } }).breakers).toBe(registry);
+    const breaker = { registry, createError: () => new Error('mine'), maxWaitMs: 0 };
+    expect(attach(create(), { ...call, breaker }).breakers).toBe(registry);
+    expect(attach(create(), { ...call, breaker: registry }).breakers).toBe(registry);
+    expect(attach(create(), { breaker: { registry, cooldownMs: undefined } }).breakers).toBe(registry);
   });
 
   test('and leaves the instance as it was', async () => {
@@ -316,14 +323,14 @@ describe('bounds that are allowed', () => {
     ['retry.errorCodes', []],
     ['retry.retryAfter.maxMs', 0],
     ['retry.retryAfter.maxMs', Number.POSITIVE_INFINITY],
-    ['retry.deadlineMs', 1],
-    ['retry.deadlineMs', 2_147_483_647],
+    ['deadlineMs', 1],
+    ['deadlineMs', 2_147_483_647],
     ['retry.budget', false],
     ['retry.budget.ratio', 1],
     ['retry.budget.ratio', 0.001],
     ['retry.budget.minPerSecond', 0.001],
-    ['retry.idempotencyKey', true],
-    ['retry.idempotencyKey', false],
+    ['idempotencyKey', true],
+    ['idempotencyKey', false],
     ['retry.attemptHeader', false],
     ['breaker', false],
     ['breaker.cooldownMs', 0],
@@ -351,7 +358,7 @@ describe('an option of one request', () => {
     const adapter = scripted(200);
     const api = axios.create({ baseURL: BASE_URL, adapter });
     const handle = attach(api);
-    const error = await failureOf(api.get('/', { resilience: resilience as RequestResilience }));
+    const error = await failureOf(api.get('/', { resilience: resilience as ResilienceRequestOptions }));
     return { adapter, error, handle };
   };
 
@@ -387,17 +394,17 @@ describe('an option of one request', () => {
     },
   );
 
-  test.each(['registry', 'sinks', 'clock', 'random'])('%s is refused: it is of the instance', async (name) => {
+  test.each(['sinks', 'clock', 'random'])('%s is refused: it is of the instance', async (name) => {
     const { adapter, error } = await request({ [name]: [] });
     expect(error).toBeInstanceOf(TypeError);
     expect(error.message).toBe(`Expected \`resilience.${name}\` to be given to attach alone`);
     expect(adapter.attempts).toHaveLength(0);
   });
 
-  test('a budget is refused, but for false', async () => {
+  test('a budget is refused, but for true and false', async () => {
     const { adapter, error } = await request({ retry: { budget: { ratio: 0.5 } } });
     expect(error).toBeInstanceOf(TypeError);
-    expect(error.message).toMatch(/^Expected `resilience\.retry\.budget` to be false, got /);
+    expect(error.message).toMatch(/^Expected `resilience\.retry\.budget` to be a boolean, got /);
     expect(adapter.attempts).toHaveLength(0);
     expect((await request({ retry: { budget: false } })).error).toBeUndefined();
   });
@@ -432,8 +439,8 @@ describe('merging', () => {
   /** The attempts of a failing call and the delays between them. */
   async function outcome(
     attached: ResilienceOptions,
-    requested?: RequestResilience,
-    defaults?: RequestResilience,
+    requested?: ResilienceRequestOptions,
+    defaults?: ResilienceRequestOptions,
     method = 'get',
   ): Promise<[number | undefined, readonly number[] | undefined]> {
     const api = create();
@@ -461,13 +468,8 @@ describe('merging', () => {
   test('undefined means not given, at every level', async () => {
     const attached = { retry: { retries: 1, backoff: 1, statusCodes: undefined } };
     const empty = {
-      retry: {
-        retries: undefined,
-        backoff: undefined,
-        methods: undefined,
-        retryAfter: undefined,
-        deadlineMs: undefined,
-      },
+      retry: { retries: undefined, backoff: undefined, methods: undefined, retryAfter: undefined },
+      deadlineMs: undefined,
       breaker: undefined,
       fallback: undefined,
       fallbackOn: undefined,
@@ -497,10 +499,10 @@ describe('merging', () => {
   test('an idempotency key merges by field', async () => {
     const adapter = scripted(200);
     const api = axios.create({ baseURL: BASE_URL, adapter });
-    attach(api, { retry: { idempotencyKey: { header: 'X-Key', generate: () => 'k' } } });
-    await api.post('/', {}, { resilience: { retry: { idempotencyKey: { quoted: true } } } });
-    await api.post('/', {}, { resilience: { retry: { idempotencyKey: true } } });
-    await api.post('/', {}, { resilience: { retry: { idempotencyKey: false } } });
+    attach(api, { idempotencyKey: { header: 'X-Key', generate: () => 'k' } });
+    await api.post('/', {}, { resilience: { idempotencyKey: { quoted: true } } });
+    await api.post('/', {}, { resilience: { idempotencyKey: true } });
+    await api.post('/', {}, { resilience: { idempotencyKey: false } });
     expect(adapter.attempts.map(({ headers }) => headers.get('X-Key') ?? undefined)).toEqual(['"k"', 'k', undefined]);
   });
 
@@ -529,24 +531,24 @@ describe('merging', () => {
     expect((await failureOf(api.get('/', { resilience: { breaker: false } }))).response.status).toBe(503);
   });
 
-  test('breaker.key, classify and createError of one request beat those of the instance', async () => {
+  test('key, classify and createError of one request beat those of the instance', async () => {
     const api = create();
-    const { breakers } = attach(api, { retry: false, breaker: { key: () => 'ours' } });
-    const breaker = {
+    const { breakers } = attach(api, { retry: false, key: () => 'ours' });
+    const resilience = {
       key: () => 'theirs',
       classify: () => 'success' as const,
-      createError: () => new Error('rejected by hand'),
+      breaker: { createError: () => new Error('rejected by hand') },
     };
-    await failureOf(api.get('/', { resilience: { breaker } }));
+    await failureOf(api.get('/', { resilience }));
     expect([...breakers].map(({ key, ...rest }) => [key, rest])).toHaveLength(1);
     expect(breakers.get('theirs')?.stats().failures).toBe(0);
     breakers.get('theirs')?.trip();
-    expect((await failureOf(api.get('/', { resilience: { breaker } }))).message).toBe('rejected by hand');
+    expect((await failureOf(api.get('/', { resilience }))).message).toBe('rejected by hand');
   });
 
   test('the options that were given are not changed', async () => {
     const attached: ResilienceOptions = { retry: { retries: 1, backoff: 1, methods: ['get'] } };
-    const requested: RequestResilience = { retry: { retries: 0 } };
+    const requested: ResilienceRequestOptions = { retry: { retries: 0 } };
     const before = structuredClone({ methods: ['get'], requested });
     await outcome(attached, requested);
     expect((attached.retry as { methods: string[] }).methods).toEqual(before.methods);
@@ -670,7 +672,7 @@ describe('update', () => {
   );
 
   test.each<[string, unknown]>([
-    ['a bad value after a good one', { retry: { retries: 0, deadlineMs: -1 } }],
+    ['a bad value after a good one', { retry: { retries: 0 }, deadlineMs: -1 }],
     ['a bad mode beside a good fallback', { fallback: 'data', fallbackOn: 'failure', breaker: { mode: 'off' } }],
     ['a good mode beside a bad value', { breaker: { mode: 'observe' }, retry: -1 }],
     ['an unknown option', { retry: { retries: 0 }, nonsense: 1 }],
@@ -700,16 +702,15 @@ describe('DEFAULTS', () => {
       statusCodes: [429, 500, 502, 503, 504, 408, 425, 520, 521, 522, 523, 524, 529, 530],
       retryAfter: { maxMs: 60_000 },
       budget: { ratio: 0.5, minPerSecond: 2 },
-      idempotencyKey: false,
       attemptHeader: false,
     });
-    expect(DEFAULTS.retry.deadlineMs).toBeUndefined();
+    expect(DEFAULTS).toMatchObject({ deadlineMs: undefined, idempotencyKey: false });
     expect(DEFAULTS.breaker).toMatchObject({
       halfOpen: { probes: 1, successThreshold: 1 },
       maxBreakers: 256,
       mode: 'enforce',
     });
-    expect(DEFAULTS).toMatchObject({ fallbackOn: 'open', sinks: [] });
+    expect(DEFAULTS).toMatchObject({ fallbackOn: 'rejected', sinks: [] });
   });
 
   test('are frozen all the way down', () => {

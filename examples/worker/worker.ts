@@ -4,9 +4,9 @@ import { attach, reportOf } from 'axios-resilience';
 
 const api = axios.create({ baseURL: process.env['UPSTREAM'] ?? 'https://api.example.com', timeout: 5_000 });
 attach(api, {
+  deadlineMs: 60_000, // a job may take a minute, waits included
   retry: {
     retries: 8,
-    deadlineMs: 60_000, // a job may take a minute, waits included
     statusCodes: [409, 429, [500, 504]], // 409: the attempt before is still being worked on
   },
   breaker: { maxWaitMs: 30_000 }, // nobody sits in front of a worker: wait for the service

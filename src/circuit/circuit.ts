@@ -1,3 +1,4 @@
+import type { DelayContext } from '../delay.js';
 import { tellAfterwards } from '../emitter.js';
 import { rejectedKeyOf, withoutExchange } from '../errors.js';
 import type { Outcome, TransitionReason } from '../events.js';
@@ -61,6 +62,16 @@ export class Circuit {
     return this.#state === CLOSED;
   }
 
+  /** Whether it is closed, and nobody outside has a say in it. */
+  get isFree(): boolean {
+    return this.#state === CLOSED && this.link === undefined;
+  }
+
+  /** A permit of the closed circuit. */
+  give(now: number, caller: object | undefined): IssuedPermit {
+    return new IssuedPermit(this.#owner, this.#generation, now, caller);
+  }
+
   /** The state. An open circuit becomes half-open when it is looked at after its cooldown. */
   at(now: number): State {
     if (this.#state === CLOSED) return CLOSED;
@@ -81,7 +92,7 @@ export class Circuit {
     const state = this.at(now);
     switch (state.name) {
       case 'closed':
-        return new IssuedPermit(this.#owner, this.#generation, now, caller);
+        return this.give(now, caller);
       case 'open':
         return state.until - now;
       case 'half-open': {
@@ -168,7 +179,7 @@ export class Circuit {
     const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
     const { error, response, retryAfterMs } = details;
     const previousMs = openings > 1 ? this.#lastCooldownMs : undefined;
-    const told = { key: this.#owner.key, error, response, retryAfterMs };
+    const told = { key: this.#owner.key, error: error as DelayContext['error'], response, retryAfterMs };
     const context = { ...told, attempt: openings, previousMs, random: this.#policy.random };
     return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context, this.#owner) };
   }

@@ -24,7 +24,7 @@ export function cooldownOf(
     const computed = delayOf(cooldownMs, context, 'cooldownMs(context)');
     return Math.max(computed, Math.min(context.retryAfterMs || 0, retryAfter.maxMs) || 0);
   } catch (error) {
-    events.emit({ type: 'listenerError', key: context.key, source: 'breaker.cooldownMs', error });
+    events.emit({ type: 'callbackError', key: context.key, source: 'breaker.cooldownMs', error });
     return CIRCUIT_DEFAULTS.cooldownMs(context);
   }
 }

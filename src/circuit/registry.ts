@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
-import { Emitter } from '../emitter.js';
-import type { EventOf, EventType, Sink } from '../events.js';
+import { type AnyListener, Emitter, type EventName } from '../emitter.js';
+import type { RegistryEvents, Sink } from '../events.js';
 import { aFunction, options, own, type Rule, unexpected } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
 import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
@@ -109,7 +109,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     this.#breakers.set(key, breaker);
     this.#latest = breaker;
     this.#victims.forget(breaker);
-    if (!known) this.#events.emit({ type: 'registered', key, state: 'closed' });
+    if (!known) this.#events.emit({ type: 'breakerAdded', key, state: 'closed' });
     if (this.size > this.#maxBreakers) this.#evict();
     return breaker;
   }
@@ -119,11 +119,14 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   }
 
   /** Adds a listener for the events of all breakers; the returned function takes it out. */
-  on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
+  on<Type extends keyof RegistryEvents>(type: Type, listener: (event: RegistryEvents[Type]) => void): () => void;
+  /** Adds a receiver of all of them. */
+  on(type: '*', sink: Sink): () => void;
+  on(type: EventName, listener: AnyListener): () => void {
     return this.#events.on(type, listener);
   }
 
-  /** Adds a receiver of all events of all breakers; the returned function takes it out. */
+  /** @internal As `on` with `*`. */
   pipe(sink: Sink): () => void {
     return this.#events.pipe(sink);
   }
@@ -135,7 +138,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   /**
    * Takes over a snapshot: each circuit in it is made if there is none yet. One of an unknown version is ignored, with a
-   * `listenerError` of source `restore`.
+   * `callbackError` of source `restore`.
    */
   restore(snapshot: RegistrySnapshot): void {
     const given: unknown = snapshot;
@@ -152,7 +155,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   #ignore(snapshot: unknown): void {
     const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
-    this.#events.emit({ type: 'listenerError', key: '', source: 'restore', error });
+    this.#events.emit({ type: 'callbackError', key: null, source: 'restore', error });
   }
 
   #make(key: string): CircuitBreaker {
@@ -184,6 +187,6 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     this.#victims.forget(breaker);
     if (this.#latest === breaker) this.#latest = undefined;
     breaker.leave();
-    this.#events.emit({ type: 'evicted', key, state, byHand });
+    this.#events.emit({ type: 'breakerRemoved', key, state, byHand });
   }
 }

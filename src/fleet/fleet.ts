@@ -135,9 +135,9 @@ class StoreFleet implements Fleet {
       random: given.random ?? Math.random,
       otherKey: (key) => this.#otherKey(key),
       prove: (key) => store.prove?.(key) ?? store.read(key),
-      degraded: (key, error) => this.#emit({ type: 'storeDegraded', key, error }),
+      degraded: (key, error) => this.#emit({ type: 'store', status: 'degraded', key: key || null, error }),
       recovered: (key, degradedMs) => {
-        this.#emit({ type: 'storeRecovered', key, degradedMs });
+        this.#emit({ type: 'store', status: 'recovered', key: key || null, degradedMs });
         for (const link of key === '' ? this.#all() : (this.#links.get(key) ?? [])) link.recovered();
         void (key === '' ? this.#resync() : this.#read((link) => link.circuit.key === key));
       },
@@ -172,7 +172,7 @@ class StoreFleet implements Fleet {
       },
       resumed: () => {
         this.#isSubscribed = true;
-        if (this.#isDeaf) this.#emit({ type: 'storeSubscribed', key: '' });
+        if (this.#isDeaf) this.#emit({ type: 'store', status: 'subscribed', key: null });
         this.#isDeaf = false;
         this.#health.retry();
         void this.#resync();
@@ -263,14 +263,15 @@ class StoreFleet implements Fleet {
   #deafen(error: unknown): void {
     if (this.#isDeaf || this.#closed) return;
     this.#isDeaf = true;
-    this.#emit({ type: 'storeUnsubscribed', key: '', error });
+    this.#emit({ type: 'store', status: 'unsubscribed', key: null, error });
   }
 
   /** The store takes what this process writes, and may not tell the others. */
   #mute(): void {
     if (this.#isMuted) return;
     this.#isMuted = true;
-    this.#emit({ type: 'storeUnsubscribed', key: '', error: new Error('The store could not publish') });
+    const error = new Error('The store could not publish');
+    this.#emit({ type: 'store', status: 'unsubscribed', key: null, error });
   }
 
   /** Another circuit each time: the store may be unable to serve one, and well otherwise. */
@@ -282,7 +283,7 @@ class StoreFleet implements Fleet {
   /** Messages may have been missed: all circuits are read. */
   async #resync(): Promise<void> {
     const circuits = await this.#read(() => true);
-    if (circuits > 0) this.#emit({ type: 'resync', key: '', circuits });
+    if (circuits > 0) this.#emit({ type: 'store', status: 'resync', key: null, circuits });
   }
 
   async #read(isWanted: (link: Link) => boolean): Promise<number> {

@@ -258,12 +258,14 @@ export class Reports {
   #disagree(theirs: string): void {
     if (this.#disagreements.has(theirs) || this.#disagreements.size >= MOST_DISAGREEMENTS) return;
     this.#disagreements.add(theirs);
-    this.#circuit.events.emit({ type: 'storeMismatch', key: this.#circuit.key, ours: this.#rules, theirs });
+    const { events, key } = this.#circuit;
+    events.emit({ type: 'store', status: 'mismatch', key, ours: this.#rules, theirs });
   }
 
   #announceLoss(): void {
     if (this.#lost === 0) return;
-    this.#circuit.events.emit({ type: 'storeDropped', key: this.#circuit.key, outcomes: this.#lost });
+    const { events, key } = this.#circuit;
+    events.emit({ type: 'store', status: 'dropped', key, outcomes: this.#lost });
     this.#lost = 0;
   }
 }

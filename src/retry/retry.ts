@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../abort.js';
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
-import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
+import { aDelay, type Delay, type DelayContext, exponential, fullJitter } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { outcomeOutOfTime, sleepOf } from '../out-of-time.js';
@@ -80,7 +80,7 @@ export interface RetryFunctionOptions<T = unknown> {
   maxWaitMs?: number | undefined;
   /**
    * Says what the result of an attempt, or what it threw, means for the breaker; `undefined`: decide as usual. It does not
-   * change what is retried. What it throws becomes a `listenerError` of the breaker.
+   * change what is retried. What it throws becomes a `callbackError` of the breaker.
    */
   classify?: Classify<T> | undefined;
   /** Ends everything at once, with its reason. */
@@ -138,7 +138,7 @@ export async function retry<T>(
     attempt,
     key: breaker?.key ?? '',
     previousMs,
-    error: lastError,
+    error: lastError as DelayContext['error'],
     response: undefined,
     retryAfterMs: undefined,
     random,

@@ -43,7 +43,7 @@ describe.each(CLOSED)('a config that a request interceptor returns %s', (_how, c
 
   test('is sent under a deadline', async () => {
     server.script(200);
-    attach(api, { retry: { deadlineMs: 5_000 } });
+    attach(api, { deadlineMs: 5_000 });
     api.interceptors.request.use(close);
     expect((await api.post('/orders', {})).status).toBe(200);
     expect(server.requests).toHaveLength(1);
@@ -56,7 +56,8 @@ describe.each<[string, <T>(headers: T) => T]>([
 ])('headers that a request interceptor leaves %s', (_how, close) => {
   test('are sent with ours, and no permit is lost', async () => {
     const { breakers } = attach(api, {
-      retry: { backoff: () => 0, attemptHeader: 'X-Attempt', idempotencyKey: { generate: () => 'key' } },
+      retry: { backoff: () => 0, attemptHeader: 'X-Attempt' },
+      idempotencyKey: { generate: () => 'key' },
     });
     api.interceptors.request.use((config) => {
       config.headers.set({ 'User-Agent': 'tests', 'Accept-Encoding': 'gzip' });

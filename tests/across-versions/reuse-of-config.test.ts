@@ -161,7 +161,7 @@ describe("the user's own config object", () => {
   });
 
   test('is never changed, and can be frozen', async () => {
-    attach(api, { ...AT_ONCE, retry: { ...AT_ONCE.retry, idempotencyKey: true, attemptHeader: 'X-Attempt' } });
+    attach(api, { ...AT_ONCE, retry: { ...AT_ONCE.retry, attemptHeader: 'X-Attempt' }, idempotencyKey: true });
     const config = freeze(given());
     server.script(503, 503, 200);
     const response = await api.request(config);

@@ -1,11 +1,11 @@
 import axios, { type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DelayContext } from '../../src/delay.js';
 import {
   attach,
   CircuitBreaker,
   type CircuitBreakerOptions,
   consecutiveFailures,
-  type DelayContext,
   exponential,
   type MemorySink,
   memorySink,
@@ -95,7 +95,7 @@ describe('a function', () => {
     const events = listen(breaker);
     fail(breaker);
     expect(ask(breaker)).toBe(500);
-    expect(ofType(events, 'listenerError').map(({ error }) => String(error))).toEqual([
+    expect(ofType(events, 'callbackError').map(({ error }) => String(error))).toEqual([
       'TypeError: Expected `cooldownMs(context)` to be a number of milliseconds >= 0, got a promise',
     ]);
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,5 +1,6 @@
 import axios from 'axios';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DetectorFactory } from '../../src/circuit/detectors/detectors.js';
 import {
   allOf,
   anyOf,
@@ -8,7 +9,6 @@ import {
   CircuitBreaker,
   type CircuitBreakerOptions,
   consecutiveFailures,
-  type DetectorFactory,
   type FailureDetector,
   failureRate,
   failureRateInWindow,
@@ -550,7 +550,7 @@ describe('a circuit that opened because attempts were slow', () => {
     breaker.trip();
     take(breaker, 50);
     expect(breaker.state).toBe('closed');
-    expect(ofType(events, 'listenerError')).toMatchObject([{ source: 'breaker.detector' }]);
+    expect(ofType(events, 'callbackError')).toMatchObject([{ source: 'breaker.detector' }]);
   });
 });
 
@@ -893,7 +893,7 @@ describe('a detector of the user that does not work', () => {
       answered: [data, status],
       failed: failed.status === 'rejected' ? failed.reason.response?.status : 'answered',
       stats: breakers.get(KEY)?.stats(),
-      heard: ofType(sink.events, 'listenerError').map((event) => [event.source, event.key, event.error]),
+      heard: ofType(sink.events, 'callbackError').map((event) => [event.source, event.key, event.error]),
     };
   }
 
@@ -976,7 +976,7 @@ describe('a detector of the user that does not work', () => {
     fail(breaker);
     expect(breaker.stats()).toMatchObject({ state: 'open', failures: 0 });
     expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', failures: 0 }]);
-    expect(ofType(events, 'listenerError')[0]).toMatchObject({ key: KEY, source: 'breaker.detector', error });
+    expect(ofType(events, 'callbackError')[0]).toMatchObject({ key: KEY, source: 'breaker.detector', error });
   });
 
   test('one whose rate throws fails neither stats nor a call', async () => {
@@ -988,7 +988,7 @@ describe('a detector of the user that does not work', () => {
     }));
     const events = listen(breaker);
     expect(breaker.stats()).toMatchObject({ state: 'closed', rate: undefined });
-    expect(ofType(events, 'listenerError')).toMatchObject([{ key: KEY, source: 'breaker.detector', error }]);
+    expect(ofType(events, 'callbackError')).toMatchObject([{ key: KEY, source: 'breaker.detector', error }]);
   });
 
   test.each<[string, object, unknown, string]>([
@@ -1000,7 +1000,7 @@ describe('a detector of the user that does not work', () => {
     const breaker = create(() => ({ failures: 0, record: () => false, reset: () => undefined, ...fields }));
     const events = listen(breaker);
     expect(breaker.stats()[name as 'failures' | 'rate']).toBe(shown);
-    expect(ofType(events, 'listenerError').map(({ error }) => (error as Error).message)).toEqual([message]);
+    expect(ofType(events, 'callbackError').map(({ error }) => (error as Error).message)).toEqual([message]);
   });
 
   test('one whose reason is nonsense opens the circuit with reason threshold, and says so', () => {
@@ -1010,7 +1010,7 @@ describe('a detector of the user that does not work', () => {
     fail(breaker);
     expect(transitions(events)).toEqual(['closed -> open (threshold)']);
     const message = 'Expected `detector.reason` to be "threshold" or "slow", got "banana"';
-    expect(ofType(events, 'listenerError').map(({ error }) => (error as Error).message)).toEqual([message]);
+    expect(ofType(events, 'callbackError').map(({ error }) => (error as Error).message)).toEqual([message]);
   });
 
   test('one whose reset throws keeps the circuit from no transition', () => {
@@ -1020,7 +1020,7 @@ describe('a detector of the user that does not work', () => {
     succeed(breaker);
     expect(breaker.state).toBe('closed');
     expect(ofType(events, 'stateChange')).toHaveLength(3);
-    expect(ofType(events, 'listenerError').map((event) => [event.source, event.error])).toEqual([
+    expect(ofType(events, 'callbackError').map((event) => [event.source, event.error])).toEqual([
       ['breaker.detector', error],
       ['breaker.detector', error],
       ['breaker.detector', error],
@@ -1104,7 +1104,7 @@ describe('a combination', () => {
     const breaker = create(anyOf(broken, consecutiveFailures(3)));
     const events = listen(breaker);
     fail(breaker);
-    expect(ofType(events, 'listenerError').map((event) => event.error)).toEqual([error]);
+    expect(ofType(events, 'callbackError').map((event) => event.error)).toEqual([error]);
   });
 
   test('is saved and restored also where a part of it cannot be', () => {
@@ -1116,7 +1116,7 @@ describe('a combination', () => {
     expect(play(after, 'F')).toBe(1);
     const events = listen(after);
     after.restore({ ...before.snapshot(), detector: [1, 2] });
-    expect(events.filter(({ type }) => type === 'listenerError')).toEqual([]);
+    expect(events.filter(({ type }) => type === 'callbackError')).toEqual([]);
   });
 
   test.each<[string, unknown]>([

@@ -38,7 +38,7 @@ describe('classify', () => {
     };
     await expect(breaker.execute(async () => 1, { classify })).resolves.toBe(1);
     expect(breaker.stats().counts.success).toBe(1);
-    expect(ofType(events, 'listenerError')).toMatchObject([{ source: 'classify' }]);
+    expect(ofType(events, 'callbackError')).toMatchObject([{ source: 'classify' }]);
   });
 });
 
@@ -133,7 +133,7 @@ test('without crypto a POST has an idempotency key all the same', async () => {
   vi.stubGlobal('crypto', undefined);
   const adapter = scripted(200);
   const api = axios.create({ adapter });
-  attach(api, { retry: { idempotencyKey: true } });
+  attach(api, { idempotencyKey: true });
   const { config } = await api.post('https://api.example.com/').finally(() => vi.unstubAllGlobals());
   expect(config.headers.get('Idempotency-Key')).toMatch(
     /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/,

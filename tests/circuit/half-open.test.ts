@@ -1,10 +1,10 @@
 import axios, { type AxiosError, type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { HalfOpenOptions } from '../../src/circuit/options.js';
 import {
   attach,
   CircuitBreaker,
   type CircuitBreakerOptions,
-  type HalfOpenOptions,
   type MemorySink,
   memorySink,
   type Permit,
@@ -278,7 +278,7 @@ describe('probeTimeoutMs', () => {
   });
 
   test('under a longer deadlineMs the probe still fails for its own timeout', async () => {
-    const { api, circuit } = guard({ probeTimeoutMs: 50 }, { retry: { retries: 0, deadlineMs: 8_000 } });
+    const { api, circuit } = guard({ probeTimeoutMs: 50 }, { retry: { retries: 0 }, deadlineMs: 8_000 });
     circuit.trip({ cooldownMs: 0 });
     const { error } = await timed(api.get('/'));
     expect(error.message).toBe('timeout of 50ms exceeded');
@@ -288,7 +288,7 @@ describe('probeTimeoutMs', () => {
   });
 
   test('a probe that runs into a shorter deadlineMs has failed, however short that is', async () => {
-    const { api, circuit } = guard({ probeTimeoutMs: 5_000 }, { retry: { retries: 0, deadlineMs: 50 } });
+    const { api, circuit } = guard({ probeTimeoutMs: 5_000 }, { retry: { retries: 0 }, deadlineMs: 50 });
     circuit.trip({ cooldownMs: 0 });
     const { error } = await timed(api.get('/'));
     expect(error.config?.timeout).toBe(10_000);

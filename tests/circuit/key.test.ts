@@ -13,7 +13,7 @@ const answer: AxiosAdapter = async (config) => ({
 /** The key of the circuit that guards a request. */
 async function keyOf(defaults: CreateAxiosDefaults, request: AxiosRequestConfig = {}, key?: KeyFunction) {
   const api = axios.create({ ...defaults, adapter: answer });
-  const { breakers } = attach(api, { breaker: { key } });
+  const { breakers } = attach(api, { key });
   const response = await api.request(request);
   const [breaker] = breakers;
   expect(breakers.size).toBe(1);
@@ -183,7 +183,7 @@ describe('in a page', () => {
     vi.stubGlobal('location', new URL(href));
     const page = await import('../../src/index.js');
     const api = axios.create({ ...defaults, adapter: answer });
-    const { breakers } = page.attach(api, { breaker: { key: by && page[by] } });
+    const { breakers } = page.attach(api, { key: by && page[by] });
     await api.request(request);
     return [...breakers].map(({ key }) => key).join();
   }

@@ -1,12 +1,6 @@
-import type {
-  BreakerMode,
-  CircuitState,
-  LateEvent,
-  Outcome,
-  RejectedEvent,
-  StateChangeEvent,
-  TransitionReason,
-} from '../../src/index.js';
+import type { BreakerMode } from '../../src/circuit/options.js';
+import type { TransitionReason } from '../../src/events.js';
+import type { CircuitState, Outcome, ResilienceEvents } from '../../src/index.js';
 
 /** A detector as plain data; rates in whole percent. */
 export type DetectorPlan =
@@ -53,7 +47,9 @@ export interface CircuitPlan {
 }
 
 type Told<Event> = Event extends unknown ? Omit<Event, 'key' | 'at'> : never;
-export type ModelEvent = Told<StateChangeEvent | RejectedEvent | LateEvent>;
+export type ModelEvent = Told<
+  ResilienceEvents['stateChange' | 'wouldReject' | 'late'] | Extract<ResilienceEvents['rejected'], { by: 'circuit' }>
+>;
 
 interface Completed {
   readonly outcome: 'success' | 'failure';
@@ -211,7 +207,7 @@ export class ReferenceModel {
       rate: verdict.rate,
       openings: this.#openings,
       inFlight: this.#permits.filter(({ outcome }) => outcome === undefined).length,
-      waiting: 0,
+      queued: 0,
       isolated: this.isolations > 0,
       counts: { ...this.counts },
     };
@@ -346,7 +342,9 @@ export class ReferenceModel {
   #reject(retryAfterMs: number): { permit?: ModelPermit; retryAfterMs: number } {
     const observed = this.mode === 'observe';
     if (!observed) this.counts.rejected++;
-    this.events.push({ type: 'rejected', retryAfterMs, observed });
+    this.events.push(
+      observed ? { type: 'wouldReject', retryAfterMs } : { type: 'rejected', by: 'circuit', retryAfterMs },
+    );
     return observed ? { permit: this.#give('uncounted', this.now), retryAfterMs } : { retryAfterMs };
   }
 

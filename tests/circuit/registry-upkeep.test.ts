@@ -1,11 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import {
-  BreakerRegistry,
-  type BreakerRegistryOptions,
-  consecutiveFailures,
-  failureRate,
-  slowCallRate,
-} from '../../src/index.js';
+import type { BreakerRegistryOptions } from '../../src/circuit/options.js';
+import { BreakerRegistry, consecutiveFailures, failureRate, slowCallRate } from '../../src/index.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType } from './support.js';
 
 let clock: ManualClock;
@@ -34,7 +29,7 @@ describe('a full registry', () => {
     fail(registry.ensure('failing'), 1);
     registry.ensure('empty');
     const gone: unknown[] = [];
-    registry.on('evicted', ({ key, byHand }) => gone.push([key, byHand]));
+    registry.on('breakerRemoved', ({ key, byHand }) => gone.push([key, byHand]));
     for (const key of ['1', '2', '3', '4']) acquire(registry.ensure(key));
     expect(gone).toEqual([
       ['empty', false],

@@ -1,10 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-  BreakerRegistry,
-  type BreakerRegistryOptions,
-  type CircuitBreakerOptions,
-  consecutiveFailures,
-} from '../../src/index.js';
+import type { BreakerRegistryOptions } from '../../src/circuit/options.js';
+import { BreakerRegistry, type CircuitBreakerOptions, consecutiveFailures } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -124,9 +120,9 @@ describe('at the cap', () => {
     registry.ensure('a').trip();
     registry.ensure('b');
     registry.ensure('c');
-    expect(ofType(events, 'evicted')).toEqual([
-      { type: 'evicted', key: 'a', state: 'open', byHand: true, at: expect.any(Number) },
-      { type: 'evicted', key: 'b', state: 'closed', byHand: false, at: expect.any(Number) },
+    expect(ofType(events, 'breakerRemoved')).toEqual([
+      { type: 'breakerRemoved', key: 'a', state: 'open', byHand: true, at: expect.any(Number) },
+      { type: 'breakerRemoved', key: 'b', state: 'closed', byHand: false, at: expect.any(Number) },
     ]);
   });
 
@@ -213,7 +209,7 @@ describe('events', () => {
     unpipe();
     registry.ensure('a').reset();
     expect(record.mock.calls).toMatchObject([
-      [{ type: 'registered', key: 'a', state: 'closed' }],
+      [{ type: 'breakerAdded', key: 'a', state: 'closed' }],
       [{ type: 'stateChange', key: 'a', to: 'open' }],
     ]);
   });

@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { CircuitSnapshot } from '../../src/circuit/contract.js';
+import type { DetectorFactory } from '../../src/circuit/detectors/detectors.js';
+import type { BreakerRegistryOptions } from '../../src/circuit/options.js';
 import {
   allOf,
   anyOf,
   BreakerRegistry,
-  type BreakerRegistryOptions,
   CircuitBreaker,
   type CircuitBreakerOptions,
-  type CircuitSnapshot,
   consecutiveFailures,
-  type DetectorFactory,
   exponential,
   failureRate,
   failureRateInWindow,
@@ -402,7 +402,7 @@ describe('a snapshot that does not fit', () => {
     breaker.restore(snapshot as CircuitSnapshot);
     expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 3, openings: 0 });
     expect(events).toEqual([
-      expect.objectContaining({ type: 'listenerError', key: KEY, source: 'restore', error: expect.any(RangeError) }),
+      expect.objectContaining({ type: 'callbackError', key: KEY, source: 'restore', error: expect.any(RangeError) }),
     ]);
   });
 
@@ -410,7 +410,7 @@ describe('a snapshot that does not fit', () => {
     const breaker = create();
     const events = listen(breaker);
     breaker.restore('nonsense' as never);
-    expect(ofType(events, 'listenerError')[0]?.error).toEqual(
+    expect(ofType(events, 'callbackError')[0]?.error).toEqual(
       new RangeError('Expected `snapshot` to be a snapshot of version 1, got "nonsense"'),
     );
   });
@@ -518,7 +518,7 @@ describe('a snapshot that does not fit', () => {
     expect(snapshot).toMatchObject({ state: 'open', remainingCooldownMs: 3_000 });
     breaker.restore({ ...snapshot, detector: 'contents' });
     expect(ask(breaker)).toBe(3_000);
-    expect(ofType(events, 'listenerError').map((event) => [event.source, event.error])).toEqual([
+    expect(ofType(events, 'callbackError').map((event) => [event.source, event.error])).toEqual([
       ['breaker.detector', error],
       ['breaker.detector', error],
     ]);
@@ -611,7 +611,7 @@ describe('the snapshot of a registry', () => {
     const events = listen(registry);
     registry.restore(snapshot as RegistrySnapshot);
     expect(contents(registry)).toEqual(before);
-    expect(ofType(events, 'listenerError')).toMatchObject([
+    expect(ofType(events, 'callbackError')).toMatchObject([
       {
         source: 'restore',
         error: { message: expect.stringMatching(/^Expected `snapshot` to be a snapshot of version 1, got /) },
@@ -633,6 +633,6 @@ describe('the snapshot of a registry', () => {
     expect(
       [...registry].every(({ key, state }) => typeof key === 'string' && (key === 'open') === (state === 'open')),
     ).toBe(true);
-    expect(ofType(events, 'listenerError')).toMatchObject([{ source: 'restore' }]);
+    expect(ofType(events, 'callbackError')).toMatchObject([{ source: 'restore' }]);
   });
 });

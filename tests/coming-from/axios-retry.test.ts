@@ -86,7 +86,7 @@ describe('with the defaults of both', () => {
       [1, 503],
       [1, 503],
     ]);
-    const withKey = start('axios-resilience', {}, { retry: { idempotencyKey: true } });
+    const withKey = start('axios-resilience', {}, { idempotencyKey: true });
     expect(await told(withKey, post, reset, 200)).toEqual([2, 200]);
   });
 
@@ -148,7 +148,7 @@ describe('option by option', () => {
     ]);
     const perAttempt = start('axios-retry', { shouldResetTimeout: true });
     expect(await told(perAttempt, { url: '/a', timeout: 150 }, slow, slow, slow, 200)).toEqual([4, 200]);
-    const bounded = start('axios-resilience', {}, { retry: { deadlineMs: 150 } });
+    const bounded = start('axios-resilience', {}, { deadlineMs: 150 });
     expect((await told(bounded, { url: '/a' }, slow, slow, slow, 200))[0]).toBe(2);
   });
 

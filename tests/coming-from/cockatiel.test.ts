@@ -23,6 +23,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   attach,
+  type BreakerOptions,
   concurrencyLimit,
   consecutiveFailures,
   failureRate,
@@ -118,7 +119,7 @@ describe('retry', () => {
 describe('circuit breaker', () => {
   const circuit = (breaker: any) =>
     before(circuitBreaker(handleWhen(isServerError), { halfOpenAfter: 30_000, breaker }));
-  const ours = (detector: NonNullable<Exclude<ResilienceOptions['breaker'], false>>['detector']) =>
+  const ours = (detector: BreakerOptions['detector']) =>
     after({ retry: false, breaker: { detector, cooldownMs: 30_000 } });
 
   test('`ConsecutiveBreaker(3)` is `consecutiveFailures(3)`', async () => {
@@ -172,7 +173,7 @@ describe('the other policies', () => {
     );
     server.script(hang);
     expect(await rejectionOf(before(outside)())).toBeInstanceOf(TaskCancelledError);
-    const error = await rejectionOf(after({ retry: { deadlineMs: 120 } })());
+    const error = await rejectionOf(after({ deadlineMs: 120 })());
     expect(error.code).toBe('ETIMEDOUT');
     expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'deadline' });
   });

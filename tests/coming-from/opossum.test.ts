@@ -86,10 +86,7 @@ describe('a circuit of half of the calls of ten seconds', () => {
     expect((await requestsOf(after()[0], 6, 404)).at(-1)).toBe(404);
     const strict = after({
       ...AS_OPOSSUM,
-      breaker: {
-        ...(AS_OPOSSUM.breaker as object),
-        classify: ({ status }) => (status === 404 ? 'failure' : undefined),
-      },
+      classify: ({ response }) => (response?.status === 404 ? 'failure' : undefined),
     });
     expect((await requestsOf(strict[0], 6, 404)).at(-1)).toBe('ERR_CIRCUIT_OPEN');
   });

@@ -68,9 +68,9 @@ describe.each(ORDERS)('with beforeRetry, the interceptor registered %s attach', 
     const sign = signWith(options);
     if (order === 'before') api.interceptors.request.use(sign);
     attach(api, {
+      idempotencyKey: true,
       retry: {
         backoff: 0,
-        idempotencyKey: true,
         attemptHeader: 'X-Attempt',
         beforeRetry: ({ config }) => signAgain(sign, config),
       },

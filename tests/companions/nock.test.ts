@@ -35,7 +35,7 @@ describe.each(['http', 'fetch'])('nock under the %s adapter', (adapter) => {
   });
 
   test('the body matches on each attempt, and the idempotency key is the same', async () => {
-    const { api } = setUp({ retry: { backoff: 0, idempotencyKey: true } });
+    const { api } = setUp({ retry: { backoff: 0 }, idempotencyKey: true });
     const keys: unknown[] = [];
     nock(URL)
       .post('/orders', { item: 7 })

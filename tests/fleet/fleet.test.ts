@@ -1,13 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-  BreakerRegistry,
-  CircuitBreaker,
-  type CircuitStore,
-  type FleetOptions,
-  fleet,
-  memoryStore,
-} from '../../src/index.js';
-import { fail, listen, ofType, succeed } from '../circuit/support.js';
+import type { FleetOptions } from '../../src/fleet/fleet.js';
+import { BreakerRegistry, CircuitBreaker, type CircuitStore, fleet, memoryStore } from '../../src/index.js';
+import { fail, listen, ofStatus, ofType, succeed } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, SUMMED, start, startAll } from './support.js';
 
 beforeEach(() => {
@@ -135,7 +129,7 @@ describe('close', () => {
     expect(vi.getTimerCount()).toBeGreaterThan(0);
     await one.close();
     expect(vi.getTimerCount()).toBe(0);
-    expect(ofType(events, 'storeDegraded')).toEqual([]);
+    expect(ofStatus(events, 'degraded')).toEqual([]);
   });
 
   test('leaves no timer of a degraded store', async () => {
@@ -146,7 +140,7 @@ describe('close', () => {
       fail(breaker);
       await vi.advanceTimersByTimeAsync(30);
     }
-    expect(ofType(events, 'storeDegraded')).toHaveLength(1);
+    expect(ofStatus(events, 'degraded')).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1_000);
     await one.close();
     expect(vi.getTimerCount()).toBe(0);
@@ -413,7 +407,7 @@ describe('a registry', () => {
     await flush();
     registry.ensure('b');
     await flush();
-    expect(ofType(events, 'evicted')).toMatchObject([{ key: 'a' }]);
+    expect(ofType(events, 'breakerRemoved')).toMatchObject([{ key: 'a' }]);
     access.calls.length = 0;
     succeed(evicted);
     fail(evicted, 3);

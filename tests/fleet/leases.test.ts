@@ -1,11 +1,11 @@
 import axios, { type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { HalfOpenOptions } from '../../src/circuit/options.js';
 import {
   attach,
   type CircuitBreaker,
   CircuitOpenError,
   fleet,
-  type HalfOpenOptions,
   isCircuitOpenError,
   memoryStore,
   type Permit,
@@ -433,7 +433,7 @@ describe('an attached instance', () => {
   });
 
   test('a call whose deadline passes while it waits makes no attempt, and gives the lease back', async () => {
-    const call = api.get('/', { resilience: { retry: { deadlineMs: 20 } } }).catch((error: unknown) => error);
+    const call = api.get('/', { resilience: { deadlineMs: 20 } }).catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(2 * LATE_MS);
     expect(reportOf(await call)).toMatchObject({ attempts: 0, stopped: 'deadline' });
     expect(adapter.attempts).toHaveLength(0);

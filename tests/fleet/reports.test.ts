@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { FailureReport, OutcomesOfAge } from '../../src/fleet/store.js';
 import {
   consecutiveFailures,
-  type FailureReport,
   failureRateInWindow,
   failuresInWindow,
   memoryStore,
-  type OutcomesOfAge,
   slowCallRate,
 } from '../../src/index.js';
-import { acquire, fail, ofType, succeed } from '../circuit/support.js';
+import { acquire, fail, ofStatus, succeed } from '../circuit/support.js';
 import { Access, type Call, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
 
 beforeEach(() => {
@@ -219,7 +218,7 @@ describe('a report that was not answered', () => {
     await vi.advanceTimersByTimeAsync(60);
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
     expect(one!.breaker.stats().shared).toMatchObject({ generation: 1, live: true });
-    expect(ofType(one!.events, 'storeDropped')).toEqual([]);
+    expect(ofStatus(one!.events, 'dropped')).toEqual([]);
   });
 
   test('counts once, though it ran', async () => {
@@ -256,7 +255,7 @@ describe('a report that was not answered', () => {
     process.access.behaviour = 'answer';
     await vi.advanceTimersByTimeAsync(50);
     expect(told(process).slice(2)).toEqual([[2, 0]]);
-    expect(ofType(process.events, 'storeDropped')).toMatchObject([{ outcomes: 1 }]);
+    expect(ofStatus(process.events, 'dropped')).toMatchObject([{ outcomes: 1 }]);
   });
 });
 

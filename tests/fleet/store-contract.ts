@@ -1,16 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CircuitVersion, SharedThreshold, SharedView } from '../../src/circuit/link.js';
 import type {
-  CircuitStore,
-  CircuitVersion,
   FailureReport,
   ForceRequest,
   LeaseReply,
   LeaseRequest,
   ReportReply,
   Settlement,
-  SharedThreshold,
-  SharedView,
-} from '../../src/index.js';
+} from '../../src/fleet/store.js';
+import type { CircuitStore } from '../../src/index.js';
 
 /** A store under test, and what a test does to it from outside. */
 export interface ContractStore {

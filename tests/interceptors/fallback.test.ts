@@ -162,9 +162,15 @@ describe('what answers', () => {
       {
         key: KEY,
         stopped: 'circuit-open',
+        attempt: 0,
         outcome: undefined,
+        durationMs: undefined,
+        status: undefined,
+        code: undefined,
         error: expect.any(CircuitOpenError),
         response: undefined,
+        retryAfterMs: undefined,
+        elapsedMs: expect.any(Number),
         config: response.config,
       },
     ]);
@@ -213,12 +219,12 @@ describe('what answers', () => {
     const thrown = new Error('no cache');
     const fallback = vi.fn(failing(thrown));
     const { api, open, resilience } = start({ fallback });
-    const fallbacks = vi.fn();
-    resilience.on('fallback', fallbacks);
+    const ends: unknown[] = [];
+    resilience.on('call', ({ fallback: hasAnswered, error }) => ends.push([hasAnswered, error]));
     open();
     expect(await failureOf(api.get('/'))).toBe(thrown);
     expect(fallback).toHaveBeenCalledTimes(1);
-    expect(fallbacks).not.toHaveBeenCalled();
+    expect(ends).toEqual([[false, thrown]]);
   });
 
   test('an error of it tells of the call: its cause is what fallback was to answer, and it has the report', async () => {
@@ -361,7 +367,7 @@ describe("fallbackOn 'failure'", () => {
     const { api } = start({
       fallback: 'data',
       fallbackOn: 'failure',
-      breaker: { classify: ({ status }) => (status === 503 ? 'success' : undefined) },
+      classify: ({ status }) => (status === 503 ? 'success' : undefined),
     });
     expect((await failureOf(api.get('/'))).response.status).toBe(503);
   });

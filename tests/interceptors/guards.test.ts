@@ -48,10 +48,11 @@ const refusal: Refusal = { admitted: false, stopped: 'circuit-open', error: REFU
 interface Setting {
   readonly steps?: readonly Step[];
   readonly retry?: RetryOptions;
+  readonly deadlineMs?: number;
 }
 
 /** An instance whose attempts pass these guards alone. */
-function guardedBy(guards: readonly Guard<Attempt>[], { steps = [200], retry = {} }: Setting = {}) {
+function guardedBy(guards: readonly Guard<Attempt>[], { steps = [200], retry = {}, deadlineMs }: Setting = {}) {
   const adapter: ScriptedAdapter = scripted(...steps);
   const api = axios.create({ baseURL: 'https://api.example.com', adapter });
   const clock = { now: () => performance.now() };
@@ -65,7 +66,7 @@ function guardedBy(guards: readonly Guard<Attempt>[], { steps = [200], retry = {
     guards,
     pauses: new Pauses(),
     dispatch: dispatchOf(bareInstance(api)),
-    policy: extendPolicy(DEFAULT_POLICY, { retry: { backoff: () => 0, ...retry } }),
+    policy: extendPolicy(DEFAULT_POLICY, { deadlineMs, retry: { backoff: () => 0, ...retry } }),
   };
   place(api, (config) => new Call(attachment, CARETAKERS, config));
   return { api, adapter };
@@ -247,7 +248,7 @@ describe('a guard that lets an attempt wait', () => {
 
   test('is left at the deadline of the call', async () => {
     const { later, leave } = waiting();
-    const { api, adapter } = guardedBy([answering(pass('before')), answering(later)], { retry: { deadlineMs: 20 } });
+    const { api, adapter } = guardedBy([answering(pass('before')), answering(later)], { deadlineMs: 20 });
     const error = await rejectionOf(api.get('/'));
     expect(error.message).toBe('deadline exceeded');
     expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'deadline' });

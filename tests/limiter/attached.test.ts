@@ -1,7 +1,6 @@
 import axios, { type AxiosAdapter, AxiosError, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
-  type AttachLimiterOptions,
   adaptiveLimit,
   attach,
   byOrigin,
@@ -11,13 +10,14 @@ import {
   isLimitError,
   type Limit,
   LimitError,
-  type LimitedAttempt,
   Limiter,
   memorySink,
   type ResilienceOptions,
   rateLimit,
   reportOf,
 } from '../../src/index.js';
+import type { LimitedAttempt } from '../../src/limiter/rule.js';
+import type { AttachLimiterOptions } from '../../src/options.js';
 
 const ORIGIN = 'https://api.example.com';
 
@@ -161,9 +161,9 @@ describe('a call that no attempt was made for', () => {
       config: { url: '/late' },
     });
     expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'limited', elapsedMs: 300 });
-    expect(sink.events.filter(({ type }) => type === 'queued' || type === 'limited')).toMatchObject([
-      { type: 'queued', key: ORIGIN, queued: 1 },
-      { type: 'limited', key: ORIGIN, why: 'wait', retryAfterMs: 0 },
+    expect(sink.events.filter(({ type }) => type === 'queued' || type === 'rejected')).toMatchObject([
+      { type: 'queued', by: 'limiter', key: ORIGIN, queued: 1 },
+      { type: 'rejected', by: 'limiter', key: ORIGIN, why: 'wait', retryAfterMs: 0 },
     ]);
   });
 
@@ -190,7 +190,7 @@ describe('a call that no attempt was made for', () => {
     const timed = (call: Promise<unknown>) => call.catch(() => ends.push(performance.now() - from));
     await settled([
       api.get('/a'),
-      timed(api.get('/b', { resilience: { retry: { deadlineMs: 700 } } })),
+      timed(api.get('/b', { resilience: { deadlineMs: 700 } })),
       timed(api.get('/c', { timeout: 900, resilience: { limiter: { maxWaitMs: 200 } } })),
       timed(api.get('/d')),
     ]);
@@ -433,7 +433,7 @@ test('what a rule throws lets the attempt pass, and is told', async () => {
   const [result] = await settled([api.get('/a')]);
   expect(result).toMatchObject({ data: '/a' });
   expect(sink.events).toContainEqual(
-    expect.objectContaining({ type: 'listenerError', key: ORIGIN, source: 'limiter', error: new Error('bug') }),
+    expect.objectContaining({ type: 'callbackError', key: ORIGIN, source: 'limiter', error: new Error('bug') }),
   );
 });
 

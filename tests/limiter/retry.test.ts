@@ -115,11 +115,11 @@ test('neither is a slot held while the breaker is waited for, nor a permit while
   await breaker.execute(() => Promise.reject(new Error('broken'))).catch(() => undefined);
   slot.end({ outcome: 'success' });
   await vi.advanceTimersByTimeAsync(10);
-  expect([limiter.stats().inFlight, breaker.stats().waiting]).toEqual([0, 1]);
+  expect([limiter.stats().inFlight, breaker.stats().queued]).toEqual([0, 1]);
   const other = await limiter.acquire();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(limiter.stats()).toMatchObject({ inFlight: 1, queued: 1 });
-  expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, waiting: 0 });
+  expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, queued: 0 });
   other.end({ outcome: 'success' });
   expect(await waiting).toBe(2_010);
   expect([limiter.stats().inFlight, breaker.stats().inFlight]).toEqual([0, 0]);
@@ -139,5 +139,5 @@ test('whoever is cancelled while it waits for a slot with a permit given back le
   expect(await gone).toMatchObject({ message: 'gone' });
   slot.end({ outcome: 'success' });
   expect(limiter.stats()).toMatchObject({ inFlight: 0, queued: 0 });
-  expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, waiting: 0 });
+  expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, queued: 0 });
 });

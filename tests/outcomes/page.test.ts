@@ -79,7 +79,7 @@ test('a call whose deadline would pass does not wait for the page', async () => 
       leave();
       return broken();
     },
-    { retry: { retries: 1, backoff: 50, deadlineMs: 1_050 } },
+    { retry: { retries: 1, backoff: 50 }, deadlineMs: 1_050 },
   );
   await vi.advanceTimersByTimeAsync(50);
   await ended;

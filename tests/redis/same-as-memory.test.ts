@@ -1,17 +1,8 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { PROBE_LOST } from '../../src/circuit/link.js';
-import {
-  type CircuitStore,
-  type CircuitVersion,
-  type LeaseReply,
-  memoryStore,
-  type Outcome,
-  type ReportReply,
-  type SharedThreshold,
-  type SharedView,
-  type StoreRequest,
-} from '../../src/index.js';
+import { type CircuitVersion, PROBE_LOST, type SharedThreshold, type SharedView } from '../../src/circuit/link.js';
+import type { LeaseReply, ReportReply, StoreRequest } from '../../src/fleet/store.js';
+import { type CircuitStore, memoryStore, type Outcome } from '../../src/index.js';
 import { redisCircuits } from '../../src/redis/circuits.js';
 import { keysOf } from '../../src/redis/names.js';
 import { type ManualClock, manualClock } from '../circuit/support.js';

@@ -140,8 +140,8 @@ test('each key has a budget of its own', async () => {
   expect(await fail(api, { url: '/elsewhere' })).toEqual([2, 'budget']);
 });
 
-test('breaker.key names the budget too', async () => {
-  const { api } = start({ breaker: { detector: consecutiveFailures(100_000), key: () => 'all' } });
+test('key names the budget too', async () => {
+  const { api } = start({ breaker: { detector: consecutiveFailures(100_000) }, key: () => 'all' });
   expect(await fail(api)).toEqual([3, 'budget']);
   expect(await fail(api, { method: 'put' })).toEqual([2, 'budget']);
 });
@@ -154,7 +154,7 @@ test('without a breaker it goes by the default key', async () => {
 });
 
 test('where breaker.key says null it goes by the default key', async () => {
-  const { api } = start({ breaker: { key: () => null } });
+  const { api } = start({ key: () => null });
   expect(await fail(api)).toEqual([3, 'budget']);
   expect(await fail(api, { url: '/elsewhere' })).toEqual([2, 'budget']);
   expect(await fail(api, { method: 'put' })).toEqual([3, 'budget']);

@@ -34,7 +34,7 @@ describe('case 28: Retry-After', () => {
       },
     );
     const api = axios.create({ baseURL: 'https://api.example.com', adapter });
-    attach(api, { retry: { backoff: 7, ...retry } });
+    attach(api, { retry: { backoff: 7, ...(retry as RetryOptions) } });
     const settled = api.get('/').then(
       (response: AxiosResponse) => ({ response, error: undefined }),
       (error: unknown) => ({ error: error as any, response: undefined }),

@@ -198,7 +198,7 @@ describe.each(ADAPTERS)('case 21, the %s adapter: POST and PATCH', (adapter) => 
 
   test('with an idempotency key they are retried, and it is the same on each attempt', async () => {
     server.script(reset, 503, 200);
-    const { api } = resilient(config, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient(config, { retry: { ...FAST }, idempotencyKey: true });
     expect(await reported(api.post('/', { a: 1 }))).toEqual([3, 'success']);
     const keys = server.requests.map(({ headers }) => headers['idempotency-key']);
     expect(keys[0]).toMatch(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
@@ -208,7 +208,7 @@ describe.each(ADAPTERS)('case 21, the %s adapter: POST and PATCH', (adapter) => 
 
 describe('idempotency keys', () => {
   test('each call gets a key of its own', async () => {
-    const { api } = resilient({}, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey: true });
     await api.post('/');
     await api.patch('/');
     const [first, second] = server.requests.map(({ headers }) => headers['idempotency-key']);
@@ -218,7 +218,7 @@ describe('idempotency keys', () => {
   });
 
   test('methods other than POST and PATCH get none', async () => {
-    const { api } = resilient({}, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey: true });
     await api.get('/');
     await api.put('/');
     await api.delete('/');
@@ -237,7 +237,7 @@ describe('idempotency keys', () => {
   });
 
   test('with the option one that is there is kept too', async () => {
-    const { api } = resilient({}, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey: true });
     await api.post('/', {}, { headers: { 'IDEMPOTENCY-KEY': 'mine' } });
     expect(server.requests[0]?.headers['idempotency-key']).toBe('mine');
   });
@@ -246,7 +246,7 @@ describe('idempotency keys', () => {
     server.script(503, 200);
     let made = 0;
     const idempotencyKey = { header: 'X-Request-Token', generate: () => `key-${++made}`, quoted: true };
-    const { api } = resilient({}, { retry: { ...FAST, idempotencyKey } });
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey });
     expect(await reported(api.post('/'))).toEqual([2, 'success']);
     expect(server.requests.map(({ headers }) => headers['x-request-token'])).toEqual(['"key-1"', '"key-1"']);
     expect(server.requests.map(({ headers }) => headers['idempotency-key'])).toEqual([undefined, undefined]);
@@ -255,10 +255,7 @@ describe('idempotency keys', () => {
   test('can be asked for by one request', async () => {
     server.script(503, 200);
     const { api } = resilient();
-    expect(await reported(api.post('/', {}, { resilience: { retry: { idempotencyKey: true } } }))).toEqual([
-      2,
-      'success',
-    ]);
+    expect(await reported(api.post('/', {}, { resilience: { idempotencyKey: true } }))).toEqual([2, 'success']);
   });
 });
 
@@ -488,7 +485,7 @@ describe.each(ADAPTERS)('case 24, the %s adapter: a 200 whose body is cut off', 
 
   test.each(['post', 'patch'])('is retried for %s with an idempotency key', async (method) => {
     server.script(cutOff, 200);
-    const { api } = resilient({ adapter }, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient({ adapter }, { retry: { ...FAST }, idempotencyKey: true });
     expect(await reported(api.request({ method, url: '/', data: { a: 1 } }))).toEqual([2, 'success']);
   });
 });
@@ -663,7 +660,7 @@ describe('case 27: 409 and 422', () => {
     const statuses = given.listed ? [given.status] : undefined;
     const { api } = resilient(
       { adapter: scripted(given.status) },
-      { retry: { ...FAST, statusCodes: statuses, idempotencyKey: given.key } },
+      { retry: { ...FAST, statusCodes: statuses }, idempotencyKey: given.key },
     );
     expect(await reported(api.post('/'))).toEqual(given.expected);
   });

@@ -30,6 +30,7 @@ const OPTIONS = [
   'level', 'share', 'lingerMs', 'commandTimeoutMs', 'resyncMs', 'quorum', 'prefix', 'subscribe', 'buckets', 'meter', 'clock',
 ]; // biome-ignore format: one name after the other
 
+const END = { type: 'call', attempts: 1, stopped: 'exhausted', elapsedMs: 1, fallback: false } as const;
 const pollution = Object.prototype as unknown as Record<string, unknown>;
 afterEach(() => {
   for (const name of [...OPTIONS, 'baseURL', 'params', 'data', 'resilienceState']) delete pollution[name];
@@ -87,7 +88,7 @@ const READERS: Readonly<Record<string, () => unknown>> = {
   'attach, update and a call': () => call(status(200)),
   'a call that is retried': () => call(status(503), { method: 'get' }, { retry: { backoff: () => 0 }, breaker: {} }),
   'a call with options of its own': () =>
-    call(status(503), { resilience: { retry: { backoff: () => 0, retryAfter: {}, idempotencyKey: {} }, breaker: {} } }),
+    call(status(503), { resilience: { retry: { backoff: () => 0, retryAfter: {} }, idempotencyKey: {}, breaker: {} } }),
   'a call that is rejected': () =>
     call(status(503), { method: 'get' }, { breaker: { detector: consecutiveFailures(1) } }),
   'a registry': () => new BreakerRegistry({ perKey: () => ({ halfOpen: {} }) }).ensure('key').trip(),
@@ -112,7 +113,7 @@ const READERS: Readonly<Record<string, () => unknown>> = {
   'a budget': () => new RetryBudget({}).withdraw(0),
   'a fleet': () => fleet(memoryStore(), {}).close(),
   'a store on Redis': () => redisStore(redis, {}).close(),
-  'the log': () => logSink(console, {}).record({ type: 'fallback', key: '', at: 1, cause: 'exhausted' }),
+  'the log': () => logSink(console, {}).record({ ...END, key: '', at: 1 }),
   'metrics of Prometheus': () => prometheusSink(promClient, { register: new promClient.Registry() }),
   'metrics of OpenTelemetry': () =>
     openTelemetrySink(

@@ -6,7 +6,8 @@ import { fieldsOf } from '../config/dispatch.js';
 import { IDEMPOTENCY_KEY, plainHeaders, readHeader } from '../config/headers.js';
 import { writable } from '../config/writable-config.js';
 import { type Call, setAdapter } from './call.js';
-import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
+import { checkRequestOptions } from './option-rules.js';
+import { extendPolicy, type Policy } from './policy.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -50,12 +51,12 @@ function policyOf(policy: Policy, resilience: Exclude<Config['resilience'], fals
   return extendPolicy(policy, resilience);
 }
 
-function giveIdempotencyKey(call: Call, config: Config, { retry: { idempotencyKey } }: Policy): void {
-  if (!idempotencyKey || !/^(post|patch)$/i.test(config.method ?? '')) return;
+function giveIdempotencyKey(call: Call, config: Config, { idempotencyKey }: Policy): void {
+  if (!idempotencyKey.enabled || !/^(post|patch)$/i.test(config.method ?? '')) return;
   const { header = IDEMPOTENCY_KEY, generate = randomUuid, quoted } = idempotencyKey;
   if (readHeader(config.headers, header) !== undefined) return;
   const key: unknown = generate();
-  aName(key, 'retry.idempotencyKey.generate()');
+  aName(key, 'idempotencyKey.generate()');
   writeOwnHeader(call, config, header, quoted ? `"${String(key)}"` : String(key));
 }
 
