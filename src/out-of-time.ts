@@ -42,6 +42,12 @@ export function isTimeUp(
   }
 }
 
+/**
+ * Whether a code of an error says that there was no answer in time: of axios, Node, undici and the libraries that follow them.
+ */
+export const isTimeoutCode = (code: unknown): boolean =>
+  typeof code === 'string' && /TIMEDOUT|TIMEOUT|^ECONNABORTED$/.test(code);
+
 /** What successes take, in six buckets of ten seconds. */
 export class SuccessTimes {
   /** The slowest of each bucket; 0 where there was none. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { FleetOptions } from '../../src/fleet/fleet.js';
+import type { FleetOptions } from '../../src/fleet/options.js';
 import { BreakerRegistry, CircuitBreaker, type CircuitStore, fleet, memoryStore } from '../../src/index.js';
 import { fail, listen, ofStatus, ofType, succeed } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, SUMMED, start, startAll } from './support.js';

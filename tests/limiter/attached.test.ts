@@ -319,7 +319,7 @@ test('an attempt that waits for its circuit holds no slot, though that opened wh
   service.answer = (path) => ({ status: path === '/fails' ? 500 : 200 });
   const calls = [api.get('/fails').catch(String), api.get('/waits')];
   await vi.advanceTimersByTimeAsync(150);
-  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats()).toMatchObject({ state: 'open', waiting: 1 });
+  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats()).toMatchObject({ state: 'open', queued: 1 });
   expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 0, queued: 0 });
   calls.push(api.post('/other'));
   await settled(calls);
@@ -338,7 +338,7 @@ test('a seat of a probe goes back while its attempt queues, and it does not pass
   const calls = [api.post('/slow'), api.get('/probe')];
   await vi.advanceTimersByTimeAsync(1_500);
   const stats = () => resilience.breakers.get(`GET ${ORIGIN}`)?.stats();
-  expect(stats()).toMatchObject({ state: 'half-open', inFlight: 0, waiting: 0 });
+  expect(stats()).toMatchObject({ state: 'half-open', inFlight: 0, queued: 0 });
   await settled(calls);
   expect(service.asked).toEqual([
     { path: '/fails', at: 0 },
