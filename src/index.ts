@@ -96,8 +96,9 @@ export type {
   TurnedAway,
   WaitingEvent,
 } from './events.js';
-export { type FleetOptions, fleet } from './fleet/fleet.js';
+export { fleet } from './fleet/fleet.js';
 export { memoryStore } from './fleet/memory-store.js';
+export type { FleetOptions } from './fleet/options.js';
 export type {
   CircuitStore,
   FailureReport,

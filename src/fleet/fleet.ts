@@ -1,66 +1,14 @@
 import type { Fleet, LinkedCircuit } from '../circuit/link.js';
-import { MAX_TIMER_MS } from '../clock.js';
 import type { Emitter, NewEvent } from '../emitter.js';
-import {
-  aFunction,
-  anInteger,
-  aString,
-  milliseconds,
-  oneOf,
-  options,
-  own,
-  unexpected,
-  withMethods,
-} from '../validation.js';
+import { options, own, withMethods } from '../validation.js';
 import { unref } from './deadline.js';
 import { Health } from './health.js';
+import { Hearing } from './hearing.js';
 import { Lane } from './lane.js';
 import { Link, type LinkContext } from './link.js';
+import { FLEET_RULES, type FleetOptions } from './options.js';
 import { Pace } from './pace.js';
-import type { CircuitStore, StoreListener } from './store.js';
-
-/** How circuits are shared. */
-export interface FleetOptions {
-  /**
-   * `counts`: failures in any process count for all, for the detectors `consecutiveFailures`, `failuresInWindow` and
-   * `failureRateInWindow`. `state`: each process judges by its own outcomes, and what is shared is that it tripped; so it is
-   * for all other detectors in any case. Before failures of several processes open the circuit by a rate or in succession,
-   * the successes of the others are asked for, which takes a quarter of a second.
-   * @default 'counts'
-   */
-  share?: 'counts' | 'state' | undefined;
-  /**
-   * How long outcomes are gathered before they are reported, ms from 1 to 2_147_483_647. The first failure after a quiet second and one that
-   * trips do not wait; where rates and runs are far from tripping they are gathered for at least a second.
-   * @default 25
-   */
-  lingerMs?: number | undefined;
-  /**
-   * How long the store may take to answer, ms from 1 to 2_147_483_647. Only the first call after a cooldown ever waits for it. After three
-   * misses in succession each process decides by itself, until the store answers again.
-   * @default 50
-   */
-  commandTimeoutMs?: number | undefined;
-  /**
-   * How often circuits in use are read, ms from 100 to 2_147_483_647: the bound on how long a lost message goes unnoticed.
-   * @default 5_000
-   */
-  resyncMs?: number | undefined;
-  /**
-   * How many processes have to report failures before the circuit opens for all; an integer >= 1. With 1, a single ill
-   * process can stop the fleet. A process that trips by itself opens for itself in any case.
-   * @default 1
-   */
-  quorum?: number | undefined;
-  /**
-   * Names this process in `stats().shared.by` of all others, so that people find out who opened a circuit; 1 to 100
-   * characters.
-   * @default random; with `redisStore` host and process number
-   */
-  name?: string | undefined;
-  /** Yields numbers in [0, 1), for exact tests. */
-  random?: (() => number) | undefined;
-}
+import type { CircuitStore } from './store.js';
 
 /** How long the other processes have to tell their successes; where messages do not arrive, that long after a resync. */
 const GATHER_MS = 250;
@@ -69,23 +17,6 @@ const LONGEST_GATHER_MS = 60_000;
 const FIRST_READS = { burst: 64, perSecond: 20 };
 /** Circuits that are read at a time, so that those at the end have an answer within their deadline, too. */
 const READS_AT_A_TIME = 16;
-
-const aDuration = milliseconds(1, MAX_TIMER_MS);
-const aName = (name: unknown, path: string): void => {
-  aString(name, path);
-  const { length } = name as string;
-  if (length === 0 || length > 100) throw unexpected(path, 'a string of 1 to 100 characters', name, RangeError);
-};
-
-export const FLEET_RULES = {
-  share: oneOf('counts', 'state'),
-  lingerMs: aDuration,
-  commandTimeoutMs: aDuration,
-  resyncMs: milliseconds(100, MAX_TIMER_MS),
-  quorum: anInteger(1),
-  name: aName,
-  random: aFunction,
-};
 
 const checkStore = withMethods(
   'a CircuitStore with read, report, acquire, settle and force',
@@ -117,19 +48,14 @@ class StoreFleet implements Fleet {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #firstReads = new Pace(FIRST_READS.burst, FIRST_READS.perSecond);
   readonly #waiting = new Set<() => void>();
-  readonly #listener: StoreListener;
-  #isSubscribed: boolean;
+  readonly #hearing: Hearing;
   #hasDropped = false;
-  #isDeaf = false;
-  #isMuted = false;
-  #isSubscribing = false;
   #probes = 0;
   #closed: Promise<void> | undefined;
 
   constructor(store: CircuitStore, given: FleetOptions) {
     const { share = 'counts', lingerMs = 25, commandTimeoutMs = 50, resyncMs = 5_000, quorum = 1 } = given;
     this.#store = store;
-    this.#isSubscribed = store.subscribe === undefined;
     this.#health = new Health({
       commandTimeoutMs,
       random: given.random ?? Math.random,
@@ -144,7 +70,7 @@ class StoreFleet implements Fleet {
     });
     let count = 0;
     const reporter = Math.random().toString(36).slice(2, 12).padEnd(10, '0');
-    const isListening = () => this.#isSubscribed && !this.#isMuted && store.subscribe !== undefined;
+    const isListening = () => this.#hearing.isListening;
     this.#context = {
       store,
       health: this.#health,
@@ -164,26 +90,20 @@ class StoreFleet implements Fleet {
       },
       next: () => ++count,
       leave: (link) => this.#leave(link),
-      muted: () => this.#mute(),
+      muted: () => this.#hearing.mute(),
     };
-    this.#listener = {
+    this.#hearing = new Hearing(store, {
       changed: (key, view) => {
         for (const link of this.#links.get(key) ?? []) link.hear(view);
       },
       resumed: () => {
-        this.#isSubscribed = true;
-        if (this.#isDeaf) this.#emit({ type: 'storeSubscribed', key: '' });
-        this.#isDeaf = false;
         this.#health.retry();
         void this.#resync();
       },
-      interrupted: (error) => {
-        this.#isSubscribed = false;
-        this.#deafen(error);
-      },
-    };
+      tell: (event) => this.#emit(event),
+    });
     this.#timer = unref(setInterval(() => this.#tick(), resyncMs));
-    void this.#subscribe();
+    void this.#hearing.begin();
   }
 
   link(circuit: LinkedCircuit): Link {
@@ -191,6 +111,7 @@ class StoreFleet implements Fleet {
     const { key } = circuit;
     const namesakes = this.#links.get(key) ?? new Set();
     this.#links.set(key, namesakes.add(link));
+    this.#announceFault(link);
     if (this.#closed) link.close();
     else if (!this.#hasDropped || this.#firstReads.take()) void link.read().then(() => this.#tellWaiting());
     return link;
@@ -216,6 +137,7 @@ class StoreFleet implements Fleet {
 
   async #end(): Promise<void> {
     clearInterval(this.#timer);
+    this.#hearing.end();
     this.#health.close();
     for (const link of [...this.#all()]) link.close();
     for (const end of [...this.#waiting]) end();
@@ -236,6 +158,14 @@ class StoreFleet implements Fleet {
     for (const namesakes of this.#links.values()) yield* namesakes;
   }
 
+  /** Whoever comes while messages do not arrive is told as well. */
+  #announceFault({ circuit }: Link): void {
+    const { fault } = this.#hearing;
+    if (!fault || this.#closed) return;
+    const namesakes = [...this.#all()].filter((link) => link.circuit.events === circuit.events);
+    if (namesakes.length === 1) circuit.events.emit(fault);
+  }
+
   #emit(event: NewEvent): void {
     const receivers = new Set<Emitter>();
     for (const { circuit } of this.#all()) receivers.add(circuit.events);
@@ -243,34 +173,8 @@ class StoreFleet implements Fleet {
   }
 
   #tick(): void {
-    void this.#subscribe();
+    void this.#hearing.begin();
     void this.#read((link) => link.takeUse());
-  }
-
-  /** Asks for messages, unless that was done with success. */
-  async #subscribe(): Promise<void> {
-    if (this.#isSubscribing) return;
-    this.#isSubscribing = true;
-    try {
-      await this.#store.subscribe?.(this.#listener);
-    } catch (error) {
-      this.#isSubscribing = false;
-      this.#deafen(error);
-    }
-  }
-
-  /** Told once, until messages arrive again. */
-  #deafen(error: unknown): void {
-    if (this.#isDeaf || this.#closed) return;
-    this.#isDeaf = true;
-    this.#emit({ type: 'storeUnsubscribed', key: '', error });
-  }
-
-  /** The store takes what this process writes, and may not tell the others. */
-  #mute(): void {
-    if (this.#isMuted) return;
-    this.#isMuted = true;
-    this.#emit({ type: 'storeUnsubscribed', key: '', error: new Error('The store could not publish') });
   }
 
   /** Another circuit each time: the store may be unable to serve one, and well otherwise. */
@@ -294,7 +198,7 @@ class StoreFleet implements Fleet {
   }
 
   get #isReady(): boolean {
-    return this.#isSubscribed && !this.#health.isDegraded && [...this.#all()].every(({ live }) => live);
+    return this.#hearing.isSubscribed && !this.#health.isDegraded && [...this.#all()].every(({ live }) => live);
   }
 
   #tellWaiting(): void {

@@ -101,6 +101,8 @@ export class Measuring implements Sink {
   readonly #readers = new Map<string, ReadState>();
   /** Of the key that was asked for last. */
   #latest: { readonly key: string; readonly series: SeriesOfKey | undefined } | undefined;
+  #isLive = true;
+  #isSubscribed = true;
 
   constructor(open: OpenSeries) {
     this.#open = open;
@@ -171,10 +173,19 @@ export class Measuring implements Sink {
       case 'storeSubscribed':
       case 'storeMismatch':
       case 'resync':
+        this.#showStore(event);
         for (const [type, name] of Object.entries(STORE_EVENTS)) {
           this.#process.measure(INSTRUMENTS.storeEvents, type === event.type ? 1 : 0, name);
         }
     }
+  }
+
+  /** Of a store nothing is shown before its first event; one circuit that it cannot serve says nothing of it. */
+  #showStore({ type, key }: ResilienceEvent): void {
+    if (key === '' && (type === 'storeDegraded' || type === 'storeRecovered')) this.#isLive = type === 'storeRecovered';
+    if (type === 'storeUnsubscribed' || type === 'storeSubscribed') this.#isSubscribed = type === 'storeSubscribed';
+    this.#process.measure(INSTRUMENTS.storeStatus, Number(this.#isLive), 'live');
+    this.#process.measure(INSTRUMENTS.storeStatus, Number(this.#isSubscribed), 'subscribed');
   }
 
   /** `undefined` for a key whose circuit was evicted. */

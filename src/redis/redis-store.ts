@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Fleet } from '../circuit/link.js';
-import { FLEET_RULES, type FleetOptions, fleet } from '../fleet/fleet.js';
+import { fleet } from '../fleet/fleet.js';
+import { FLEET_RULES, type FleetOptions } from '../fleet/options.js';
 import { aBoolean, eitherOf, options, own, unexpected } from '../validation.js';
 import { redisCircuits } from './circuits.js';
 import { kindOf, type RedisClient } from './client.js';

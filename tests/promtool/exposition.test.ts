@@ -17,7 +17,7 @@ test('promtool has no complaint about what is exposed after an outage', async ()
     sink.record({ type, key: '', at: 1, error: new Error('gone'), degradedMs: 1 });
   }
   const text = await register.metrics();
-  expect(text.split('\n').filter((line) => line.startsWith('# TYPE'))).toHaveLength(17);
+  expect(text.split('\n').filter((line) => line.startsWith('# TYPE'))).toHaveLength(18);
   expect(check(text)).toEqual({ status: 0, complaints: '' });
 });
 
