@@ -18,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['tests/**/*.test.ts'],
+          include: ['tests/**/*.test.{ts,tsx}', 'examples/**/*.test.ts'],
           exclude: SUITES_WITH_PROGRAMS.map(({ files }) => files),
           globalSetup: 'tests/support/left-out.setup.ts',
           typecheck: { enabled: false },
@@ -35,11 +35,12 @@ export default defineConfig({
         },
       })),
       // One file at a time and after all the others: they run many processes and measure time.
-      ...SUITES_WITH_PROGRAMS.filter(canRun).map(({ name, files }) => ({
+      ...SUITES_WITH_PROGRAMS.filter(canRun).map(({ name, files, env = {} }) => ({
         extends: true as const,
         test: {
           name,
           include: [files],
+          env,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 1,

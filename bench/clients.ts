@@ -1,5 +1,5 @@
 import type { AxiosInstance, AxiosResponse } from 'axios';
-import { attach, type ResilienceOptions } from '../dist/index.js';
+import { attach, type BreakerOptions, type ResilienceOptions } from '../dist/index.js';
 import { loadAxiosRetry, loadCockatiel, loadOpossum, loadRetryAxios } from './peers.js';
 
 /** Somebody's way of calling a service. */
@@ -36,7 +36,9 @@ const attached = (settings: string, options: ResilienceOptions): Client => ({
   settings: options.breaker === false ? settings : `${settings}; \`breaker.cooldownMs\`: the cooldown`,
   equip: async (api, cooldownMs) => {
     const breaker =
-      options.breaker === false || cooldownMs === undefined ? options.breaker : { ...options.breaker, cooldownMs };
+      options.breaker === false || cooldownMs === undefined
+        ? options.breaker
+        : { ...(options.breaker as BreakerOptions | undefined), cooldownMs };
     attach(api, breaker === undefined ? options : { ...options, breaker });
     return callerOf(api);
   },

@@ -1,10 +1,9 @@
 import type { AxiosInstance } from 'axios';
-import type { BreakerRegistryOptions } from './circuit/options.js';
 import { BreakerRegistry } from './circuit/registry.js';
 import { withReadState } from './circuit/state-reader.js';
 import { type Clock, monotonicClock } from './clock.js';
-import { Emitter } from './emitter.js';
-import type { EventOf, EventType } from './events.js';
+import { type AnyListener, Emitter, type EventName } from './emitter.js';
+import type { ResilienceEvents, Sink } from './events.js';
 import { armed } from './interceptors/attempt/armed-adapter.js';
 import { budgetGuard } from './interceptors/attempt/budget-guard.js';
 import { circuitGuard } from './interceptors/attempt/circuit-guard.js';
@@ -13,16 +12,18 @@ import { type Attachment, Call } from './interceptors/call/call.js';
 import { capture } from './interceptors/call/capture.js';
 import { isRejecting } from './interceptors/call/circuit-key.js';
 import { byOrigin } from './interceptors/call/key.js';
+import { checkAttachOptions, checkUpdateOptions } from './interceptors/call/option-rules.js';
 import { checkPlacement, place } from './interceptors/call/placement.js';
-import { checkAttachOptions, checkUpdateOptions, DEFAULT_POLICY, extendPolicy } from './interceptors/call/policy.js';
+import { callOptionsOf, DEFAULT_POLICY, extendPolicy } from './interceptors/call/policy.js';
 import { Pauses } from './interceptors/call/waits.js';
 import { bareInstance, dispatchOf } from './interceptors/config/dispatch.js';
 import { readHeader } from './interceptors/config/headers.js';
+import { watchPage } from './interceptors/outcome/page.js';
 import { answered, refused } from './interceptors/retry/answer.js';
 import { AttemptTimes } from './interceptors/time/attempt-times.js';
 import type { AttachedLimiters, Limit, LimiterStats, LimitersOptions } from './limiter/contract.js';
 import type { Limiter } from './limiter/limiter.js';
-import { DEFAULTS, type ResilienceOptions, type UpdateOptions } from './options.js';
+import type { BreakerOptions, ResilienceOptions, UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
 import { own } from './validation.js';
 
@@ -35,8 +36,10 @@ export interface Resilience {
   readonly breakers: BreakerRegistry;
   /** The limiters by key, as they are at present; none without `limiter`. */
   readonly limiters: Readonly<Record<string, LimiterStats>>;
-  /** Adds a listener; the returned function takes it out. What a listener throws becomes a `listenerError`. */
-  on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
+  /** Adds a listener; the returned function takes it out. What a listener throws becomes a `callbackError`. */
+  on<Type extends keyof ResilienceEvents>(type: Type, listener: (event: ResilienceEvents[Type]) => void): () => void;
+  /** Adds a receiver of all events; the returned function takes it out. */
+  on(type: '*', sink: Sink): () => void;
   /**
    * Changes options for calls that start afterwards, merged over the present ones. Of the circuits only `mode` can be
    * changed, and changes for all of them at once.
@@ -55,7 +58,7 @@ export interface Resilience {
 
 const CARETAKERS = { armed, capture, answered, refused };
 
-const MARK = Symbol.for('axios-resilience');
+const MARK: unique symbol = Symbol.for('axios-resilience');
 
 /**
  * Makes an existing axios instance resilient: failed requests are retried, and each method and base URL is guarded by a
@@ -70,7 +73,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   checkInstance(instance);
   checkAttachOptions(options, '');
   const given = own(options);
-  const { clock = monotonicClock, random = () => Math.random(), sinks = DEFAULTS.sinks } = given;
+  const { clock = monotonicClock, random = () => Math.random(), sinks = [] } = given;
   const registry = registryOf(given, clock, random);
   const events = new Emitter();
   for (const sink of sinks) events.pipe(sink);
@@ -83,7 +86,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     random,
     isHeard: () => events.active,
     tell: (key, news) => events.emit({ ...news, key }),
-    onError: (key, error) => events.emit({ type: 'listenerError', key, source: 'limiter', error }),
+    onError: (key, error) => events.emit({ type: 'callbackError', key, source: 'limiter', error }),
     keyOf: byOrigin,
     isOpen: (key) => isRejecting(registry, key),
     readHeader,
@@ -104,14 +107,14 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     pauses: new Pauses(),
     times,
     dispatch,
-    policy: extendPolicy(DEFAULT_POLICY, { ...given, limiter: limiterPolicy }),
+    policy: extendPolicy(DEFAULT_POLICY, callOptionsOf(given, limiterPolicy)),
   };
 
+  watchPage();
   const remove = place(instance as AxiosInstance, (config) => new Call(attachment, CARETAKERS, config));
-  Object.defineProperty(instance.interceptors.request, MARK, { value: true, configurable: true });
   for (const breaker of registry) {
     const { key, state } = breaker;
-    events.emit(withReadState({ type: 'registered', key, state }, breaker));
+    events.emit(withReadState({ type: 'breakerAdded', key, state }, breaker));
   }
   const unpipe = registry.pipe({
     record: (event) => {
@@ -121,17 +124,21 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   });
 
   let attached = true;
-  return {
+  const handle: Resilience = {
     breakers: registry,
     get limiters() {
       return limiters?.stats() ?? {};
     },
-    on: (type, listener) => events.on(type, listener),
+    on: (type: EventName, listener: AnyListener) => events.on(type, listener),
     update(changes: UpdateOptions): void {
       checkUpdateOptions(changes, '');
-      const { mode, ...breaker } = own(own(changes).breaker || {});
-      const isModeAlone = mode !== undefined && Object.keys(breaker).length === 0;
-      attachment.policy = extendPolicy(attachment.policy, isModeAlone ? { ...changes, breaker: undefined } : changes);
+      const { breaker } = own(changes);
+      if (typeof breaker !== 'object') {
+        attachment.policy = extendPolicy(attachment.policy, changes);
+        return;
+      }
+      const { mode, ...ofCalls } = own(breaker);
+      attachment.policy = extendPolicy(attachment.policy, { ...changes, breaker: ofCalls });
       if (mode !== undefined) registry.setMode(mode);
     },
     close: () => attachment.pauses.close(),
@@ -140,9 +147,20 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
       attached = false;
       remove();
       unpipe();
-      delete (instance.interceptors.request as { [MARK]?: boolean })[MARK];
+      delete (instance.interceptors.request as Marked)[MARK];
     },
   };
+  Object.defineProperty(instance.interceptors.request, MARK, { value: handle, configurable: true });
+  return handle;
+}
+
+/** The handle of an instance, as `attach` gave it; `undefined` for one that is not attached. */
+export function resilienceOf(instance: Attachable): Resilience | undefined {
+  return (instance.interceptors.request as Marked)[MARK];
+}
+
+interface Marked {
+  [MARK]?: Resilience;
 }
 
 function checkInstance(instance: Attachable): void {
@@ -157,9 +175,10 @@ function checkInstance(instance: Attachable): void {
   if (MARK in request) throw new Error('axios-resilience is attached to this instance already; detach it first');
 }
 
-function registryOf({ breaker, registry }: ResilienceOptions, clock: Clock, random: () => number): BreakerRegistry {
-  const { key, classify, createError, maxWaitMs, ...circuit } = own(breaker || {});
-  const given: BreakerRegistryOptions = circuit;
+function registryOf({ breaker }: ResilienceOptions, clock: Clock, random: () => number): BreakerRegistry {
+  if (typeof breaker !== 'object') return new BreakerRegistry({ clock, random });
+  if ('pipe' in breaker) return breaker;
+  const { registry, createError, maxWaitMs, ...given } = own<BreakerOptions>(breaker);
   if (registry === undefined) return new BreakerRegistry({ ...given, clock, random });
   const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (name !== undefined) throw new TypeError(`Expected \`breaker.${name}\` to be left to the \`registry\`, got both`);

@@ -1,4 +1,4 @@
-import type { AxiosResponse } from 'axios';
+import type { AxiosError, AxiosResponse } from 'axios';
 import {
   aFunction,
   aPositiveNumber,
@@ -13,8 +13,8 @@ import {
 
 /** What a delay is computed from: the wait before a retry, or the cooldown of a circuit that opens. */
 export interface DelayContext {
-  /** The circuit's key. */
-  readonly key: string;
+  /** The circuit's key; `null` where a call has none. */
+  readonly key: string | null;
   /**
    * Of a backoff: the attempt that failed, from 1. Of a cooldown: how many times in succession the circuit has opened, from
    * 1; it begins anew once the circuit was closed and had 10 successes.
@@ -23,7 +23,7 @@ export interface DelayContext {
   /** The delay before that attempt, or the cooldown before this one, ms; `undefined` for the first. */
   readonly previousMs: number | undefined;
   /** The error of the attempt; `undefined` where axios accepted the response, and for `trip`. */
-  readonly error: unknown;
+  readonly error: Partial<AxiosError> | undefined;
   /** The response, if one came. */
   readonly response: AxiosResponse | undefined;
   /** What the server asked to wait, ms (`Retry-After`); `undefined` where it did not. */

@@ -1,4 +1,4 @@
-import type { EventOf, EventType, ResilienceEvent, Sink } from './events.js';
+import type { ResilienceEvent, ResilienceEvents, Sink } from './events.js';
 
 /** What is emitted; the time is added on the way out. */
 export type NewEvent = ResilienceEvent extends infer Event
@@ -7,9 +7,14 @@ export type NewEvent = ResilienceEvent extends infer Event
     : never
   : never;
 
+export type EventName = keyof ResilienceEvents | '*';
+
+/** A listener for one type of event, or a sink. */
+export type AnyListener = ((event: never) => void) | Sink;
+
 interface Receiver {
   readonly sink: Sink;
-  /** What a `listenerError` of it names. */
+  /** What a `callbackError` of it names. */
   readonly source: string;
 }
 
@@ -85,10 +90,11 @@ export class Emitter {
     };
   }
 
-  /** Adds a receiver of one type of event; the returned function takes it out. */
-  on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
-    const record = (event: ResilienceEvent) => (event.type === type ? listener(event as EventOf<Type>) : undefined);
-    return this.pipe({ record }, 'listener');
+  /** Adds a receiver of one type of event, or with `*` of all; the returned function takes it out. */
+  on(type: EventName, listener: AnyListener): () => void {
+    if (type === '*') return this.pipe(listener as Sink);
+    const tell = listener as (event: ResilienceEvent) => unknown;
+    return this.pipe((event) => (event.type === type ? tell(event) : undefined), 'listener');
   }
 
   /** Takes the event over: the time is put on it as it is, since a copy would be the dearest part of a healthy call. */
@@ -113,9 +119,9 @@ export class Emitter {
     this.parent?.tell(event);
   }
 
-  complainOfRounds(key: string): void {
+  complainOfRounds(key: string | null): void {
     const error = new Error(`Events that listeners caused were dropped after ${MOST_ROUNDS} rounds`);
-    this.tell({ type: 'listenerError', key, at: Date.now(), source: 'listener', error });
+    this.tell({ type: 'callbackError', key, at: Date.now(), source: 'listener', error });
   }
 
   /** Passes on an event of a registry as it is, once to each sink, though the sink be given to several instances. */
@@ -130,7 +136,7 @@ export class Emitter {
 
   #handTo({ sink, source }: Receiver, event: ResilienceEvent): void {
     try {
-      const result: unknown = sink.record(event);
+      const result: unknown = typeof sink === 'function' ? sink(event) : sink.record(event);
       if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {
         Promise.resolve(result).catch((error: unknown) => this.#report(event, source, error));
       }
@@ -140,6 +146,6 @@ export class Emitter {
   }
 
   #report({ key, type }: ResilienceEvent, source: string, error: unknown): void {
-    if (type !== 'listenerError') this.emit({ type: 'listenerError', key, source, error });
+    if (type !== 'callbackError') this.emit({ type: 'callbackError', key, source, error });
   }
 }

@@ -1,58 +1,27 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import { type BreakerRegistryOptions, CIRCUIT_DEFAULTS } from './circuit/options.js';
+import type { BreakerRegistryOptions } from './circuit/options.js';
 import type { BreakerRegistry } from './circuit/registry.js';
 import type { Clock } from './clock.js';
-import { type Delay, exponential, fullJitter } from './delay.js';
+import type { CallContext, FallbackContext, RetryContext } from './contexts.js';
+import type { Delay } from './delay.js';
 import type { RejectionContext } from './errors.js';
-import type { Outcome, Sink, Stopped } from './events.js';
+import type { Outcome, Sink } from './events.js';
 import type { Limit } from './limiter/contract.js';
 import type { Limiter } from './limiter/limiter.js';
 import type { Priority } from './limiter/waiting-line.js';
-import { BUDGET_DEFAULTS, type BudgetOptions } from './retry/budget.js';
+import type { BudgetOptions, RetryBudget } from './retry/budget.js';
 import type { Statuses } from './retry/statuses.js';
 
-/** Names the circuit of a request; `null`: it has none. Pure and cheap: it is asked for every attempt. */
-export type KeyFunction = (config: InternalAxiosRequestConfig) => string | null;
+/** `true` turns it on with the options that it had last, `false` turns it off, options turn it on. */
+type Switch<Options> = Options | boolean;
 
-/** What a hook is told about the attempt that has just ended. */
-export interface RetryContext {
-  /** The attempt that ended, from 1. */
-  readonly attempt: number;
-  /** Retries that are left. */
-  readonly retriesLeft: number;
-  /** The circuit's key, also where there is no breaker. */
-  readonly key: string;
-  /** The error of the attempt; `undefined` where axios accepted the response. */
-  readonly error: unknown;
-  /** The response, if one came, after `transformResponse`. */
-  readonly response: AxiosResponse | undefined;
-  /** The call's config. To change the next attempt, use `beforeRetry`. */
-  readonly config: InternalAxiosRequestConfig;
-  /** Time since the call began, ms. */
-  readonly elapsedMs: number;
-}
+type Promisable<T> = T | PromiseLike<T>;
 
-/** What `beforeRetry` may read, and change. */
-export interface BeforeRetryContext extends Omit<RetryContext, 'config'> {
-  /** The config of the next attempt alone. Headers, `url`, `baseURL` and `data` may be changed or replaced. */
-  readonly config: InternalAxiosRequestConfig;
-  /** The delay that was waited, ms. */
-  readonly delayMs: number;
-}
-
-/** How far a server's `Retry-After` is followed. */
-export interface RetryAfterOptions {
-  /**
-   * Whether the server's time is waited for (the backoff comes on top).
-   * @default true
-   */
-  respect?: boolean | undefined;
-  /**
-   * The longest time that is waited for, ms >= 0 or `Infinity`; beyond it the call gives up at once.
-   * @default 60_000
-   */
-  maxMs?: number | undefined;
-}
+/**
+ * Names the circuit of a request, and what is counted by it: budget, events and metrics. `null`: it has none; `undefined`: the
+ * default. Pure and cheap: it is asked for every attempt.
+ */
+export type KeyFunction = (config: InternalAxiosRequestConfig) => string | null | undefined;
 
 /** How POST and PATCH are made safe to retry. */
 export interface IdempotencyKeyOptions {
@@ -92,35 +61,30 @@ export interface RetryOptions {
    * @example [429, [500, 599]]
    * @example (status) => status >= 500 && status !== 501
    */
-  statuses?: Statuses | undefined;
+  statusCodes?: Statuses | undefined;
   /**
    * Error codes that are retried, wherever they stand in the chain of causes. Given, only these are.
    * @default every attempt that came back without a whole answer, unless the caller or a certificate is the reason
    */
-  codes?: readonly string[] | undefined;
+  errorCodes?: readonly string[] | undefined;
   /**
    * The delay before the next attempt: a number of ms, or a function.
    * @default fullJitter(exponential({ baseMs: 100, factor: 2, maxMs: 30_000 }))
    * @example ({ attempt }) => 250 * attempt
    */
   backoff?: number | Delay | undefined;
-  retryAfter?: RetryAfterOptions | undefined;
   /**
-   * The most that the whole call may take, from its beginning, ms from 1 to 2_147_483_647. Attempts, waits and hooks are cut
-   * off; request interceptors count but are not interrupted, response interceptors come after.
-   * @default none
+   * How far a server's `Retry-After` is followed: it is waited for, and the backoff comes on top. `maxMs`, >= 0 or `Infinity`, is
+   * the longest time that is waited for; beyond it the call gives up at once. `false`: it is not looked at.
+   * @default { maxMs: 60_000 }
    */
-  deadlineMs?: number | undefined;
+  retryAfter?: Switch<{ maxMs?: number | undefined }> | undefined;
   /**
-   * The cap on retries as a share of calls, per key; `false`: none.
+   * The cap on retries as a share of calls, per key; `false`: none. A `RetryBudget` is one for all keys, and can be shared with
+   * other instances and with `retry`.
    * @default { ratio: 0.5, minPerSecond: 2 }
    */
-  budget?: BudgetOptions | false | undefined;
-  /**
-   * Gives POST and PATCH a key that is the same on every attempt, and retries them. A key that is there is kept.
-   * @default false
-   */
-  idempotencyKey?: boolean | IdempotencyKeyOptions | undefined;
+  budget?: Switch<BudgetOptions> | RetryBudget | undefined;
   /**
    * The name of a header that carries the number of the attempt, from 1; a token of RFC 9110.
    * @default false
@@ -129,47 +93,26 @@ export interface RetryOptions {
   /**
    * Asked after each failed attempt while retries are left; `undefined`: decide as usual. `true` also retries what
    * method, status or code forbid.
-   * @example ({ response }) => response?.status === 404 ? true : undefined
+   * @example ({ status }) => status === 404 ? true : undefined
    */
-  shouldRetry?: ((context: RetryContext) => boolean | undefined | PromiseLike<boolean | undefined>) | undefined;
+  shouldRetry?: ((context: RetryContext) => Promisable<boolean | undefined>) | undefined;
   /**
    * Asked about each accepted response whose status is not retried anyway: whether it is to be fetched again.
-   * @example ({ response }) => response?.data.state === 'pending'
+   * @example ({ response }) => response.data.state === 'pending'
    */
-  shouldRetryResponse?: ((context: RetryContext) => boolean | undefined | PromiseLike<boolean | undefined>) | undefined;
+  shouldRetryResponse?:
+    | ((context: RetryContext & { readonly response: AxiosResponse }) => Promisable<boolean | undefined>)
+    | undefined;
   /**
-   * Runs after the wait and before the next attempt, whose config it may change.
+   * Runs after the wait and before the next attempt. `config` is that of the next attempt alone: headers, `url`, `baseURL` and
+   * `data` may be changed or replaced. `delayMs` is the delay that was waited.
    * @example ({ config }) => { config.headers.set('Authorization', sign(config)); }
    */
-  beforeRetry?: ((context: BeforeRetryContext) => void | PromiseLike<void>) | undefined;
-}
-
-/** What `classify` judges by: the attempt as the adapter gave it, before `transformResponse`. */
-export interface ClassifyContext {
-  readonly key: string;
-  readonly status: number | undefined;
-  /** The most telling error code. */
-  readonly code: string | undefined;
-  readonly headers: AxiosResponse['headers'] | undefined;
-  /** The body as received. */
-  readonly data: unknown;
-  readonly error: unknown;
-  readonly durationMs: number;
-  readonly config: InternalAxiosRequestConfig;
+  beforeRetry?: ((context: RetryContext & { readonly delayMs: number }) => Promisable<void>) | undefined;
 }
 
 /** The breaker's options that can be given for one request. */
-export interface RequestBreakerOptions {
-  /**
-   * Names the circuit of a request; `null`: none.
-   * @default the method and the base URL
-   */
-  key?: KeyFunction | undefined;
-  /**
-   * Says what an attempt means for the circuit; `undefined`: decide as usual.
-   * @example ({ status }) => status === 404 ? 'failure' : undefined
-   */
-  classify?: ((context: ClassifyContext) => Outcome | undefined) | undefined;
+interface RequestBreakerOptions {
   /**
    * Makes the error of a rejected call.
    * @default a CircuitOpenError
@@ -185,10 +128,16 @@ export interface RequestBreakerOptions {
 }
 
 /** How circuits are kept, and what they count. */
-export interface BreakerOptions extends RequestBreakerOptions, Omit<BreakerRegistryOptions, 'clock' | 'random'> {}
+export interface BreakerOptions extends RequestBreakerOptions, Omit<BreakerRegistryOptions, 'clock' | 'random'> {
+  /**
+   * Circuits to share with other instances; it brings the options of its circuits.
+   * @default a registry of its own
+   */
+  registry?: BreakerRegistry | undefined;
+}
 
 /** The limiter's options that can be given for one request. */
-export interface RequestLimiterOptions {
+interface RequestLimiterOptions {
   /**
    * Who is served first, and goes over board last.
    * @default 'normal'
@@ -217,20 +166,29 @@ export interface AttachLimiterOptions extends RequestLimiterOptions {
   key?: KeyFunction | undefined;
 }
 
-/** What a fallback, or the predicate for it, is told. */
-export interface FallbackContext {
-  readonly key: string;
-  /** Why there was no further attempt. */
-  readonly stopped: Stopped;
-  /** What the last attempt said about the service; `undefined` where none was made. */
-  readonly outcome: Outcome | undefined;
-  readonly error: unknown;
-  readonly response: AxiosResponse | undefined;
-  readonly config: InternalAxiosRequestConfig;
-}
-
-/** What can be given for an instance and for one request alike. */
-interface FallbackOptions {
+/** What can be given for an instance and for one request alike. It holds whether or not there are retries and circuits. */
+interface CallOptions {
+  /**
+   * Names the circuit of a request, and what is counted by it: budget, events and metrics.
+   * @default the method and the base URL
+   */
+  key?: KeyFunction | undefined;
+  /**
+   * Says what an attempt means for its circuit and its limiter, and to the fallback; `undefined`: decide as usual.
+   * @example ({ status }) => status === 404 ? 'failure' : undefined
+   */
+  classify?: ((context: CallContext) => Outcome | undefined) | undefined;
+  /**
+   * The most that the whole call may take, from its beginning, ms from 1 to 2_147_483_647. Attempts, waits and hooks are cut
+   * off; request interceptors count but are not interrupted, response interceptors come after.
+   * @default none
+   */
+  deadlineMs?: number | undefined;
+  /**
+   * Gives POST and PATCH a key that is the same on every attempt, and retries them. A key that is there is kept.
+   * @default false
+   */
+  idempotencyKey?: Switch<IdempotencyKeyOptions> | undefined;
   /**
    * Data that answers a call in place of the service, or a function that yields it. Anything but `undefined` is an answer,
    * also `null`.
@@ -238,26 +196,24 @@ interface FallbackOptions {
    */
   fallback?: ((context: FallbackContext) => unknown) | NonNullable<unknown> | null | undefined;
   /**
-   * When it answers: `open`, the circuit or the limiter rejected; `failure`, also when the last attempt failed; or a predicate. Never
-   * for a cancelled call.
-   * @default 'open'
+   * When it answers: `rejected`, the circuit or the limiter let no attempt pass; `failure`, also when the last attempt failed; or
+   * a predicate. Never for a cancelled call.
+   * @default 'rejected'
    */
-  fallbackOn?: 'open' | 'failure' | ((context: FallbackContext) => boolean) | undefined;
+  fallbackOn?: 'rejected' | 'failure' | ((context: FallbackContext) => boolean) | undefined;
 }
 
 /** The options of `attach`. All are optional; groups are merged by field over `DEFAULTS`. */
-export interface ResilienceOptions extends FallbackOptions {
+export interface ResilienceOptions extends CallOptions {
   /** Options, or a number as short for `{ retries }`, or `false`: never. */
-  retry?: RetryOptions | number | false | undefined;
-  /** Options, or `false`: no circuit breaker. */
-  breaker?: BreakerOptions | false | undefined;
+  retry?: Switch<RetryOptions> | number | undefined;
+  /** Options, or a registry as short for `{ registry }`, or `false`: no circuit breaker. */
+  breaker?: Switch<BreakerOptions> | BreakerRegistry | undefined;
   /**
    * Holds back what a service could not take: options, or the limit alone as short for `{ limit }`, or a `Limiter` to share.
    * @default false
    */
   limiter?: AttachLimiterOptions | Limit | Limiter | false | undefined;
-  /** Circuits to share with other instances; it brings its own circuit options. */
-  registry?: BreakerRegistry | undefined;
   /**
    * Receivers of all events.
    * @default []
@@ -270,50 +226,15 @@ export interface ResilienceOptions extends FallbackOptions {
 }
 
 /** What can be changed while calls are under way. */
-export interface UpdateOptions extends FallbackOptions {
-  retry?: RetryOptions | number | false | undefined;
-  breaker?: (RequestBreakerOptions & Pick<BreakerOptions, 'mode'>) | false | undefined;
-  limiter?: RequestLimiterOptions | false | undefined;
+export interface UpdateOptions extends CallOptions {
+  retry?: ResilienceOptions['retry'];
+  breaker?: Switch<RequestBreakerOptions & Pick<BreakerOptions, 'mode'>> | undefined;
+  limiter?: Switch<RequestLimiterOptions> | undefined;
 }
 
 /** `config.resilience`: options of one request, merged over those of the instance. */
-export interface RequestResilience extends FallbackOptions {
-  retry?: (Omit<RetryOptions, 'budget'> & { budget?: false | undefined }) | number | false | undefined;
-  breaker?: RequestBreakerOptions | false | undefined;
-  limiter?: RequestLimiterOptions | false | undefined;
+export interface ResilienceRequestOptions extends CallOptions {
+  retry?: Switch<Omit<RetryOptions, 'budget'> & { budget?: boolean | undefined }> | number | undefined;
+  breaker?: Switch<RequestBreakerOptions> | undefined;
+  limiter?: Switch<RequestLimiterOptions> | undefined;
 }
-
-/** Every default, in one place. */
-export const DEFAULTS = Object.freeze({
-  retry: Object.freeze({
-    retries: 3,
-    methods: Object.freeze<readonly string[]>(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE', 'QUERY']),
-    statuses: Object.freeze<readonly number[]>([
-      429, // Too Many Requests (RFC 6585, section 4)
-      500, // Internal Server Error
-      502, // Bad Gateway
-      503, // Service Unavailable
-      504, // Gateway Timeout
-      408, // Request Timeout (RFC 9110, section 15.5.9)
-      425, // Too Early (RFC 8470, section 5.2)
-      // What proxies in front of an origin answer for it (Cloudflare).
-      520, // an answer that makes no sense
-      521, // refused
-      522, // no connection in time
-      523, // unreachable
-      524, // no answer in time
-      529, // overloaded
-      530, // its name is not known, or it is frozen
-    ]),
-    codes: undefined,
-    backoff: fullJitter(exponential()),
-    retryAfter: Object.freeze({ respect: true, maxMs: 60_000 }),
-    deadlineMs: undefined,
-    budget: BUDGET_DEFAULTS,
-    idempotencyKey: false,
-    attemptHeader: false,
-  }),
-  breaker: Object.freeze({ ...CIRCUIT_DEFAULTS, maxWaitMs: 1_000 }),
-  fallbackOn: 'open',
-  sinks: Object.freeze([]),
-});

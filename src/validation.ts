@@ -93,6 +93,12 @@ export const withMethods =
     }
   };
 
+/** A function, or an object with a `record`. */
+export const aSink: Rule = (sink, path) => {
+  if (typeof sink !== 'function')
+    withMethods('a function, or a sink with a method record(event)', 'record')(sink, path);
+};
+
 /** Takes the rule of the value's `typeof`, else the other. */
 export const eitherOf =
   (byType: Rules, otherwise: Rule): Rule =>

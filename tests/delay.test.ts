@@ -1,13 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
-import {
-  DEFAULTS,
-  type Delay,
-  type DelayContext,
-  decorrelatedJitter,
-  equalJitter,
-  exponential,
-  fullJitter,
-} from '../src/index.js';
+import type { DelayContext } from '../src/delay.js';
+import { DEFAULTS, type Delay, decorrelatedJitter, equalJitter, exponential, fullJitter } from '../src/index.js';
 
 const contextOf = (given: Partial<DelayContext>): DelayContext => ({
   key: 'GET https://api.example.com',

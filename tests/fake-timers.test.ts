@@ -43,7 +43,7 @@ describe('case 33: fake timers installed after attach', () => {
   });
 
   test('a cooldown passes by their performance.now()', async () => {
-    resilience.breakers.ensure(KEY).trip({ forMs: 10_000 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 10_000 });
     expect(await failureOf(api.get('/'))).toBeInstanceOf(CircuitOpenError);
     vi.advanceTimersByTime(9_999);
     expect(resilience.breakers.get(KEY)?.state).toBe('open');
@@ -56,7 +56,7 @@ describe('case 33: fake timers installed after attach', () => {
 
   test('a deadline passes by them', async () => {
     adapter.script(() => new Promise(() => undefined));
-    const failure = failureOf(api.get('/', { resilience: { retry: { deadlineMs: 60_000 } } }));
+    const failure = failureOf(api.get('/', { resilience: { deadlineMs: 60_000 } }));
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await failure).toMatchObject({ code: 'ETIMEDOUT' });
     expect(vi.getTimerCount()).toBe(0);

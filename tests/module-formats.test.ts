@@ -81,8 +81,8 @@ describe.each(PAIRS)('our $ours build on a $theirs instance of axios', ({ ours, 
   test('guards with a registry that the other build made', async () => {
     const registry = new built[OTHER[ours]].BreakerRegistry();
     const [one, two] = [makeApi(theirs), makeApi(OTHER[theirs])];
-    attach(one, { ...AT_ONCE, registry });
-    built[OTHER[ours]].attach(two, { ...AT_ONCE, registry });
+    attach(one, { ...AT_ONCE, breaker: registry });
+    built[OTHER[ours]].attach(two, { ...AT_ONCE, breaker: registry });
     registry.ensure(`GET ${server.url}`).trip();
     expect(isCircuitOpenError(await rejectionOf(one.get('/')))).toBe(true);
     expect(isCircuitOpenError(await rejectionOf(two.get('/')))).toBe(true);

@@ -16,6 +16,8 @@ import promClient from 'prom-client';
 import ts from 'typescript';
 import * as vitest from 'vitest';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DetectorFactory } from '../src/circuit/detectors/detectors.js';
+import type { DelayContext, ExponentialOptions } from '../src/delay.js';
 import * as library from '../src/index.js';
 import { attach, type BreakerRegistry, DEFAULTS, reportOf } from '../src/index.js';
 import { DURATION_BUCKETS, INSTRUMENTS } from '../src/metrics/instruments.js';
@@ -190,12 +192,14 @@ function borrowedBy(path: string): string[] {
 
 function publicType(name: string): ts.Type {
   const checker = program.getTypeChecker();
-  const module = checker.getSymbolAtLocation(sourceOf(join(root, 'src/index.ts')));
-  const symbol = module && checker.getExportsOfModule(module).find((candidate) => candidate.name === name);
-  if (symbol === undefined) throw new Error(`${name} is not exported`);
-  return checker.getDeclaredTypeOfSymbol(
-    symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol,
-  );
+  const declared = program
+    .getSourceFiles()
+    .filter(({ fileName }) => fileName.startsWith(`${root}/src/`))
+    .flatMap(({ statements }) => statements)
+    .find((one) => (ts.isInterfaceDeclaration(one) || ts.isTypeAliasDeclaration(one)) && one.name.text === name);
+  const symbol = declared && checker.getSymbolAtLocation((declared as ts.InterfaceDeclaration).name);
+  if (symbol === undefined) throw new Error(`There is no type ${name}`);
+  return checker.getDeclaredTypeOfSymbol(symbol);
 }
 
 /** What the exported function yields, by the name of its type. */
@@ -284,15 +288,13 @@ describe('the option tables', () => {
   const without = (names: string[], ...left: string[]) => names.filter((name) => !left.includes(name));
 
   const groups: Record<string, { readonly defaults: unknown; readonly names: () => string[] }> = {
-    Options: { defaults: DEFAULTS, names: () => fieldsOf(publicType('ResilienceOptions')) },
+    Options: {
+      defaults: DEFAULTS,
+      names: () => [...fieldsOf(publicType('ResilienceOptions')), ...nested('idempotencyKey', 'IdempotencyKeyOptions')],
+    },
     retry: {
       defaults: DEFAULTS.retry,
-      names: () => [
-        ...without(fieldsOf(publicType('RetryOptions')), 'retryAfter'),
-        ...nested('retryAfter', 'RetryAfterOptions'),
-        ...nested('budget', 'BudgetOptions'),
-        ...nested('idempotencyKey', 'IdempotencyKeyOptions'),
-      ],
+      names: () => [...fieldsOf(publicType('RetryOptions')), ...nested('budget', 'BudgetOptions')],
     },
     breaker: {
       defaults: DEFAULTS.breaker,
@@ -314,10 +316,10 @@ describe('the option tables', () => {
   /** Functions are compared by what they do. */
   const comparable = (path: string, value: unknown): unknown => {
     if (path === 'backoff') return delaysOf(value as library.Delay);
-    if (path === 'cooldownMs') return cooldownsOf(value as (context: library.DelayContext) => number);
-    return path === 'detector' ? failuresToTrip(value as library.DetectorFactory) : value;
+    if (path === 'cooldownMs') return cooldownsOf(value as (context: DelayContext) => number);
+    return path === 'detector' ? failuresToTrip(value as DetectorFactory) : value;
   };
-  const contextOf = (attempt: number, random: number): library.DelayContext => ({
+  const contextOf = (attempt: number, random: number): DelayContext => ({
     key: '',
     attempt,
     previousMs: undefined,
@@ -328,11 +330,11 @@ describe('the option tables', () => {
   });
   const delaysOf = (backoff: library.Delay) =>
     [0, 0.5, 0.99].flatMap((random) => [1, 2, 3, 9, 10, 20].map((attempt) => backoff(contextOf(attempt, random))));
-  const cooldownsOf = (cooldownMs: (context: library.DelayContext) => number) => {
+  const cooldownsOf = (cooldownMs: (context: DelayContext) => number) => {
     const cooldowns = [1, 2, 3, 9, 10, 20].map((openings) => cooldownMs(contextOf(openings, 0.5)));
     return cooldowns;
   };
-  const failuresToTrip = (make: library.DetectorFactory) => {
+  const failuresToTrip = (make: DetectorFactory) => {
     const detector = make();
     let failures = 1;
     while (!detector.record('failure', failures * 10, 1) && failures < 100) failures++;
@@ -351,7 +353,7 @@ describe('the option tables', () => {
       const code = wholeCode(shown);
       if (code !== undefined && !path.startsWith('idempotencyKey.')) {
         expect([path, comparable(path, await evaluate(code))]).toEqual([path, comparable(path, actual)]);
-      } else if (!['retry', 'breaker', 'codes'].includes(path)) {
+      } else if (!['retry', 'breaker', 'errorCodes'].includes(path)) {
         expect([path, actual]).toEqual([path, undefined]);
       }
     }
@@ -401,7 +403,7 @@ describe('the option tables', () => {
   });
 
   /** At which outcomes of a fixed mixture the detector trips; empty again after each. */
-  const tripsOf = (make: library.DetectorFactory): number[] => {
+  const tripsOf = (make: DetectorFactory): number[] => {
     const detector = make();
     let state = 7;
     let now = 0;
@@ -421,7 +423,7 @@ describe('the option tables', () => {
       const code = wholeCode(shown);
       if (code === undefined) continue;
       const slow = factory === 'slowCallRate' && { slowMs: 500 };
-      const make = (given: object) => (library as any)[factory]({ ...slow, ...given }) as library.DetectorFactory;
+      const make = (given: object) => (library as any)[factory]({ ...slow, ...given }) as DetectorFactory;
       const value = Number(await evaluate(code));
       expect([factory, field, tripsOf(make({ [field]: value }))]).toEqual([factory, field, tripsOf(make({}))]);
       expect([factory, field, tripsOf(make({ [field]: value * 2 }))]).not.toEqual([factory, field, tripsOf(make({}))]);
@@ -429,7 +431,7 @@ describe('the option tables', () => {
   });
 
   test('the defaults of exponential are what it does, and twice as much is something else', async () => {
-    const delays = (given: library.ExponentialOptions) =>
+    const delays = (given: ExponentialOptions) =>
       [1, 2, 3, 4, 5, 20].map((attempt) => library.exponential(given)(contextOf(attempt, 0.5)));
     expect(delays({})).toEqual([100, 200, 400, 800, 1_600, 30_000]);
     for (const [, , field, shown] of documented['exponential']?.() ?? []) {
@@ -450,10 +452,10 @@ describe('the option tables', () => {
   });
 
   test('an idempotency key is by default an unquoted random UUID in the header Idempotency-Key', async () => {
-    const shown = table('retry', 'option').rows.filter(([cell]) => cell?.includes('idempotencyKey.'));
+    const shown = table('Options', 'option').rows.filter(([cell]) => cell?.includes('idempotencyKey.'));
     expect(shown.map(([, value]) => value)).toEqual(["`'Idempotency-Key'`", 'a random UUID', '`false`']);
     const { api, attempts } = serve([200]);
-    attach(api, { retry: { idempotencyKey: true } });
+    attach(api, { idempotencyKey: true });
     await api.post('/orders');
     expect(attempts[0]?.headers?.['Idempotency-Key']).toMatch(/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/);
   });
@@ -462,22 +464,28 @@ describe('the option tables', () => {
 describe('the other tables', () => {
   test('events: every event with its payload', () => {
     const checker = program.getTypeChecker();
-    const actual = membersOf(publicType('ResilienceEvent')).map((event) => {
-      const type = event.getProperty('type');
-      const name = type && checker.typeToString(checker.getTypeOfSymbol(type)).replaceAll('"', '');
-      return [
-        name,
-        fieldsOf(event)
-          .filter((field) => !['type', 'key', 'at'].includes(field))
-          .sort(),
-      ];
-    });
+    const actual = publicType('ResilienceEvents')
+      .getProperties()
+      .map((event) => {
+        const members = membersOf(checker.getTypeOfSymbol(event));
+        const fields = new Set(members.flatMap((member) => fieldsOf(member)));
+        return [event.name, [...fields].filter((field) => !['type', 'key', 'at'].includes(field)).sort()];
+      });
     const shown = table('Events', 'event').rows.map(([name, , payload]) => [
       codeIn(name).join(),
       codeIn(payload).sort(),
     ]);
     expect(shown).toEqual(actual);
-    expect(shown).toHaveLength(22);
+    expect(shown).toHaveLength(13);
+  });
+
+  test('what happens to a store: every status', () => {
+    const checker = program.getTypeChecker();
+    const statuses = membersOf(publicType('StoreNews')).map((news) => {
+      const status = news.getProperty('status');
+      return status && checker.typeToString(checker.getTypeOfSymbol(status)).replaceAll('"', '');
+    });
+    expect(firstCodes(table('Events', '`status` of `store`'))).toEqual(statuses);
   });
 
   test('reasons: every one', () => {
@@ -675,7 +683,7 @@ describe('on a real server', () => {
     expect(lines).toEqual(['closed']);
   });
 
-  test('per request: the overrides work', async () => {
+  test('per request: the perKey work', async () => {
     attach(api, { retry: { backoff: () => 0 } });
     server.script(200, 503, 200, 503, 200, 200);
     await run('Per request, and merging');
@@ -692,7 +700,7 @@ describe('on a real server', () => {
   test('per request: an object replaces a number in the defaults, and undefined hides it', async () => {
     const { api, attempts } = serve([503]);
     attach(api, { retry: { retries: 1, backoff: () => 0 }, breaker: false });
-    const attemptsOf = async (resilience: library.RequestResilience) => {
+    const attemptsOf = async (resilience: library.ResilienceRequestOptions) => {
       attempts.length = 0;
       await api.get('/', { resilience }).catch(() => undefined);
       return attempts.length;
@@ -757,7 +765,7 @@ describe('on a real server', () => {
   test('errors: the block tells what happened', async () => {
     const { lines, console } = recordingConsole();
     const { breakers } = attach(api, { clock: { now: () => 0 } });
-    breakers.ensure(`GET ${server.url}`).trip({ forMs: 10_000 });
+    breakers.ensure(`GET ${server.url}`).trip({ cooldownMs: 10_000 });
     await run('Errors', { given: { console } });
     expect(lines).toEqual([`GET ${server.url} is open, ask again in 10000 ms`, 'circuit-open ']);
     expect(asked()).toEqual([]);
@@ -842,7 +850,7 @@ describe('on a real server', () => {
   test('NestJS: the filter adds Retry-After to the 503', async () => {
     const { CircuitOpenFilter } = await run('How does my NestJS service answer 503 with Retry-After?');
     const { breakers } = attach(api);
-    breakers.ensure(`GET ${server.url}`).trip({ forMs: 10_000 });
+    breakers.ensure(`GET ${server.url}`).trip({ cooldownMs: 10_000 });
 
     class Application {
       show(): Promise<unknown> {
@@ -876,7 +884,7 @@ describe('on a real server', () => {
     const made = await run('Choosing a detector', { wanted });
     /** When it trips: F a failure, S a success, one a second. */
     const tripsAt = (name: string, outcomes: string, everyMs = 1_000): number => {
-      const detector = (made[name] as library.DetectorFactory)();
+      const detector = (made[name] as DetectorFactory)();
       return outcomes
         .split('')
         .findIndex((outcome, index) => detector.record(outcome === 'F' ? 'failure' : 'success', index * everyMs, 1));
@@ -956,7 +964,7 @@ describe('on a real server', () => {
     };
     const before = await start();
     expect(before.size).toBe(0);
-    before.ensure('GET https://api.example.com').trip({ forMs: 10_000 });
+    before.ensure('GET https://api.example.com').trip({ cooldownMs: 10_000 });
     handlers['SIGTERM']?.();
     const after = (await start()).get('GET https://api.example.com');
     await rm(folder, { recursive: true });

@@ -72,7 +72,7 @@ const LAYERS: readonly RegExp[] = [
   /^interceptors\/time\//,
   /^interceptors\/config\//,
   /^interceptors\/outcome\//,
-  /^options\.ts$/,
+  /^(?:contexts|defaults|options)\.ts$/,
   /^circuit\/|^retry\/|^limiter\/|^sinks\/|^metrics\//,
   /^(?:abort|errors|events|clock|delay|emitter|out-of-time|redaction|retry-after|validation)\.ts$/,
 ];

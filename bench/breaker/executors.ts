@@ -41,7 +41,7 @@ export const executeOpossumWithoutPercentiles = (): Promise<Execute> =>
 /** Circuits that reject. */
 export const executeOursOpen = (): Execute => {
   const breaker = new CircuitBreaker(KEY);
-  breaker.trip({ forMs: AN_HOUR_MS });
+  breaker.trip({ cooldownMs: AN_HOUR_MS });
   return (action) => breaker.execute(action);
 };
 

@@ -1,4 +1,6 @@
-import { customLimit, type Limit, type LimitedAttempt, type LimitRule } from '../../dist/index.js';
+import { customLimit, type Limit, type LimitRule } from '../../dist/index.js';
+
+type LimitedAttempt = Parameters<NonNullable<LimitRule['ended']>>[0];
 
 /** What the rule can be varied by. */
 interface Variation {

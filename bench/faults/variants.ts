@@ -51,7 +51,7 @@ export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
     breaker: {
       detector: consecutiveFailures(5),
       cooldownMs: 10_000,
-      halfOpen: { permits: 1, successThreshold: 1 },
+      halfOpen: { probes: 1, successThreshold: 1 },
     },
     retry: { budget: { ratio: 0.2, minPerSecond: 10 } },
   }),

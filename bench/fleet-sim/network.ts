@@ -1,4 +1,4 @@
-import type { CircuitStore, StoreListener } from '../../dist/index.js';
+import type { CircuitStore } from '../../dist/index.js';
 
 /** What lies between a process and its store. */
 export interface Network {
@@ -55,7 +55,7 @@ export function throughNetwork(store: CircuitStore, { roundTripMs, messageMs, lo
     acquire: through(store.acquire),
     settle: through(store.settle),
     force: through(store.force),
-    subscribe: async (listener: StoreListener) => {
+    subscribe: async (listener) => {
       await store.subscribe?.({
         ...listener,
         changed: (key, view) => {

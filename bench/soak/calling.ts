@@ -51,7 +51,7 @@ const agent = new Agent({ keepAlive: true });
 const api = axios.create({ timeout: TIMEOUT_MS, proxy: false, httpAgent: agent });
 const resilience = attach(api, {
   retry: { attemptHeader: ATTEMPT_HEADER, backoff: () => random() * 50 },
-  breaker: { cooldownMs: COOLDOWN_MS, maxRetryAfterMs: COOLDOWN_MS },
+  breaker: { cooldownMs: COOLDOWN_MS, retryAfter: { maxMs: COOLDOWN_MS } },
 });
 const { breakers } = resilience;
 const ledger = new Ledger(resilience);
@@ -75,7 +75,7 @@ async function keepCalling(): Promise<void> {
 
 /** What an operator does to circuits by hand. */
 const INTERVENTIONS: readonly (readonly [number, () => Promise<void>])[] = [
-  [3, async () => void [...breakers].at(Math.floor(random() * breakers.size))?.trip({ forMs: 100 })],
+  [3, async () => void [...breakers].at(Math.floor(random() * breakers.size))?.trip({ cooldownMs: 100 })],
   [2, async () => void [...breakers].at(Math.floor(random() * breakers.size))?.reset()],
   [
     1,

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import axios, { type AxiosInstance, type CancelTokenSource } from 'axios';
-import { type RequestResilience, type ResilienceReport, reportOf } from '../../dist/index.js';
+import { type ResilienceReport, type ResilienceRequestOptions, reportOf } from '../../dist/index.js';
 import { CALL_HEADER, UNGUARDED } from './marks.js';
 import { pick } from './random.js';
 
@@ -35,7 +35,7 @@ const METHODS = [
   [10, 'delete'],
 ] as const;
 
-type Override = (random: () => number) => RequestResilience | false | undefined;
+type Override = (random: () => number) => ResilienceRequestOptions | false | undefined;
 
 const OVERRIDES: readonly (readonly [number, Override])[] = [
   [50, () => undefined],
@@ -45,8 +45,8 @@ const OVERRIDES: readonly (readonly [number, Override])[] = [
   [3, () => ({ breaker: false })],
   [5, () => ({ fallback: { stale: true } })],
   [5, () => ({ fallback: async () => ({ stale: true }), fallbackOn: 'failure' })],
-  [8, (random) => ({ retry: { deadlineMs: 10 + random() * 400 } })],
-  [4, () => ({ retry: { idempotencyKey: true } })],
+  [8, (random) => ({ deadlineMs: 10 + random() * 400 })],
+  [4, () => ({ idempotencyKey: true })],
   [3, () => ({ retry: { budget: false } })],
   [3, () => ({ retry: { shouldRetryResponse: async ({ attempt }) => attempt === 1 } })],
   [2, () => ({ retry: { beforeRetry: async () => delay(2) } })],
@@ -60,9 +60,9 @@ const OVERRIDES: readonly (readonly [number, Override])[] = [
       },
     }),
   ],
-  [2, (random) => ({ retry: { beforeRetry: async () => delay(20), deadlineMs: 10 + random() * 100 } })],
+  [2, (random) => ({ retry: { beforeRetry: async () => delay(20) }, deadlineMs: 10 + random() * 100 })],
   // Long enough for most bodies: the signal has to reach them, and to let go of them.
-  [6, () => ({ retry: { deadlineMs: 5_000 } })],
+  [6, () => ({ deadlineMs: 5_000 })],
 ];
 
 type Ending = 'none' | 'signal' | 'token' | 'shared signal' | 'shared token' | 'at once';

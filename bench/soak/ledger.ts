@@ -1,4 +1,4 @@
-import type { AttemptEvent, EventType, Resilience } from '../../dist/index.js';
+import type { Resilience, ResilienceEvents } from '../../dist/index.js';
 import type { CallResult } from './calls.js';
 import { bitOf, MOST_CALLS, UNGUARDED } from './marks.js';
 
@@ -6,12 +6,10 @@ const EVENTS = [
   'call',
   'attempt',
   'retry',
-  'giveUp',
   'rejected',
-  'fallback',
-  'listenerError',
-  'evicted',
-] as const satisfies EventType[];
+  'callbackError',
+  'breakerRemoved',
+] as const satisfies (keyof ResilienceEvents)[];
 
 /**
  * What every call said of itself and what the events say, as sums, and per call as bits: what is kept does not grow with the
@@ -19,9 +17,9 @@ const EVENTS = [
  */
 export class Ledger {
   readonly events: Record<(typeof EVENTS)[number], number>;
-  readonly outcomes: Record<AttemptEvent['outcome'], number> = { success: 0, failure: 0, neutral: 0 };
+  readonly outcomes: Record<ResilienceEvents['attempt']['outcome'], number> = { success: 0, failure: 0, neutral: 0 };
   /** Of attempts under a circuit. */
-  readonly guarded: Record<AttemptEvent['outcome'], number> = { success: 0, failure: 0, neutral: 0 };
+  readonly guarded: Record<ResilienceEvents['attempt']['outcome'], number> = { success: 0, failure: 0, neutral: 0 };
   readonly stopped: Record<string, number> = {};
   /** Attempts by what they came to: a status or a code. */
   readonly answers: Record<string, number> = {};
@@ -35,24 +33,30 @@ export class Ledger {
   histories = 0;
   gaveUp = 0;
   fallbacks = 0;
+  /** The same, by `call` events. */
+  toldGaveUp = 0;
+  toldFallbacks = 0;
   /** Attempts that were made, by call. */
   readonly made = new Uint16Array(MOST_CALLS);
   /** Attempts that had a response, by call: the service must have seen these. */
   readonly answered = new Uint16Array(MOST_CALLS);
 
   constructor({ on }: Resilience) {
-    this.events = { call: 0, attempt: 0, retry: 0, giveUp: 0, rejected: 0, fallback: 0, listenerError: 0, evicted: 0 };
+    this.events = { call: 0, attempt: 0, retry: 0, rejected: 0, callbackError: 0, breakerRemoved: 0 };
     for (const type of EVENTS) {
-      on(type, (event) => {
-        const wasSent = event.type === 'rejected' && event.observed;
-        if (!wasSent) this.events[type]++;
+      on(type, () => {
+        this.events[type]++;
       });
     }
+    on('call', ({ stopped, fallback }) => {
+      if (stopped !== 'success') this.toldGaveUp++;
+      if (fallback) this.toldFallbacks++;
+    });
     on('attempt', ({ key, outcome, status, code }) => {
       const what = `${status ?? code}`;
       this.answers[what] = (this.answers[what] ?? 0) + 1;
       this.outcomes[outcome]++;
-      if (!key.endsWith(UNGUARDED)) this.guarded[outcome]++;
+      if (!key?.endsWith(UNGUARDED)) this.guarded[outcome]++;
     });
   }
 

@@ -1,4 +1,4 @@
-import type { CircuitState, TransitionReason } from 'axios-resilience';
+import type { CircuitState, ResilienceEvents } from 'axios-resilience';
 
 /** What came of the calls of one process. */
 export interface Tally {
@@ -17,7 +17,7 @@ export type FromProcess =
       readonly event: 'circuit';
       readonly from: CircuitState;
       readonly to: CircuitState;
-      readonly reason: TransitionReason;
+      readonly reason: ResilienceEvents['stateChange']['reason'];
       readonly at: number;
     }
   | { readonly event: 'store'; readonly what: 'degraded' | 'recovered'; readonly at: number };

@@ -21,8 +21,9 @@ const resilience = attach(api, {
 });
 
 resilience.on('stateChange', ({ from, to, reason, at }) => say({ event: 'circuit', from, to, reason, at }));
-resilience.on('storeDegraded', ({ at }) => say({ event: 'store', what: 'degraded', at }));
-resilience.on('storeRecovered', ({ at }) => say({ event: 'store', what: 'recovered', at }));
+resilience.on('store', ({ status, at }) => {
+  if (status === 'degraded' || status === 'recovered') say({ event: 'store', what: status, at });
+});
 
 let tally: Tally = { answered: 0, failed: 0, rejected: 0 };
 const pending = new Set<Promise<void>>();

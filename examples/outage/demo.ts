@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type CircuitState, consecutiveFailures, exponential, type StateChangeEvent } from 'axios-resilience';
+import { type CircuitState, consecutiveFailures, exponential, type ResilienceEvents } from 'axios-resilience';
 import { plainCaller, resilientCaller } from './callers.js';
 import { serveMetrics } from './metrics.js';
 import { type Phase, startService } from './service.js';
@@ -30,8 +30,10 @@ const OUTAGE: readonly { readonly phase: Phase; readonly lastsMs: number; readon
   { phase: 'healthy', lastsMs: 2_500 * pace, meaning: 'answers 200 again' },
 ];
 
-const REASONS: Partial<Record<StateChangeEvent['reason'], (change: StateChangeEvent) => string>> = {
-  threshold: ({ failures }: StateChangeEvent) => `${failures} failures in a row`,
+const REASONS: Partial<
+  Record<ResilienceEvents['stateChange']['reason'], (change: ResilienceEvents['stateChange']) => string>
+> = {
+  threshold: ({ failures }: ResilienceEvents['stateChange']) => `${failures} failures in a row`,
   'cooldown-elapsed': () => 'the cooldown is over, one call may probe',
   'probe-failed': () => 'the probe failed',
   'probe-succeeded': () => 'the probe was answered',

@@ -1,10 +1,10 @@
+import { SuccessTimes } from '../out-of-time.js';
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
 import type { Lease, LeaseAnswer } from './link.js';
 import { DEFAULT_LEASE_MS } from './options.js';
 import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
 import { Gate } from './waiting/gate.js';
-import { Pace } from './waiting/pace.js';
 import { type Asking, type GatedCircuit, type Outlook, unlessAborted, type Waiting } from './waiting/waiting.js';
 
 /** How long it is worth waiting for a probe where no recent success tells, ms. */
@@ -15,12 +15,17 @@ export type Answer = IssuedPermit | number;
 
 /** A circuit that lets attempts in, lets them wait, or rejects them. */
 export abstract class AdmittingCircuit extends ControlledCircuit {
-  /** @internal Notes how long successes take. */
-  protected readonly pace = new Pace();
+  #times: SuccessTimes | undefined;
   #inFlight = 0;
   #rejected = 0;
   /** Made for the first that would wait. */
   #gate: Gate | undefined;
+
+  /** @internal How long successes take. */
+  get times(): SuccessTimes {
+    this.#times ??= new SuccessTimes();
+    return this.#times;
+  }
 
   /** Permits that are not settled yet. */
   get inFlight(): number {
@@ -28,7 +33,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   }
 
   /** Attempts that wait for the circuit. */
-  get waiting(): number {
+  get queued(): number {
     return this.#gate?.size ?? 0;
   }
 
@@ -71,6 +76,16 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
       : this.#answer(answer, now);
   }
 
+  /** @internal The short way into a closed circuit that neither a store nor a hand has a say in. */
+  enter(
+    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
+    caller?: object,
+  ): IssuedPermit | undefined {
+    if (!this.circuit.isFree || this.isIsolated) return undefined;
+    this.#inFlight++;
+    return this.circuit.give(now, caller);
+  }
+
   /** @internal A permit, or when it is worth asking again, ms; nothing is told of a rejection. */
   ask(
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
@@ -78,6 +93,8 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     caller?: object,
     mayProbe = true,
   ): Answer | Promise<Answer> {
+    const permit = this.enter(now, caller);
+    if (permit) return permit;
     const isLeased = this.#isLeasedAt(now, caller);
     this.circuit.link?.touch();
     if (!mayProbe && !this.isIsolated && this.circuit.at(now).name === 'half-open') return 0;
@@ -100,7 +117,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     const isWorthIt = gate.isWorthIt(asking.until, now) && agrees();
     const place = isWorthIt ? gate.wait(asking, now) : undefined;
     if (!place) return this.#reject(now, retryAfterMs);
-    this.emit({ type: 'waiting', key: this.key, waiting: gate.size, maxWaitMs: asking.until - now });
+    this.emit({ type: 'queued', key: this.key, by: 'circuit', queued: gate.size });
     return place;
   }
 
@@ -142,7 +159,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
 
   /** @internal The circuit has taken in what came back with a permit: there may be room for one that waits. */
   protected returned(): void {
-    if (this.waiting > 0) this.#gate?.look(this.now);
+    if (this.queued > 0) this.#gate?.look(this.now);
   }
 
   /** @internal */
@@ -185,10 +202,13 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   #reject(now: number, retryAfterMs: number): Permit | Rejection {
     const observed = this.mode === 'observe';
     if (!observed) this.#rejected++;
-    this.emit({ type: 'rejected', key: this.key, retryAfterMs, observed });
-    if (!observed) return new Denial(retryAfterMs, this.cause);
+    if (!observed) {
+      this.emit({ type: 'rejected', key: this.key, by: 'circuit', retryAfterMs });
+      return new Denial(retryAfterMs, this.cause);
+    }
+    this.emit({ type: 'wouldReject', key: this.key, retryAfterMs });
     this.#inFlight++;
-    return new IssuedPermit(this, UNCOUNTED, now, now);
+    return new IssuedPermit(this, UNCOUNTED, now);
   }
 
   #ensureGate(): Gate {
@@ -238,10 +258,10 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
       case 'open':
         return state.byHand ? { name: 'shut' } : { name: 'cooling', until: state.until };
       case 'half-open': {
-        const { slowestMs } = this.pace;
+        const slowestMs = this.times.slowestMs();
         return {
           name: 'probing',
-          hasSeat: state.probes.hasSeat(this.circuit.policy.halfOpen.permits, undefined),
+          hasSeat: state.probes.hasSeat(this.circuit.policy.halfOpen.probes, undefined),
           since: state.probes.since,
           patienceMs: slowestMs === undefined ? PATIENCE_MS : 2 * slowestMs,
         };

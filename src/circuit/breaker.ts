@@ -42,7 +42,7 @@ export class CircuitBreaker extends AdmittingCircuit {
    * 1 failures that are being counted, 2 a cooldown or permits, 3 what was set by hand, 4 attempts that wait for it.
    */
   get worth(): 0 | 1 | 2 | 3 | 4 {
-    if (this.waiting > 0) return 4;
+    if (this.queued > 0) return 4;
     if (this.isSetByHand) return 3;
     if (this.inFlight > 0) return 2;
     if (!this.circuit.isClosed) return this.state === 'open' ? 2 : 0;
@@ -64,7 +64,7 @@ export class CircuitBreaker extends AdmittingCircuit {
   /** @internal What the end of a function means for this circuit. */
   judge<T>(ended: Ended<T>, judgedBy: JudgedBy<T> = {}): Outcome {
     return outcomeOf(ended, judgedBy, (error) =>
-      this.emit({ type: 'listenerError', key: this.key, source: 'classify', error }),
+      this.emit({ type: 'callbackError', key: this.key, source: 'classify', error }),
     );
   }
 
@@ -76,7 +76,7 @@ export class CircuitBreaker extends AdmittingCircuit {
       state,
       stateAgeMs: this.shownFor(now),
       inFlight: this.inFlight,
-      waiting: this.waiting,
+      queued: this.queued,
       isolated: this.isIsolated,
       counts: {
         success: this.#success,
@@ -93,11 +93,11 @@ export class CircuitBreaker extends AdmittingCircuit {
     return snapshotOf(this.key, this.circuit, this.now);
   }
 
-  /** Takes over a snapshot. One of an unknown version is ignored, with a `listenerError` of source `restore`. */
+  /** Takes over a snapshot. One of an unknown version is ignored, with a `callbackError` of source `restore`. */
   restore(snapshot: CircuitSnapshot): void {
     if (restore(this.circuit, snapshot, this.now)) return;
     const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
-    this.emit({ type: 'listenerError', key: this.key, source: 'restore', error });
+    this.emit({ type: 'callbackError', key: this.key, source: 'restore', error });
   }
 
   /** @internal Takes back a permit. */
@@ -105,29 +105,16 @@ export class CircuitBreaker extends AdmittingCircuit {
     const now = givenNow ?? this.timeUnless(outcome !== 'failure' && this.circuit.detector.isTimeless);
     this.returning();
     if (outcome === 'success' && givenNow !== undefined && permit.acquiredAt > 0) {
-      this.pace.add(givenNow - permit.acquiredAt);
+      this.times.record(givenNow - permit.acquiredAt, givenNow);
     }
-    try {
-      this.#take(permit, outcome, now, details, givenNow);
-    } finally {
-      this.returned();
+    const isKnown = this.#count(outcome);
+    const said = isKnown ? outcome : 'neutral';
+    if (permit.generation !== UNCOUNTED && !this.circuit.settle(permit, said, now, details, givenNow)) {
+      this.#late++;
+      this.emit({ type: 'late', key: this.key, outcome });
     }
-  }
-
-  #take(
-    permit: IssuedPermit,
-    outcome: Outcome,
-    now: number,
-    details: FailureDetails,
-    givenNow: number | undefined,
-  ): void {
-    if (!this.#count(outcome)) {
-      this.circuit.settle(permit, 'neutral', now, details, givenNow);
-      anOutcome(outcome, 'outcome');
-    }
-    if (permit.generation === UNCOUNTED || this.circuit.settle(permit, outcome, now, details, givenNow)) return;
-    this.#late++;
-    this.emit({ type: 'late', key: this.key, outcome });
+    this.returned();
+    if (!isKnown) anOutcome(outcome, 'outcome');
   }
 
   /** Whether it is an outcome at all. */

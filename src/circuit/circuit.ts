@@ -1,3 +1,4 @@
+import type { DelayContext } from '../delay.js';
 import { tellAfterwards } from '../emitter.js';
 import { rejectedKeyOf, withoutExchange } from '../errors.js';
 import type { Outcome, TransitionReason } from '../events.js';
@@ -5,7 +6,7 @@ import { cooldownOf, isToldToWait, SERVED_AGAIN } from './cooldown.js';
 import { GuardedDetector } from './detectors/guarded-detector.js';
 import { type CircuitLink, type Lease, type Opening, PROBE_LOST, type SharedView } from './link.js';
 import { type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
-import { IssuedPermit } from './permit.js';
+import { IssuedPermit, ProbePermit } from './permit.js';
 import { Probes } from './probes.js';
 import { CLOSED, type State } from './state.js';
 import type { CircuitOwner, GivenState } from './transition.js';
@@ -61,6 +62,16 @@ export class Circuit {
     return this.#state === CLOSED;
   }
 
+  /** Whether it is closed, and nobody outside has a say in it. */
+  get isFree(): boolean {
+    return this.#state === CLOSED && this.link === undefined;
+  }
+
+  /** A permit of the closed circuit. */
+  give(now: number, caller: object | undefined): IssuedPermit {
+    return new IssuedPermit(this.#owner, this.#generation, now, caller);
+  }
+
   /** The state. An open circuit becomes half-open when it is looked at after its cooldown. */
   at(now: number): State {
     if (this.#state === CLOSED) return CLOSED;
@@ -81,15 +92,14 @@ export class Circuit {
     const state = this.at(now);
     switch (state.name) {
       case 'closed':
-        return new IssuedPermit(this.#owner, this.#generation, now, undefined, undefined, undefined, caller);
+        return this.give(now, caller);
       case 'open':
         return state.until - now;
       case 'half-open': {
-        const { permits, probeTimeoutMs } = this.#policy.halfOpen;
-        if (!lease && !state.probes.hasSeat(permits, caller)) return state.probes.waitMs(now);
-        const until = now + this.heldMs(leaseMs);
-        const permit = new IssuedPermit(this.#owner, this.#generation, now, until, probeTimeoutMs, lease, caller);
-        return state.probes.seat(permit);
+        const { probes, probeTimeoutMs } = this.#policy.halfOpen;
+        if (!lease && !state.probes.hasSeat(probes, caller)) return state.probes.waitMs(now);
+        const terms = { leaseMs: this.heldMs(leaseMs), timeoutMs: probeTimeoutMs, lease };
+        return state.probes.seat(new ProbePermit(this.#owner, this.#generation, now, caller, terms));
       }
     }
   }
@@ -169,7 +179,7 @@ export class Circuit {
     const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
     const { error, response, retryAfterMs } = details;
     const previousMs = openings > 1 ? this.#lastCooldownMs : undefined;
-    const told = { key: this.#owner.key, error, response, retryAfterMs };
+    const told = { key: this.#owner.key, error: error as DelayContext['error'], response, retryAfterMs };
     const context = { ...told, attempt: openings, previousMs, random: this.#policy.random };
     return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context, this.#owner) };
   }
@@ -184,7 +194,7 @@ export class Circuit {
   ): void {
     if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
     const hasTripped = this.#detector.record(outcome, endedAt, durationMs, caller);
-    const toldToWait = outcome === 'failure' && this.#policy.openOnRetryAfter && isToldToWait(details);
+    const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
       if (outcome === 'success' && this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;

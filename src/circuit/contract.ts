@@ -47,7 +47,7 @@ export interface CircuitStats {
   /** Permits that are not settled yet. */
   readonly inFlight: number;
   /** Attempts that wait for the circuit. */
-  readonly waiting: number;
+  readonly queued: number;
   /** Whether `isolate` holds the circuit open. */
   readonly isolated: boolean;
   /** For a circuit with a store: what is known of it in the fleet. */

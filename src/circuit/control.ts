@@ -1,5 +1,5 @@
-import { type Emitter, type NewEvent, tellAfterwards } from '../emitter.js';
-import type { CircuitState, EventOf, EventType, Outcome } from '../events.js';
+import { type AnyListener, type Emitter, type EventName, type NewEvent, tellAfterwards } from '../emitter.js';
+import type { CircuitEvents, CircuitState, Outcome, Sink } from '../events.js';
 import { aString, milliseconds, options as optionsOf, own } from '../validation.js';
 import { Circuit } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
@@ -11,7 +11,7 @@ import type { IssuedPermit } from './permit.js';
 import { withReadState } from './state-reader.js';
 import type { Transition } from './transition.js';
 
-const checkTrip = optionsOf({ forMs: milliseconds() });
+const checkTrip = optionsOf({ cooldownMs: milliseconds() });
 
 /** A circuit, and what lies above its automatic state: isolation and mode. What is forced hides what is found. */
 export abstract class ControlledCircuit {
@@ -61,16 +61,19 @@ export abstract class ControlledCircuit {
    * Adds a listener for this circuit's events, and those of its store; the returned function takes it out. It belongs to
    * this breaker and goes with it: the registry makes a new one for the same key without it.
    */
-  on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
+  on<Type extends keyof CircuitEvents>(type: Type, listener: (event: CircuitEvents[Type]) => void): () => void;
+  /** Adds a receiver of all of them. */
+  on(type: '*', sink: Sink): () => void;
+  on(type: EventName, listener: AnyListener): () => void {
     if (!(this.#events instanceof OwnEvents)) this.#events = new OwnEvents(this.key, this.#events);
     return this.#events.on(type, listener);
   }
 
-  /** Opens the circuit by hand. It is probed after `forMs` (default: its cooldown) like one that tripped. */
-  trip(options: { forMs?: number | undefined } = {}): Forced {
+  /** Opens the circuit by hand. It is probed after `cooldownMs` (default: its cooldown) like one that tripped. */
+  trip(options: { cooldownMs?: number | undefined } = {}): Forced {
     checkTrip(options, '');
     const now = this.now;
-    const opening = this.circuit.nextOpening({}, own(options).forMs);
+    const opening = this.circuit.nextOpening({}, own(options).cooldownMs);
     return this.#force('open', opening, () =>
       this.circuit.assume(
         { state: 'open', openings: opening.openings, remainingMs: opening.cooldownMs },

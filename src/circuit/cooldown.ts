@@ -5,7 +5,7 @@ import type { CircuitOwner } from './transition.js';
 /** The part of a circuit's policy that says how long it stays open. */
 interface Cooldown {
   readonly cooldownMs: number | Delay;
-  readonly maxRetryAfterMs: number;
+  readonly retryAfter: { readonly maxMs: number };
 }
 
 /** How many successes in the closed circuit end the growth of its cooldown. */
@@ -16,15 +16,15 @@ export const SERVED_AGAIN = 10;
  * default goes.
  */
 export function cooldownOf(
-  { cooldownMs, maxRetryAfterMs }: Cooldown,
+  { cooldownMs, retryAfter }: Cooldown,
   context: DelayContext,
   events: Pick<CircuitOwner, 'emit'>,
 ): number {
   try {
     const computed = delayOf(cooldownMs, context, 'cooldownMs(context)');
-    return Math.max(computed, Math.min(context.retryAfterMs || 0, maxRetryAfterMs) || 0);
+    return Math.max(computed, Math.min(context.retryAfterMs || 0, retryAfter.maxMs) || 0);
   } catch (error) {
-    events.emit({ type: 'listenerError', key: context.key, source: 'breaker.cooldownMs', error });
+    events.emit({ type: 'callbackError', key: context.key, source: 'breaker.cooldownMs', error });
     return CIRCUIT_DEFAULTS.cooldownMs(context);
   }
 }

@@ -83,7 +83,7 @@ export interface SharedThreshold {
   readonly windowMs: number;
   readonly failures: number;
   readonly rate: number;
-  readonly minimumCalls: number;
+  readonly minAttempts: number;
   /**
    * With a `windowMs` of 0: how long before the last failure the first must have ended, ms.
    * @default 0

@@ -5,10 +5,12 @@ import {
   aFunction,
   anInteger,
   aRatio,
+  eitherOf,
   merged,
   milliseconds,
   oneOf,
   options,
+  own,
   type Rule,
   unexpected,
   withMethods,
@@ -39,18 +41,18 @@ export interface HalfOpenOptions {
    * Probes under way at a time; an integer >= 1.
    * @default 1
    */
-  permits?: number | undefined;
+  probes?: number | undefined;
   /**
    * Successful probes that close the circuit; an integer >= 1.
    * @default 1
    */
   successThreshold?: number | undefined;
   /**
-   * The share of `permits` probes that may fail, in (0, 1]. The circuit closes or opens as soon as the outcome of that many
+   * The share of `probes` probes that may fail, in (0, 1]. The circuit closes or opens as soon as the outcome of that many
    * probes is certain; it opens in any case when all of them fail. `successThreshold` is not used then.
    * @default none: any failed probe re-opens
    */
-  failureRatio?: number | undefined;
+  failureRate?: number | undefined;
   /**
    * How long a probe holds its permit, ms >= 1. After it another probe is admitted, and a failure of the first is void.
    * @default the request's `timeout` plus one second, or 30_000 where it has none
@@ -77,16 +79,12 @@ export interface CircuitBreakerOptions {
    */
   cooldownMs?: number | Delay | undefined;
   /**
-   * The most that a `Retry-After` on the tripping response may lengthen the cooldown to, ms >= 0; 0: it is not looked at.
-   * @default 60_000
+   * How far a `Retry-After` on a failed response is followed. `maxMs`, >= 0, is the most that it may lengthen the cooldown to.
+   * With `opens` a 429 (Too Many Requests) or 503 (Service Unavailable) that carries one opens a closed circuit at once.
+   * `false`: it is not looked at.
+   * @default { maxMs: 60_000, opens: false }
    */
-  maxRetryAfterMs?: number | undefined;
-  /**
-   * Whether a 429 (Too Many Requests) or 503 (Service Unavailable) that carries a `Retry-After` opens a closed circuit at
-   * once.
-   * @default false
-   */
-  openOnRetryAfter?: boolean | undefined;
+  retryAfter?: { maxMs?: number | undefined; opens?: boolean | undefined } | boolean | undefined;
   halfOpen?: HalfOpenOptions | undefined;
   /**
    * How many attempts may wait for the circuit at a time, an integer >= 0; the newest is rejected. See `maxWaitMs`.
@@ -122,7 +120,7 @@ export interface BreakerRegistryOptions extends CircuitBreakerOptions {
    * Options of one circuit, merged over the others; asked once, when its breaker is made.
    * @example (key) => key.startsWith('POST ') ? { cooldownMs: 30_000 } : undefined
    */
-  overrides?: ((key: string) => CircuitBreakerOptions | undefined) | undefined;
+  perKey?: ((key: string) => CircuitBreakerOptions | undefined) | undefined;
 }
 
 /** How long a probe holds its permit where nobody says, ms. */
@@ -131,9 +129,8 @@ export const DEFAULT_LEASE_MS = 30_000;
 export const CIRCUIT_DEFAULTS = Object.freeze({
   detector: consecutiveFailures(5, { perCall: true, minSpanMs: 600, maxAgeMs: 60_000 }),
   cooldownMs: exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 }),
-  maxRetryAfterMs: 60_000,
-  openOnRetryAfter: false,
-  halfOpen: Object.freeze({ permits: 1, successThreshold: 1 }),
+  retryAfter: Object.freeze({ maxMs: 60_000, opens: false }),
+  halfOpen: Object.freeze({ probes: 1, successThreshold: 1 }),
   maxQueue: 100,
   mode: 'enforce',
   maxBreakers: 256,
@@ -143,9 +140,8 @@ export const CIRCUIT_DEFAULTS = Object.freeze({
 export interface CircuitPolicy {
   readonly detector: DetectorFactory;
   readonly cooldownMs: number | Delay;
-  readonly maxRetryAfterMs: number;
-  readonly openOnRetryAfter: boolean;
-  readonly halfOpen: HalfOpenOptions & { readonly permits: number; readonly successThreshold: number };
+  readonly retryAfter: { readonly maxMs: number; readonly opens: boolean };
+  readonly halfOpen: HalfOpenOptions & { readonly probes: number; readonly successThreshold: number };
   readonly maxQueue: number;
   readonly mode: BreakerMode;
   readonly store?: Fleet | undefined;
@@ -165,12 +161,11 @@ export const aMode = oneOf('enforce', 'observe');
 const CIRCUIT_RULES = {
   detector: aFunction,
   cooldownMs: aDelay,
-  maxRetryAfterMs: milliseconds(),
-  openOnRetryAfter: aBoolean,
+  retryAfter: eitherOf({ boolean: aBoolean }, options({ maxMs: milliseconds(), opens: aBoolean })),
   halfOpen: options({
-    permits: anInteger(1),
+    probes: anInteger(1),
     successThreshold: anInteger(1),
-    failureRatio: aRatio,
+    failureRate: aRatio,
     leaseMs: milliseconds(1),
     probeTimeoutMs: milliseconds(1),
   }),
@@ -179,7 +174,7 @@ const CIRCUIT_RULES = {
   store: withMethods('a store made by redisStore(client) or fleet(store)', 'link', 'close'),
 };
 
-export const REGISTRY_RULES = { ...CIRCUIT_RULES, maxBreakers: anInteger(1), overrides: aFunction };
+export const REGISTRY_RULES = { ...CIRCUIT_RULES, maxBreakers: anInteger(1), perKey: aFunction };
 
 const checkCircuit = options({ ...CIRCUIT_RULES, clock: aClock, random: aFunction });
 
@@ -190,22 +185,33 @@ const DEFAULT_POLICY: CircuitPolicy = {
   random: () => Math.random(),
 };
 
+/** What the short forms mean. */
+const RETRY_AFTER = { true: CIRCUIT_DEFAULTS.retryAfter, false: { maxMs: 0, opens: false } };
+
 /** Checks options and lays them over a policy. */
 export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: CircuitPolicy): CircuitPolicy {
   checkCircuit(given, path);
-  const policy = merged(base ?? DEFAULT_POLICY, given, 'halfOpen');
+  const under = base ?? DEFAULT_POLICY;
+  const { retryAfter: asked } = own(given);
+  const retryAfter =
+    typeof asked === 'boolean'
+      ? RETRY_AFTER[`${asked}`]
+      : merged(under.retryAfter === RETRY_AFTER.false ? RETRY_AFTER.true : under.retryAfter, asked);
+  const policy = merged(under, given, 'halfOpen');
   if (Object.hasOwn(given, 'detector')) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
-  const { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, maxQueue, mode, store, clock, random } = policy;
+  const { detector, cooldownMs, maxQueue, mode, store, clock, random } = policy;
   const halfOpen = merged(policy.halfOpen);
-  return { detector, cooldownMs, maxRetryAfterMs, openOnRetryAfter, halfOpen, maxQueue, mode, store, clock, random };
+  return { detector, cooldownMs, retryAfter, halfOpen, maxQueue, mode, store, clock, random };
 }
 
 /** 0.29 × 100 is a little less than 29. */
 const ROUNDING = 1e-9;
 
 /** How many probes there may be at a time, how many have to succeed and how many may fail. */
-export function probeRules({ halfOpen: { permits, successThreshold, failureRatio } }: CircuitPolicy): ProbeRules {
-  if (failureRatio === undefined) return { permits, needed: successThreshold, allowed: 0 };
-  const allowed = Math.floor(failureRatio * permits + ROUNDING);
+export function probeRules({
+  halfOpen: { probes: permits, successThreshold, failureRate },
+}: CircuitPolicy): ProbeRules {
+  if (failureRate === undefined) return { permits, needed: successThreshold, allowed: 0 };
+  const allowed = Math.floor(failureRate * permits + ROUNDING);
   return { permits, needed: Math.max(1, permits - allowed), allowed: Math.min(allowed, permits - 1) };
 }

@@ -1,16 +1,5 @@
-import { Emitter } from '../emitter.js';
-import type { EventOf, EventType } from '../events.js';
-
-/** What a store tells the registry: of itself, under the key `''`, or of one circuit. */
-const OF_STORE: readonly EventType[] = [
-  'storeDegraded',
-  'storeRecovered',
-  'storeDropped',
-  'storeUnsubscribed',
-  'storeSubscribed',
-  'storeMismatch',
-  'resync',
-];
+import { type AnyListener, Emitter, type EventName } from '../emitter.js';
+import type { ResilienceEvent, Sink } from '../events.js';
 
 /** The events of one circuit: its own listeners hear them first, then those of its registry. */
 export class OwnEvents extends Emitter {
@@ -23,10 +12,22 @@ export class OwnEvents extends Emitter {
     this.#key = key;
   }
 
-  override on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
-    if (!this.parent || !OF_STORE.includes(type)) return super.on(type, listener);
-    const isMeant = ({ key }: EventOf<Type>) => key === '' || key === this.#key;
-    const off = this.parent.on(type, (event) => (isMeant(event) ? listener(event) : undefined));
+  override on(type: EventName, listener: AnyListener): () => void {
+    const off = type === 'store' && this.parent ? () => undefined : super.on(type, listener);
+    if (!this.parent || (type !== 'store' && type !== '*')) return off;
+    const offStore = this.#onStore(this.parent, listener as Sink);
+    return () => {
+      off();
+      offStore();
+    };
+  }
+
+  /** A store tells the registry: of itself, without a key, or of one circuit. */
+  #onStore(parent: Emitter, sink: Sink): () => void {
+    const off = parent.on('store', (event: ResilienceEvent) => {
+      if (event.key !== null && event.key !== this.#key) return undefined;
+      return typeof sink === 'function' ? sink(event) : sink.record(event);
+    });
     this.#elsewhere = (this.#elsewhere ?? new Set()).add(off);
     return () => {
       off();

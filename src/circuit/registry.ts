@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
-import { Emitter } from '../emitter.js';
-import type { EventOf, EventType, Sink } from '../events.js';
+import { type AnyListener, Emitter, type EventName } from '../emitter.js';
+import type { RegistryEvents, Sink } from '../events.js';
 import { aFunction, options, own, type Rule, unexpected } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
 import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
@@ -20,13 +20,13 @@ import { Victims } from './victims.js';
 const checkRegistry = options({ ...REGISTRY_RULES, clock: aClock, random: aFunction });
 
 /** What can be changed of a registry while calls are under way. */
-export type RegistryUpdate = Omit<BreakerRegistryOptions, 'clock' | 'store' | 'overrides'>;
+export type RegistryUpdate = Omit<BreakerRegistryOptions, 'clock' | 'store' | 'perKey'>;
 
 const fixed: Rule = (_value, path) => {
   throw new TypeError(`Expected \`${path}\` to be given to the constructor alone`);
 };
 
-const checkUpdate = options({ ...REGISTRY_RULES, clock: fixed, store: fixed, overrides: fixed });
+const checkUpdate = options({ ...REGISTRY_RULES, clock: fixed, store: fixed, perKey: fixed });
 
 /** The circuit breakers of one or more axios instances, by key. Bounded: see `maxBreakers`. */
 export class BreakerRegistry implements Iterable<CircuitBreaker> {
@@ -37,22 +37,22 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   readonly #events = new Emitter();
   #policy: CircuitPolicy;
   #maxBreakers: number;
-  readonly #overrides: BreakerRegistryOptions['overrides'];
-  /** What `overrides` said of the breakers that it knows. */
+  readonly #perKey: BreakerRegistryOptions['perKey'];
+  /** What `perKey` said of the breakers that it knows. */
   readonly #own = new WeakMap<CircuitBreaker, CircuitBreakerOptions>();
   readonly #victims = new Victims();
-  /** Whether all are to observe, whatever `overrides` say. */
+  /** Whether all are to observe, whatever `perKey` say. */
   #isObserving = false;
   #latest: CircuitBreaker | undefined;
 
   /** @throws a `TypeError` or `RangeError` that names the option. */
   constructor(given: BreakerRegistryOptions = {}) {
     checkRegistry(given, '');
-    const { maxBreakers = CIRCUIT_DEFAULTS.maxBreakers, overrides, ...circuit } = own(given);
+    const { maxBreakers = CIRCUIT_DEFAULTS.maxBreakers, perKey, ...circuit } = own(given);
     this.#policy = circuitPolicy(circuit);
     this.clock = this.#policy.clock;
     this.#maxBreakers = maxBreakers;
-    this.#overrides = overrides;
+    this.#perKey = perKey;
   }
 
   /** How many breakers there are. */
@@ -62,7 +62,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   /**
    * Sets the mode of all breakers, also of those made later. `observe` goes for all; with `enforce` those go on observing that
-   * `overrides` have put on `observe`.
+   * `perKey` have put on `observe`.
    */
   setMode(mode: BreakerMode): void {
     aMode(mode, 'mode');
@@ -72,9 +72,9 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   }
 
   /**
-   * Changes options for all circuits, those that there are and those made later; what `overrides` say goes before. Cooldowns
+   * Changes options for all circuits, those that there are and those made later; what `perKey` say goes before. Cooldowns
    * and probes under way stay as they are, and so does what a detector has counted, where the new one is of the same kind:
-   * otherwise it begins anew. `clock`, `store` and `overrides` cannot be changed.
+   * otherwise it begins anew. `clock`, `store` and `perKey` cannot be changed.
    *
    * @throws a `TypeError` or `RangeError` that names the option; then nothing has changed.
    */
@@ -109,7 +109,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     this.#breakers.set(key, breaker);
     this.#latest = breaker;
     this.#victims.forget(breaker);
-    if (!known) this.#events.emit({ type: 'registered', key, state: 'closed' });
+    if (!known) this.#events.emit({ type: 'breakerAdded', key, state: 'closed' });
     if (this.size > this.#maxBreakers) this.#evict();
     return breaker;
   }
@@ -119,11 +119,14 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   }
 
   /** Adds a listener for the events of all breakers; the returned function takes it out. */
-  on<Type extends EventType>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
+  on<Type extends keyof RegistryEvents>(type: Type, listener: (event: RegistryEvents[Type]) => void): () => void;
+  /** Adds a receiver of all of them. */
+  on(type: '*', sink: Sink): () => void;
+  on(type: EventName, listener: AnyListener): () => void {
     return this.#events.on(type, listener);
   }
 
-  /** Adds a receiver of all events of all breakers; the returned function takes it out. */
+  /** @internal As `on` with `*`. */
   pipe(sink: Sink): () => void {
     return this.#events.pipe(sink);
   }
@@ -135,7 +138,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   /**
    * Takes over a snapshot: each circuit in it is made if there is none yet. One of an unknown version is ignored, with a
-   * `listenerError` of source `restore`.
+   * `callbackError` of source `restore`.
    */
   restore(snapshot: RegistrySnapshot): void {
     const given: unknown = snapshot;
@@ -152,11 +155,11 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   #ignore(snapshot: unknown): void {
     const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
-    this.#events.emit({ type: 'listenerError', key: '', source: 'restore', error });
+    this.#events.emit({ type: 'callbackError', key: null, source: 'restore', error });
   }
 
   #make(key: string): CircuitBreaker {
-    const own = this.#overrides?.(key);
+    const own = this.#perKey?.(key);
     const breaker = new CircuitBreaker(key, undefined, { policy: this.#policyOf(key, own), events: this.#events });
     if (own) this.#own.set(breaker, own);
     return breaker;
@@ -164,7 +167,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   #policyOf(key: string, own: CircuitBreakerOptions | undefined): CircuitPolicy {
     if (!own) return this.#policy;
-    const policy = circuitPolicy(own, `overrides("${key}")`, this.#policy);
+    const policy = circuitPolicy(own, `perKey("${key}")`, this.#policy);
     return this.#isObserving ? { ...policy, mode: 'observe' } : policy;
   }
 
@@ -184,6 +187,6 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     this.#victims.forget(breaker);
     if (this.#latest === breaker) this.#latest = undefined;
     breaker.leave();
-    this.#events.emit({ type: 'evicted', key, state, byHand });
+    this.#events.emit({ type: 'breakerRemoved', key, state, byHand });
   }
 }

@@ -2,7 +2,7 @@ import type { Circuit } from './circuit.js';
 import type { CircuitSnapshot, CircuitStats } from './contract.js';
 
 /** What lies above the automatic state. */
-type Shown = Pick<CircuitStats, 'state' | 'stateAgeMs' | 'inFlight' | 'waiting' | 'isolated' | 'counts'>;
+type Shown = Pick<CircuitStats, 'state' | 'stateAgeMs' | 'inFlight' | 'queued' | 'isolated' | 'counts'>;
 
 /** A circuit as it is at one moment. */
 export function statsOf(circuit: Circuit, now: number, { state, stateAgeMs, ...shown }: Shown): CircuitStats {

@@ -61,9 +61,9 @@ class StoreFleet implements Fleet {
       random: given.random ?? Math.random,
       otherKey: (key) => this.#otherKey(key),
       prove: (key) => store.prove?.(key) ?? store.read(key),
-      degraded: (key, error) => this.#emit({ type: 'storeDegraded', key, error }),
+      degraded: (key, error) => this.#emit({ type: 'store', status: 'degraded', key: key || null, error }),
       recovered: (key, degradedMs) => {
-        this.#emit({ type: 'storeRecovered', key, degradedMs });
+        this.#emit({ type: 'store', status: 'recovered', key: key || null, degradedMs });
         for (const link of key === '' ? this.#all() : (this.#links.get(key) ?? [])) link.recovered();
         void (key === '' ? this.#resync() : this.#read((link) => link.circuit.key === key));
       },
@@ -186,7 +186,7 @@ class StoreFleet implements Fleet {
   /** Messages may have been missed: all circuits are read. */
   async #resync(): Promise<void> {
     const circuits = await this.#read(() => true);
-    if (circuits > 0) this.#emit({ type: 'resync', key: '', circuits });
+    if (circuits > 0) this.#emit({ type: 'store', status: 'resync', key: null, circuits });
   }
 
   async #read(isWanted: (link: Link) => boolean): Promise<number> {

@@ -75,14 +75,14 @@ export class Hearing {
     this.#isSubscribed = true;
     if (this.#fault && !this.#isMuted) {
       this.#fault = undefined;
-      this.#hearer.tell({ type: 'storeSubscribed', key: '' });
+      this.#hearer.tell({ type: 'store', status: 'subscribed', key: null });
     }
     this.#hearer.resumed();
   }
 
   #fail(error: unknown): void {
     if (this.#fault || this.#hasEnded) return;
-    this.#fault = { type: 'storeUnsubscribed', key: '', error };
+    this.#fault = { type: 'store', status: 'unsubscribed', key: null, error };
     this.#hearer.tell(this.#fault);
   }
 }

@@ -169,7 +169,7 @@ export class Reports {
     const { failures, total } = this.#sum(threshold);
     return (
       failures >= threshold.failures &&
-      total >= threshold.minimumCalls &&
+      total >= threshold.minAttempts &&
       failures / Math.max(1, total) >= threshold.rate
     );
   }
@@ -258,12 +258,14 @@ export class Reports {
   #disagree(theirs: string): void {
     if (this.#disagreements.has(theirs) || this.#disagreements.size >= MOST_DISAGREEMENTS) return;
     this.#disagreements.add(theirs);
-    this.#circuit.events.emit({ type: 'storeMismatch', key: this.#circuit.key, ours: this.#rules, theirs });
+    const { events, key } = this.#circuit;
+    events.emit({ type: 'store', status: 'mismatch', key, ours: this.#rules, theirs });
   }
 
   #announceLoss(): void {
     if (this.#lost === 0) return;
-    this.#circuit.events.emit({ type: 'storeDropped', key: this.#circuit.key, outcomes: this.#lost });
+    const { events, key } = this.#circuit;
+    events.emit({ type: 'store', status: 'dropped', key, outcomes: this.#lost });
     this.#lost = 0;
   }
 }
@@ -273,8 +275,8 @@ const MOST_DISAGREEMENTS = 8;
 /** The rules as text, to be compared with those of other processes and to be read by people. */
 function rulesOf(threshold: SharedThreshold | undefined, quorum: number): string {
   if (!threshold) return `none, quorum ${quorum}`;
-  const { windowMs, failures, rate, minimumCalls, minSpanMs = 0, maxAgeMs, perCall } = threshold;
+  const { windowMs, failures, rate, minAttempts, minSpanMs = 0, maxAgeMs, perCall } = threshold;
   return windowMs === 0
     ? `${failures} ${perCall ? 'calls that failed' : 'failures'} in a row over ${minSpanMs} ms, none older than ${maxAgeMs ?? 'any'} ms, quorum ${quorum}`
-    : `${failures} failures and a rate of ${rate} of at least ${minimumCalls} calls in ${windowMs} ms, quorum ${quorum}`;
+    : `${failures} failures and a rate of ${rate} of at least ${minAttempts} calls in ${windowMs} ms, quorum ${quorum}`;
 }

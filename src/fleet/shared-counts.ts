@@ -35,7 +35,7 @@ const NOTHING: Verdict = { failures: 0, total: 0, isOver: false, since: 0 };
 export function judge(counts: SharedCounts, report: FailureReport, isTaken: boolean, now: number): Verdict {
   const { threshold, outcomes, run } = report;
   if (!threshold) return NOTHING;
-  const { windowMs, minSpanMs = 0, minimumCalls, rate } = threshold;
+  const { windowMs, minSpanMs = 0, minAttempts, rate } = threshold;
   if (windowMs === 0) {
     counts.run = withRun(counts.run, isTaken ? undefined : run, threshold.maxAgeMs, now);
     const { failures, firstAt, lastAt } = counts.run;
@@ -43,7 +43,7 @@ export function judge(counts: SharedCounts, report: FailureReport, isTaken: bool
     return { failures, total: failures, isOver, since: firstAt };
   }
   const { failures, total } = inWindow(counts, windowMs, isTaken ? [] : outcomes, now);
-  const isOver = failures >= threshold.failures && total >= minimumCalls && failures / Math.max(1, total) >= rate;
+  const isOver = failures >= threshold.failures && total >= minAttempts && failures / Math.max(1, total) >= rate;
   return { failures, total, isOver, since: now };
 }
 

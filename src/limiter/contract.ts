@@ -38,8 +38,8 @@ export interface Place {
 
 /** What a limiter tells of itself. */
 type LimiterNews =
-  | { readonly type: 'queued'; readonly queued: number }
-  | { readonly type: 'limited'; readonly why: TurnedAway; readonly retryAfterMs: number }
+  | { readonly type: 'queued'; readonly by: 'limiter'; readonly queued: number }
+  | { readonly type: 'rejected'; readonly by: 'limiter'; readonly why: TurnedAway; readonly retryAfterMs: number }
   | ({ readonly type: 'limiter' } & Pick<LimiterStats, 'limit' | 'inFlight' | 'queued'>);
 
 export type OpenOptions = Omit<TurnstileOptions, 'rule'> & { readonly random: () => number };
@@ -68,6 +68,8 @@ export interface LimitedRequest {
     };
   };
   readonly circuitKey: string | null;
+  /** What its circuit gave after a wait. */
+  readonly held?: object | undefined;
   /** Once it has ended. */
   readonly outcome: Outcome | undefined;
   readonly response: { readonly status: number; readonly headers?: object | undefined } | undefined;

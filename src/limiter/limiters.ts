@@ -44,9 +44,9 @@ export class Limiters implements AttachedLimiters {
   }
 
   admit(attempt: LimitedRequest): ReturnType<AttachedLimiters['admit']> {
-    const { call, circuitKey, config, captured } = attempt;
+    const { call, circuitKey, config, captured, held } = attempt;
     const { enabled, priority, maxWaitMs } = captured.policy.limiter;
-    if (!enabled || (circuitKey !== null && this.#options.isOpen(circuitKey))) return undefined;
+    if (!enabled || (!held && circuitKey !== null && this.#options.isOpen(circuitKey))) return undefined;
     const key = this.#keyOf(attempt);
     if (key === null) return undefined;
     const told = this.#ensure(key);
@@ -96,10 +96,10 @@ export class Limiters implements AttachedLimiters {
 
   #later(attempt: LimitedRequest, told: Told, place: Place): ReturnType<AttachedLimiters['admit']> {
     const { isHeard, tell } = this.#options;
-    if (isHeard()) tell(told.key, { type: 'queued', queued: told.limiter.stats().queued });
+    if (isHeard()) tell(told.key, { type: 'queued', by: 'limiter', queued: told.limiter.stats().queued });
     const admissionOf = (given: Slot | TurnedAwayAnswer): Admission => {
       if (!('why' in given)) return this.#pass(attempt, given, told);
-      if (isHeard()) tell(told.key, { type: 'limited', ...given });
+      if (isHeard()) tell(told.key, { type: 'rejected', by: 'limiter', ...given });
       const error = new LimitError({ key: told.key, ...given, config: attempt.config as never });
       return { admitted: false, stopped: 'limited', error };
     };

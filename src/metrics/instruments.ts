@@ -58,14 +58,14 @@ export const INSTRUMENTS = {
     name: 'axios.resilience.retries.given_up',
     kind: 'counter',
     unit: '{call}',
-    labels: ['key', 'reason'],
-    description: 'Calls that ended without success, by why there was no further attempt',
+    labels: ['key', 'stopped'],
+    description: 'Calls that ended without an answer, by why there was no further attempt',
   },
   fallbacks: {
     name: 'axios.resilience.fallbacks',
     kind: 'counter',
     unit: '{call}',
-    labels: ['key', 'cause'],
+    labels: ['key', 'stopped'],
     description: 'Calls that fallback data answered, by why there was no further attempt',
   },
   budgetExhausted: {

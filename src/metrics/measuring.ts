@@ -1,4 +1,4 @@
-import type { CircuitState, Outcome, ReadState, ResilienceEvent, Sink } from '../events.js';
+import type { CircuitState, Outcome, ReadState, Recorder, ResilienceEvent, ResilienceEvents } from '../events.js';
 import { INSTRUMENTS, type Instrument } from './instruments.js';
 
 /** One series of an instrument: its labels have their values. */
@@ -14,15 +14,7 @@ export type OpenSeries = (instrument: Instrument, labels: Readonly<Record<string
 
 const STATES: readonly CircuitState[] = ['closed', 'open', 'half-open'];
 const CALL_OUTCOMES = ['success', 'failure', 'neutral', 'rejected', 'late'];
-const STORE_EVENTS = {
-  storeDegraded: 'degraded',
-  storeRecovered: 'recovered',
-  storeDropped: 'dropped',
-  storeUnsubscribed: 'unsubscribed',
-  storeSubscribed: 'subscribed',
-  storeMismatch: 'mismatch',
-  resync: 'resync',
-};
+const STORE_STATUSES = ['degraded', 'recovered', 'dropped', 'unsubscribed', 'subscribed', 'mismatch', 'resync'];
 
 /** Keys without a circuit, and evicted ones, that are remembered. */
 const MAX_OTHER_KEYS = 1024;
@@ -90,7 +82,7 @@ class SeriesOfKey {
  * Measures events: which series of which instrument each of them moves. A circuit brings its series along and takes them
  * with it; what is still under way on an evicted one is not measured.
  */
-export class Measuring implements Sink {
+export class Measuring implements Recorder {
   readonly #open: OpenSeries;
   readonly #process: SeriesOfKey;
   readonly #circuits = new Map<string, SeriesOfKey>();
@@ -119,42 +111,36 @@ export class Measuring implements Sink {
   }
 
   record(event: ResilienceEvent): void {
-    const { key } = event;
+    const key = event.key ?? '';
     switch (event.type) {
       case 'attempt':
         this.#of(key)?.attempt(event.outcome, event.durationMs, event.guarded);
         break;
       case 'call':
-        this.#of(key)?.call(event.attempts);
+        this.#call(key, event);
         break;
       case 'retry':
         this.#of(key)?.measure(INSTRUMENTS.retries, 1, this.#bounded(event.reason));
         break;
-      case 'giveUp':
-        if (event.stopped === 'budget') this.#of(key)?.measure(INSTRUMENTS.budgetExhausted, 1);
-        this.#of(key)?.measure(INSTRUMENTS.retriesGivenUp, 1, event.stopped);
-        break;
-      case 'fallback':
-        this.#of(key)?.measure(INSTRUMENTS.fallbacks, 1, event.cause);
-        break;
       case 'rejected':
-        this.#circuit(key)?.measure(INSTRUMENTS.circuitCalls, 1, event.observed ? 'observed' : 'rejected');
+        if (event.by === 'circuit') this.#circuit(key)?.measure(INSTRUMENTS.circuitCalls, 1, 'rejected');
+        else this.#of(key)?.measure(INSTRUMENTS.limiterRejections, 1, event.why);
+        break;
+      case 'wouldReject':
+        this.#circuit(key)?.measure(INSTRUMENTS.circuitCalls, 1, 'observed');
         break;
       case 'late':
         this.#circuit(key)?.measure(INSTRUMENTS.circuitCalls, 1, 'late');
         break;
       case 'queued':
-        this.#of(key)?.measure(INSTRUMENTS.limiterWaits, 1);
-        break;
-      case 'limited':
-        this.#of(key)?.measure(INSTRUMENTS.limiterRejections, 1, event.why);
+        if (event.by === 'limiter') this.#of(key)?.measure(INSTRUMENTS.limiterWaits, 1);
         break;
       case 'limiter':
         if (event.limit !== undefined) this.#of(key)?.measure(INSTRUMENTS.limiterLimit, event.limit);
         this.#of(key)?.measure(INSTRUMENTS.limiterInFlight, event.inFlight);
         this.#of(key)?.measure(INSTRUMENTS.limiterQueue, event.queued);
         break;
-      case 'registered':
+      case 'breakerAdded':
         showState(this.#register(key), event.state);
         this.#watch(key, event.state, event.readState);
         break;
@@ -163,29 +149,33 @@ export class Measuring implements Sink {
         showState(this.#circuit(key), event.to);
         this.#watch(key, event.to, event.readState);
         break;
-      case 'evicted':
+      case 'breakerRemoved':
         this.#evict(key);
         break;
-      case 'storeDegraded':
-      case 'storeRecovered':
-      case 'storeDropped':
-      case 'storeUnsubscribed':
-      case 'storeSubscribed':
-      case 'storeMismatch':
-      case 'resync':
+      case 'store':
         this.#showStore(event);
-        for (const [type, name] of Object.entries(STORE_EVENTS)) {
-          this.#process.measure(INSTRUMENTS.storeEvents, type === event.type ? 1 : 0, name);
+        for (const status of STORE_STATUSES) {
+          this.#process.measure(INSTRUMENTS.storeEvents, status === event.status ? 1 : 0, status);
         }
     }
   }
 
   /** Of a store nothing is shown before its first event; one circuit that it cannot serve says nothing of it. */
-  #showStore({ type, key }: ResilienceEvent): void {
-    if (key === '' && (type === 'storeDegraded' || type === 'storeRecovered')) this.#isLive = type === 'storeRecovered';
-    if (type === 'storeUnsubscribed' || type === 'storeSubscribed') this.#isSubscribed = type === 'storeSubscribed';
+  #showStore({ status, key }: ResilienceEvents['store']): void {
+    if (key === null && (status === 'degraded' || status === 'recovered')) this.#isLive = status === 'recovered';
+    if (status === 'unsubscribed' || status === 'subscribed') this.#isSubscribed = status === 'subscribed';
     this.#process.measure(INSTRUMENTS.storeStatus, Number(this.#isLive), 'live');
     this.#process.measure(INSTRUMENTS.storeStatus, Number(this.#isSubscribed), 'subscribed');
+  }
+
+  #call(key: string, { attempts, stopped, fallback, error }: ResilienceEvents['call']): void {
+    const series = this.#of(key);
+    series?.call(attempts);
+    if (stopped === 'success') return;
+    if (stopped === 'budget') series?.measure(INSTRUMENTS.budgetExhausted, 1);
+    if (fallback) series?.measure(INSTRUMENTS.fallbacks, 1, stopped);
+    else if (stopped !== 'adapter-replaced' || error !== undefined)
+      series?.measure(INSTRUMENTS.retriesGivenUp, 1, stopped);
   }
 
   /** `undefined` for a key whose circuit was evicted. */

@@ -1,5 +1,5 @@
 import type { Meter } from '@opentelemetry/api';
-import type { Sink } from '../events.js';
+import type { Recorder } from '../events.js';
 import { ATTEMPT_BUCKETS, DURATION_BUCKETS, type Instrument } from '../metrics/instruments.js';
 import { Measuring, type Series } from '../metrics/measuring.js';
 import { options, own, type Rule, unexpected, withMethods } from '../validation.js';
@@ -37,7 +37,7 @@ type Attributes = Readonly<Record<string, string>>;
  * @param api The module `@opentelemetry/api`, from version 1.9 on.
  * @throws a `TypeError` that names the option.
  */
-export function openTelemetrySink(api: OpenTelemetryApi, given: OpenTelemetrySinkOptions = {}): Sink {
+export function openTelemetrySink(api: OpenTelemetryApi, given: OpenTelemetrySinkOptions = {}): Recorder {
   aModule(api, 'openTelemetrySink(api)');
   check(given, 'openTelemetrySink(options)');
   const { meter } = own(given);

@@ -7,7 +7,9 @@ export interface SpanEvent {
 }
 
 const ERROR_TYPE = 'error.type';
-const CIRCUIT_OPEN = { [ERROR_TYPE]: 'circuit_open' };
+
+const keyed = ({ key }: ResilienceEvent): { readonly 'axios.resilience.key'?: string } =>
+  key === null ? {} : { 'axios.resilience.key': key };
 
 /** Retries, rejections and fallbacks, by the semantic conventions for HTTP where these have a name. */
 export function spanEventOf(event: ResilienceEvent): SpanEvent | undefined {
@@ -16,7 +18,7 @@ export function spanEventOf(event: ResilienceEvent): SpanEvent | undefined {
       return {
         name: 'axios.resilience.retry',
         attributes: {
-          'axios.resilience.key': event.key,
+          ...keyed(event),
           ...(/^shouldRetry/.test(event.reason) ? undefined : { [ERROR_TYPE]: event.reason }),
           'http.request.method': event.method,
           'http.request.resend_count': event.attempt,
@@ -26,17 +28,21 @@ export function spanEventOf(event: ResilienceEvent): SpanEvent | undefined {
     case 'rejected':
       return {
         name: 'axios.resilience.rejected',
-        attributes: event.observed
-          ? { 'axios.resilience.key': event.key, 'axios.resilience.observed': true }
-          : { 'axios.resilience.key': event.key, ...CIRCUIT_OPEN },
+        attributes: {
+          'axios.resilience.key': event.key,
+          [ERROR_TYPE]: event.by === 'circuit' ? 'circuit_open' : 'limited',
+        },
       };
-    case 'fallback':
+    case 'wouldReject':
+      return { name: 'axios.resilience.would_reject', attributes: { 'axios.resilience.key': event.key } };
+    case 'call':
+      if (!event.fallback) return undefined;
       return {
         name: 'axios.resilience.fallback',
         attributes: {
-          'axios.resilience.key': event.key,
-          ...(event.cause === 'circuit-open' ? CIRCUIT_OPEN : undefined),
-          'axios.resilience.fallback.cause': event.cause,
+          ...keyed(event),
+          ...(event.stopped === 'circuit-open' ? { [ERROR_TYPE]: 'circuit_open' } : undefined),
+          'axios.resilience.stopped': event.stopped,
         },
       };
     default:

@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import type { Sink } from '../events.js';
+import type { Recorder } from '../events.js';
 import { ATTEMPT_BUCKETS, DURATION_BUCKETS, INSTRUMENTS, type Instrument } from '../metrics/instruments.js';
 import { Measuring, type OpenSeries, type Series } from '../metrics/measuring.js';
 import { listOf, options, own, type Rule, unexpected, withMethods } from '../validation.js';
@@ -69,7 +69,7 @@ export function prometheusName({ name, kind, unit }: Instrument): string {
  * @param promClient The module `prom-client`, version 15.
  * @throws a `TypeError` or `RangeError` that names the option; an `Error` when the registry has such metrics already.
  */
-export function prometheusSink(promClient: PromClient, given: PrometheusSinkOptions = {}): Sink {
+export function prometheusSink(promClient: PromClient, given: PrometheusSinkOptions = {}): Recorder {
   aModule(promClient, 'prometheusSink(promClient)');
   check(given, 'prometheusSink(options)');
   const { register = promClient.register, prefix = '', buckets = DURATION_BUCKETS } = own(given);

@@ -65,10 +65,10 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
 
     report: async (key, report) => {
       const { reporter, sequence, outcomes, run: failed, threshold, tripped, quorum } = report;
-      const { windowMs, failures, rate, minimumCalls, minSpanMs = 0, maxAgeMs = 0 } = threshold ?? NO_THRESHOLD;
+      const { windowMs, failures, rate, minAttempts, minSpanMs = 0, maxAgeMs = 0 } = threshold ?? NO_THRESHOLD;
       const { firstAgeMs, lastAgeMs = -1, successAgeMs = -1 } = failed;
       const votes = [reporter, sequence, tripped, quorum, wholeMs(report.gatherMs)];
-      const limits = [windowMs, failures, rate, minimumCalls, minSpanMs, maxAgeMs, report.rules];
+      const limits = [windowMs, failures, rate, minAttempts, minSpanMs, maxAgeMs, report.rules];
       const counts = outcomes.map((each) => each.join(':')).join(';');
       const ages = [firstAgeMs, lastAgeMs, successAgeMs].map(Math.round);
       const how = [...openingOf(report.opening), report.why];
@@ -110,7 +110,7 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
 }
 
 const SHA = sha1(SCRIPT);
-const NO_THRESHOLD: SharedThreshold = { windowMs: -1, failures: 0, rate: 0, minimumCalls: 0 };
+const NO_THRESHOLD: SharedThreshold = { windowMs: -1, failures: 0, rate: 0, minAttempts: 0 };
 const VIEW_FIELDS = 14;
 
 /** What Redis can add to the time of day; 35,000 years. */

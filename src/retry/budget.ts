@@ -56,14 +56,19 @@ export class RetryBudgets {
   #latest: { readonly key: string; readonly bucket: Bucket } | undefined;
 
   /** A call makes its first attempt. */
-  deposit(key: string, budget: Budget, now: number): void {
+  deposit(key: string, budget: Budget | RetryBudget, now: number): void {
+    if (isShared(budget)) {
+      budget.deposit(now);
+      return;
+    }
     const bucket = this.#refilled(key, budget, now);
     bucket.calls++;
     bucket.tokens += budget.ratio;
   }
 
   /** Takes what a retry costs; `false` where there is not enough. */
-  withdraw(key: string, budget: Budget, now: number, cost = RETRY_COST): boolean {
+  withdraw(key: string, budget: Budget | RetryBudget, now: number, cost = RETRY_COST): boolean {
+    if (isShared(budget)) return budget.withdraw(now, cost);
     const bucket = this.#refilled(key, budget, now);
     if (bucket.tokens < cost) return false;
     bucket.tokens -= cost;
@@ -71,7 +76,11 @@ export class RetryBudgets {
   }
 
   /** Gives a token back for a retry that was not made. */
-  giveBack(key: string): void {
+  giveBack(key: string, budget: Budget | RetryBudget): void {
+    if (isShared(budget)) {
+      budget.giveBack();
+      return;
+    }
     const bucket = this.#buckets.get(key);
     if (bucket) bucket.tokens++;
   }
@@ -98,7 +107,10 @@ export class RetryBudgets {
   }
 }
 
-/** A retry budget to share between calls of `retry`: a token bucket. */
+/** Also one of another copy of this module. */
+export const isShared = (budget: object): budget is RetryBudget => 'withdraw' in budget;
+
+/** A retry budget to share: between instances, in the place of one for each key, and between calls of `retry`. */
 export class RetryBudget {
   readonly #budgets = new RetryBudgets();
   readonly #budget: Budget;
@@ -109,18 +121,18 @@ export class RetryBudget {
     this.#budget = merged(BUDGET_DEFAULTS, given);
   }
 
-  /** A call made its first attempt. */
+  /** @internal A call made its first attempt. */
   deposit(now: number): void {
     this.#budgets.deposit('', this.#budget, now);
   }
 
-  /** Gives back the token of a retry that was not made. */
+  /** @internal Gives back the token of a retry that was not made. */
   giveBack(): void {
-    this.#budgets.giveBack('');
+    this.#budgets.giveBack('', this.#budget);
   }
 
-  /** Takes a token for one retry; `false` where there is none. */
-  withdraw(now: number): boolean {
-    return this.#budgets.withdraw('', this.#budget, now);
+  /** @internal Takes what a retry costs; `false` where there is not enough. */
+  withdraw(now: number, cost?: number): boolean {
+    return this.#budgets.withdraw('', this.#budget, now, cost);
   }
 }

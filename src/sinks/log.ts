@@ -1,4 +1,4 @@
-import type { ResilienceEvent, Sink } from '../events.js';
+import type { Recorder, ResilienceEvent, ResilienceEvents } from '../events.js';
 import { withoutSecrets } from '../redaction.js';
 import { oneOf, options, own, withMethods } from '../validation.js';
 
@@ -30,12 +30,12 @@ const aLogger = withMethods('a logger with methods info, warn and error', ...LEV
 const check = options({ level: oneOf(...LEVELS) });
 
 /**
- * One line per retry, transition, give-up, rejection of a limiter, fallback and listener error, and for the store of shared circuits. pino and
- * winston are given the event's fields as well. No query strings, no credentials and no header values.
+ * One line per retry, transition, call that failed or that a fallback answered, rejection of a limiter and callback that threw,
+ * and for the store of shared circuits. pino and winston are given the event's fields as well. No query strings, no credentials and no header values.
  *
  * @throws a `TypeError` that names the option.
  */
-export function logSink(logger: Logger, given: LogSinkOptions = {}): Sink {
+export function logSink(logger: Logger, given: LogSinkOptions = {}): Recorder {
   aLogger(logger, 'logSink(logger)');
   check(given, 'logSink(options)');
   const lowest = LEVELS.indexOf(own(given).level ?? 'info');
@@ -74,52 +74,64 @@ function describe(event: ResilienceEvent): Line | undefined {
       const { method, url, attempt, reason, delayMs } = event;
       return line('warn', `${method} ${url}: attempt ${attempt} failed (${reason}), next in ${Math.round(delayMs)} ms`);
     }
-    case 'giveUp': {
-      const { key, attempts, elapsedMs, stopped } = event;
-      const level = stopped === 'aborted' ? 'info' : 'warn';
-      return line(level, `${key}: gave up after ${attempts} attempts in ${Math.round(elapsedMs)} ms (${stopped})`);
+    case 'call': {
+      const { attempts, elapsedMs, stopped, fallback, error } = event;
+      if (fallback) return line('info', `${nameOf(event)}: answered by fallback (${stopped})`);
+      if (stopped === 'success' || (stopped === 'adapter-replaced' && error === undefined)) return undefined;
+      const text = `${nameOf(event)}: gave up after ${attempts} attempts in ${Math.round(elapsedMs)} ms (${stopped})`;
+      return line(stopped === 'aborted' ? 'info' : 'warn', text);
     }
     case 'stateChange': {
       const { key, from, to, reason, failures } = event;
       const level = to === 'open' ? 'error' : 'info';
       return line(level, `${key}: circuit ${from} -> ${to} (${reason}, failures: ${failures})`);
     }
-    case 'limited': {
-      const { key, why } = event;
-      return line('warn', `${key}: the limiter let an attempt not pass (${why})`);
+    case 'rejected': {
+      if (event.by === 'circuit') return undefined;
+      return line('warn', `${event.key}: the limiter let an attempt not pass (${event.why})`);
     }
-    case 'fallback':
-      return line('info', `${event.key}: answered by fallback (${event.cause})`);
-    case 'listenerError': {
+    case 'callbackError': {
       const { key, source } = event;
       const error = withoutSecrets(event.error);
-      return line('error', `${key}: ${source} threw ${error}`, { key, source, error });
+      return line('error', `${nameOf(event)}: ${source} threw ${error}`, { key, source, error });
     }
-    case 'storeDegraded': {
+    case 'store':
+      return describeStore(event, line);
+    default:
+      return undefined;
+  }
+}
+
+type MakeLine = (level: LogLevel, text: string, fields?: object) => Line;
+
+function describeStore(event: ResilienceEvents['store'], line: MakeLine): Line | undefined {
+  const { key, status } = event;
+  const store = key === null ? 'the store of shared circuits' : `${key}: the store of shared circuits`;
+  switch (status) {
+    case 'degraded': {
       const error = withoutSecrets(event.error);
-      return line('error', `${what(event)} does not answer: ${error}`, { error });
+      return line('error', `${store} does not answer: ${error}`, { status, error });
     }
-    case 'storeRecovered': {
+    case 'recovered': {
       const { degradedMs } = event;
-      return line('info', `${what(event)} answers again after ${Math.round(degradedMs)} ms`, {
-        degradedMs,
-      });
+      return line('info', `${store} answers again after ${Math.round(degradedMs)} ms`, { status, degradedMs });
     }
-    case 'storeUnsubscribed': {
+    case 'unsubscribed': {
       const error = withoutSecrets(event.error);
-      return line('warn', `changes of shared circuits do not arrive as messages: ${error}`, { error });
+      return line('warn', `changes of shared circuits do not arrive as messages: ${error}`, { status, error });
     }
-    case 'storeMismatch': {
-      const { key, ours, theirs } = event;
-      return line('warn', `${key}: processes judge by different rules: ${ours}; elsewhere: ${theirs}`, { key });
+    case 'mismatch': {
+      const { ours, theirs } = event;
+      const text = `${key ?? ''}: processes judge by different rules: ${ours}; elsewhere: ${theirs}`;
+      return line('warn', text, { status, key });
     }
     default:
       return undefined;
   }
 }
 
-const what = ({ key }: { readonly key: string }): string =>
-  key === '' ? 'the store of shared circuits' : `${key}: the store of shared circuits`;
+/** How a line names a call without a key. */
+const nameOf = ({ key }: { readonly key: string | null }): string => key ?? 'a call without a key';
 
 /** Loggers have a time of their own. */
 function fieldsOf({ type: _type, at: _at, ...fields }: ResilienceEvent): object {

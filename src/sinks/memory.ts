@@ -1,7 +1,10 @@
-import type { EventType, ResilienceEvent, Sink } from '../events.js';
+import type { Recorder, ResilienceEvent, ResilienceEvents } from '../events.js';
+
+type EventType = keyof ResilienceEvents;
+
 import { anInteger } from '../validation.js';
 
-/** What happened on one key. */
+/** What happened on one key; that of what has none is empty. */
 export interface KeySummary {
   /** How many events there were of each type. */
   readonly counts: Readonly<Partial<Record<EventType, number>>>;
@@ -10,7 +13,7 @@ export interface KeySummary {
 }
 
 /** Keeps the latest events in memory: for tests and for a look at a running process. */
-export interface MemorySink extends Sink {
+export interface MemorySink extends Recorder {
   /** The latest events, the oldest first. */
   readonly events: readonly ResilienceEvent[];
   /** Counts and latencies of all events since the beginning, by key; as many keys as events are kept. */
@@ -42,7 +45,8 @@ export function memorySink(limit = 1000): MemorySink {
     record(event) {
       events.push(event);
       if (events.length > limit) events.shift();
-      const tally = tallies.get(event.key) ?? begin(event.key);
+      const key = event.key ?? '';
+      const tally = tallies.get(key) ?? begin(key);
       tally.counts[event.type] = (tally.counts[event.type] ?? 0) + 1;
       if (event.type === 'attempt') tally.attemptMs += event.durationMs;
     },

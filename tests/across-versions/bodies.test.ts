@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import axios, { type AxiosInstance, type AxiosRequestConfig } from 'axios';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { attach, type BeforeRetryContext, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { attach, type ResilienceOptions, type RetryContext, reportOf } from '../../src/index.js';
 import { AT_ONCE } from '../support/orders.js';
 import { type Received, startServer, type TestServer } from '../support/server.js';
 import { ADAPTERS } from '../support/versions.js';
@@ -10,7 +10,7 @@ let server: TestServer;
 let bare: AxiosInstance;
 let api: AxiosInstance;
 
-const OPTIONS = { retry: { ...AT_ONCE.retry, idempotencyKey: true } } satisfies ResilienceOptions;
+const OPTIONS = { retry: { ...AT_ONCE.retry }, idempotencyKey: true } satisfies ResilienceOptions;
 
 beforeEach(async () => {
   server = await startServer();
@@ -241,7 +241,7 @@ describe.each(ADAPTERS)('each attempt of the %s adapter', (adapter) => {
     ['longer', { a: 'é'.repeat(500) }],
     ['shorter', {}],
   ])('fits the Content-Length to a %s body that beforeRetry put in its place', async (_what, replacement) => {
-    const beforeRetry = ({ config }: BeforeRetryContext) => {
+    const beforeRetry = ({ config }: RetryContext) => {
       config.data = replacement;
     };
     attach(api, { retry: { ...AT_ONCE.retry, beforeRetry } });

@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import axios, { type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { attach, type BeforeRetryContext, reportOf } from '../../src/index.js';
+import { attach, type RetryContext, reportOf } from '../../src/index.js';
 import { AT_ONCE, attachWith, ORDERS, rejectionOf } from '../support/orders.js';
 import { startServer, type TestServer } from '../support/server.js';
 
@@ -169,7 +169,7 @@ describe('a config that is sent again', () => {
   });
 
   test('fails by what `beforeRetry` left, a cyclic body, as bare axios fails by it', async () => {
-    const beforeRetry = ({ config }: BeforeRetryContext) => {
+    const beforeRetry = ({ config }: RetryContext) => {
       config.data = cyclic();
     };
     attach(api, { retry: { ...AT_ONCE.retry, beforeRetry } });

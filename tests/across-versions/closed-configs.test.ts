@@ -43,10 +43,34 @@ describe.each(CLOSED)('a config that a request interceptor returns %s', (_how, c
 
   test('is sent under a deadline', async () => {
     server.script(200);
-    attach(api, { retry: { deadlineMs: 5_000 } });
+    attach(api, { deadlineMs: 5_000 });
     api.interceptors.request.use(close);
     expect((await api.post('/orders', {})).status).toBe(200);
     expect(server.requests).toHaveLength(1);
+  });
+});
+
+describe.each<[string, <T>(headers: T) => T]>([
+  ['sealed', Object.seal],
+  ['not extensible', Object.preventExtensions],
+])('headers that a request interceptor leaves %s', (_how, close) => {
+  test('are sent with ours, and no permit is lost', async () => {
+    const { breakers } = attach(api, {
+      retry: { backoff: () => 0, attemptHeader: 'X-Attempt' },
+      idempotencyKey: { generate: () => 'key' },
+    });
+    api.interceptors.request.use((config) => {
+      config.headers.set({ 'User-Agent': 'tests', 'Accept-Encoding': 'gzip' });
+      close(config.headers);
+      return config;
+    });
+    const response = await api.post('/orders', { item: 7 });
+    expect(response.data).toEqual({ status: 200, attempt: 2 });
+    expect(server.requests.map(({ headers }) => [headers['x-attempt'], headers['idempotency-key']])).toEqual([
+      ['1', 'key'],
+      ['2', 'key'],
+    ]);
+    expect([...breakers].map(({ inFlight }) => inFlight)).toEqual([0]);
   });
 });
 

@@ -69,12 +69,12 @@ describe('an instance of another copy of axios (CommonJS beside ESM)', () => {
     attach(api, {
       retry: {
         ...AT_ONCE.retry,
-        idempotencyKey: true,
         attemptHeader: 'X-Attempt',
         beforeRetry: ({ config }) => {
           config.headers.set('Authorization', `${String(config.headers.get('Authorization'))}, again`);
         },
       },
+      idempotencyKey: true,
     });
     server.script(503, 503, 200);
     const { config } = await api.post('/', { a: 1 });
@@ -144,7 +144,7 @@ describe('an instance of another copy of axios (CommonJS beside ESM)', () => {
       const resilience = attach(api, { retry: { backoff: () => 60_000 } });
       const givenUp: unknown[] = [];
       resilience.on('retry', () => setImmediate(abort));
-      resilience.on('giveUp', ({ attempts, stopped }) => givenUp.push([attempts, stopped]));
+      resilience.on('call', ({ attempts, stopped }) => givenUp.push([attempts, stopped]));
       server.script(503);
       const error = await rejectionOf(api.get('/', config));
       expect(commonJs.isCancel(error)).toBe(true);

@@ -157,11 +157,11 @@ describe("the user's own config object", () => {
     headers: { 'X-Own': 'yes' },
     params: { page: 1, filter: { name: 'a' } },
     data: { deep: { list: [1, 2] } },
-    resilience: { retry: { retries: 2, backoff: AT_ONCE.retry.backoff, statuses: [503] }, fallback: { items: [] } },
+    resilience: { retry: { retries: 2, backoff: AT_ONCE.retry.backoff, statusCodes: [503] }, fallback: { items: [] } },
   });
 
   test('is never changed, and can be frozen', async () => {
-    attach(api, { ...AT_ONCE, retry: { ...AT_ONCE.retry, idempotencyKey: true, attemptHeader: 'X-Attempt' } });
+    attach(api, { ...AT_ONCE, retry: { ...AT_ONCE.retry, attemptHeader: 'X-Attempt' }, idempotencyKey: true });
     const config = freeze(given());
     server.script(503, 503, 200);
     const response = await api.request(config);

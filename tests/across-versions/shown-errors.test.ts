@@ -49,7 +49,7 @@ describe('the JSON of an error', () => {
   });
 
   test('has a header that the user wrote under the same name', async () => {
-    attach(api, { breaker: false, retry: { backoff: () => 0, idempotencyKey: true } });
+    attach(api, { breaker: false, retry: { backoff: () => 0 }, idempotencyKey: true });
     const error = await rejection(api.post('/orders', {}, { headers: { 'Idempotency-Key': 'mine' } }));
     expect(JSON.stringify(error)).toContain('"Idempotency-Key":"mine"');
   });

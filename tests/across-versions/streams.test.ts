@@ -174,14 +174,14 @@ describe("responseType: 'stream' with maxSockets: 1", { timeout: 5_000 }, () => 
       },
     });
     server.script(large(503));
-    on('retry', ({ key }) => breakers.get(key)?.trip());
+    on('retry', ({ key }) => breakers.get(key ?? '')?.trip());
     expect((await api.get('/')).data).toBe('stale');
     expect(seen).toEqual([503, 'text/plain']);
   });
 
   test('leaves an accepted response whole that is to be fetched again, where no further attempt can be made', async () => {
     const { breakers, on } = attach(api, { retry: { retries: 1, backoff: () => 20, shouldRetryResponse: () => true } });
-    on('retry', ({ key }) => breakers.get(key)?.trip());
+    on('retry', ({ key }) => breakers.get(key ?? '')?.trip());
     server.script(large(200));
     const response = await api.get('/');
     expect(await text(response.data)).toBe(LARGE);

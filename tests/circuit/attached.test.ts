@@ -11,12 +11,12 @@ import axios, {
 } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
-  type AttemptEvent,
   attach,
+  type BreakerOptions,
   BreakerRegistry,
+  type CallContext,
   type CircuitBreaker,
   CircuitOpenError,
-  type ClassifyContext,
   consecutiveFailures,
   isCircuitOpenError,
   type MemorySink,
@@ -24,6 +24,7 @@ import {
   type Outcome,
   type RejectionContext,
   type Resilience,
+  type ResilienceEvents,
   type ResilienceOptions,
   reportOf,
 } from '../../src/index.js';
@@ -52,10 +53,15 @@ interface Guarded extends Resilience {
   readonly circuit: CircuitBreaker;
 }
 
+const optionsOver = (given: ResilienceOptions['breaker']): ResilienceOptions['breaker'] =>
+  given === false || given instanceof BreakerRegistry
+    ? given
+    : { ...CLASSIC, ...(given as BreakerOptions | undefined) };
+
 /** An instance that is attached without retries, on a clock that stands still. */
 function guard(options: ResilienceOptions = {}, defaults: CreateAxiosDefaults = {}): Guarded {
   const api = axios.create({ baseURL: server.url, ...defaults });
-  const breaker = options.breaker === false || options.registry ? options.breaker : { ...CLASSIC, ...options.breaker };
+  const breaker = optionsOver(options.breaker);
   const resilience = attach(api, { retry: false, clock, ...options, breaker, sinks: [sink, ...(options.sinks ?? [])] });
   return { api, ...resilience, circuit: resilience.breakers.ensure(`GET ${server.url}`) };
 }
@@ -69,12 +75,12 @@ async function failing(call: Promise<unknown>): Promise<AxiosError> {
 
 /** Makes a circuit half-open. */
 function halfOpen(circuit: CircuitBreaker): CircuitBreaker {
-  circuit.trip({ forMs: 0 });
+  circuit.trip({ cooldownMs: 0 });
   expect(circuit.state).toBe('half-open');
   return circuit;
 }
 
-const attempts = (): AttemptEvent[] => ofType(sink.events, 'attempt');
+const attempts = (): ResilienceEvents['attempt'][] => ofType(sink.events, 'attempt');
 const outcomes = (): Outcome[] => attempts().map(({ outcome }) => outcome);
 const arrived = (count: number) => vi.waitFor(() => expect(server.requests).toHaveLength(count));
 
@@ -124,9 +130,9 @@ describe('the outcome of a status', () => {
     expect(server.requests).toHaveLength(5);
   });
 
-  test('retry.statuses does not change it', async () => {
+  test('retry.statusCodes does not change it', async () => {
     server.script(404, 503);
-    const { api } = guard({ retry: { retries: 0, statuses: [404] } });
+    const { api } = guard({ retry: { retries: 0, statusCodes: [404] } });
     await failing(api.get('/'));
     await failing(api.get('/'));
     expect(outcomes()).toEqual(['success', 'failure']);
@@ -263,7 +269,7 @@ describe('the outcome of a failure on the network', () => {
 
   test('an attempt that times out only for deadlineMs is neutral', async () => {
     server.script(hang);
-    const { api, circuit } = guard({ retry: { deadlineMs: 50 } }, { timeout: 10_000 });
+    const { api, circuit } = guard({ deadlineMs: 50 }, { timeout: 10_000 });
     await failing(api.get('/'));
     expect(outcomes()).toEqual(['neutral']);
     expect(circuit.stats()).toMatchObject({ failures: 0, inFlight: 0 });
@@ -291,10 +297,9 @@ describe('opening', () => {
     expect(error).toMatchObject({ key: circuit.key, retryAfterMs: 8_000, config: { url: '/users' } });
     expect(reportOf(error)).toMatchObject({ key: circuit.key, attempts: 0, stopped: 'circuit-open', history: [] });
     expect(server.requests).toHaveLength(5);
-    expect(sink.events.slice(-3)).toMatchObject([
-      { type: 'rejected', key: circuit.key, retryAfterMs: 8_000, observed: false },
-      { type: 'call', key: circuit.key, attempts: 0, stopped: 'circuit-open' },
-      { type: 'giveUp', key: circuit.key, attempts: 0, stopped: 'circuit-open' },
+    expect(sink.events.slice(-2)).toMatchObject([
+      { type: 'rejected', by: 'circuit', key: circuit.key, retryAfterMs: 8_000 },
+      { type: 'call', key: circuit.key, attempts: 0, stopped: 'circuit-open', error },
     ]);
   });
 
@@ -354,7 +359,7 @@ describe('half-open', () => {
     server.script((_request, response) => {
       answers.push(() => response.end('{}'));
     });
-    const { api, circuit } = guard({ breaker: { halfOpen: { permits } } });
+    const { api, circuit } = guard({ breaker: { halfOpen: { probes: permits } } });
     circuit.trip();
     clock.advance(10_000);
     let rejections = 0;
@@ -438,7 +443,7 @@ describe('half-open', () => {
 
   test.each(endings)('a probe gives its permit back when %s', async (_what, end) => {
     server.script(hang, 200);
-    const { api, breakers } = guard({ breaker: { key: () => 'service' } });
+    const { api, breakers } = guard({ key: () => 'service' });
     const circuit = halfOpen(breakers.ensure('service'));
     await end(api);
     expect(circuit.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });
@@ -456,7 +461,7 @@ describe('half-open', () => {
       },
     ],
   ])('a probe has failed when a custom adapter %s', async (_what, adapter) => {
-    const { api, breakers } = guard({ breaker: { key: () => 'service' } });
+    const { api, breakers } = guard({ key: () => 'service' });
     const circuit = halfOpen(breakers.ensure('service'));
     await failing(api.get('/', { adapter }));
     expect(circuit.stats()).toMatchObject({ state: 'open', inFlight: 0 });
@@ -661,10 +666,8 @@ describe('classify', () => {
   test('turns a status into a failure for the circuit', async () => {
     server.script(404);
     const { api, circuit } = guard({
-      breaker: {
-        detector: consecutiveFailures(2),
-        classify: ({ status }) => (status === 404 ? 'failure' : undefined),
-      },
+      breaker: { detector: consecutiveFailures(2) },
+      classify: ({ status }) => (status === 404 ? 'failure' : undefined),
     });
     await failing(api.get('/'));
     await failing(api.get('/'));
@@ -673,31 +676,32 @@ describe('classify', () => {
 
   test('turns a failure into nothing, so that a probe gives its permit back', async () => {
     server.script(503);
-    const { api, circuit } = guard({ breaker: { classify: () => 'neutral' } });
+    const { api, circuit } = guard({ classify: () => 'neutral' });
     halfOpen(circuit);
     await failing(api.get('/'));
     expect(circuit.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });
     expect(outcomes()).toEqual(['neutral']);
   });
 
-  test('is told status, headers, code, duration, key, config and the body as it was received', async () => {
+  test('is told status, code, duration, key, config, and the response with its body as it was received', async () => {
     server.script(json(503, { error: 'busy' }, { 'x-reason': 'busy' }), json(200, { ok: false }));
-    const contexts: ClassifyContext[] = [];
+    const contexts: CallContext[] = [];
+    const bodies: unknown[] = [];
     const { api, circuit } = guard({
-      breaker: {
-        classify: (context) => {
-          contexts.push(context);
-          return undefined;
-        },
+      classify: (context) => {
+        contexts.push(context);
+        bodies.push(context.response?.data);
+        return undefined;
       },
     });
     const error = await failing(api.get('/a'));
     expect((await api.get('/b')).data).toEqual({ ok: false });
     expect(contexts).toMatchObject([
-      { key: circuit.key, status: 503, data: '{"error":"busy"}', durationMs: 0, config: { url: '/a' } },
-      { key: circuit.key, status: 200, data: '{"ok":false}', error: undefined, config: { url: '/b' } },
+      { key: circuit.key, attempt: 1, outcome: 'failure', status: 503, durationMs: 0, config: { url: '/a' } },
+      { key: circuit.key, attempt: 1, outcome: 'success', status: 200, error: undefined, config: { url: '/b' } },
     ]);
-    expect(contexts[0]?.headers?.['x-reason']).toBe('busy');
+    expect(bodies).toEqual(['{"error":"busy"}', '{"ok":false}']);
+    expect(contexts[0]?.response?.headers['x-reason']).toBe('busy');
     expect(contexts[0]?.error).toBe(error);
     expect(outcomes()).toEqual(['failure', 'success']);
   });
@@ -706,16 +710,16 @@ describe('classify', () => {
     const classify = vi.fn(() => undefined);
     const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
     const error = Object.assign(new AxiosError('Network Error', 'ERR_NETWORK'), { cause });
-    const { api } = guard({ breaker: { classify } }, { adapter: () => Promise.reject(error) });
+    const { api } = guard({ classify }, { adapter: () => Promise.reject(error) });
     await failing(api.get('/'));
     expect(classify.mock.calls).toMatchObject([
-      [{ code: 'ECONNREFUSED', status: undefined, headers: undefined, data: undefined, error }],
+      [{ code: 'ECONNREFUSED', status: undefined, response: undefined, error }],
     ]);
   });
 
   test('runs before transformResponse', async () => {
     const order: string[] = [];
-    const { api } = guard({ breaker: { classify: () => void order.push('classify') } });
+    const { api } = guard({ classify: () => void order.push('classify') });
     await api.get('/', { transformResponse: () => order.push('transformResponse') });
     expect(order).toEqual(['classify', 'transformResponse']);
   });
@@ -723,14 +727,14 @@ describe('classify', () => {
   test('is asked for every attempt', async () => {
     server.script(503, 503, 200);
     const classify = vi.fn(() => undefined);
-    const { api } = guard({ retry: { backoff: () => 0 }, breaker: { classify } });
+    const { api } = guard({ retry: { backoff: () => 0 }, classify });
     await api.get('/');
     expect(classify).toHaveBeenCalledTimes(3);
   });
 
   test('of one request goes before that of the instance', async () => {
-    const { api } = guard({ breaker: { classify: () => 'failure' } });
-    await api.get('/', { resilience: { breaker: { classify: () => 'neutral' } } });
+    const { api } = guard({ classify: () => 'failure' });
+    await api.get('/', { resilience: { classify: () => 'neutral' } });
     await api.get('/');
     expect(outcomes()).toEqual(['neutral', 'failure']);
   });
@@ -739,18 +743,16 @@ describe('classify', () => {
     server.script(503, 200);
     const thrown = new Error('cannot tell');
     const { api, circuit } = guard({
-      breaker: {
-        classify: () => {
-          throw thrown;
-        },
+      classify: () => {
+        throw thrown;
       },
     });
     expect((await failing(api.get('/'))).response?.status).toBe(503);
     expect((await api.get('/')).status).toBe(200);
     expect(outcomes()).toEqual(['failure', 'success']);
     expect(circuit.stats()).toMatchObject({ inFlight: 0 });
-    const listenerError = { key: circuit.key, source: 'breaker.classify', error: thrown };
-    expect(ofType(sink.events, 'listenerError')).toMatchObject([listenerError, listenerError]);
+    const listenerError = { key: circuit.key, source: 'classify', error: thrown };
+    expect(ofType(sink.events, 'callbackError')).toMatchObject([listenerError, listenerError]);
   });
 
   test.each([
@@ -760,11 +762,11 @@ describe('classify', () => {
     'that answers %s is not believed: the attempt counts as usual, with one listenerError',
     async (_what, classify) => {
       server.script(503);
-      const { api, circuit } = guard({ breaker: { classify } });
+      const { api, circuit } = guard({ classify });
       await failing(api.get('/'));
       expect(outcomes()).toEqual(['failure']);
       expect(circuit.stats()).toMatchObject({ failures: 1, inFlight: 0 });
-      expect(ofType(sink.events, 'listenerError')).toMatchObject([{ source: 'breaker.classify' }]);
+      expect(ofType(sink.events, 'callbackError')).toMatchObject([{ source: 'classify' }]);
     },
   );
 });
@@ -772,7 +774,7 @@ describe('classify', () => {
 describe('key', () => {
   test('names the circuit of each request', async () => {
     server.script(503);
-    const { api, breakers } = guard({ breaker: { key: ({ url }) => `service ${url}` } });
+    const { api, breakers } = guard({ key: ({ url }) => `service ${url}` });
     for (let i = 0; i < 5; i++) await failing(api.get('/a'));
     await failing(api.get('/b'));
     expect(breakers.get('service /a')?.state).toBe('open');
@@ -783,16 +785,16 @@ describe('key', () => {
   test('null means no circuit: nothing is counted, made or rejected', async () => {
     server.script(503);
     const api = axios.create({ baseURL: server.url });
-    const { breakers } = attach(api, { retry: false, breaker: { key: () => null } });
+    const { breakers } = attach(api, { retry: false, key: () => null });
     for (let i = 0; i < 20; i++) expect((await failing(api.get('/'))).response?.status).toBe(503);
     expect(breakers.size).toBe(0);
   });
 
   test('of one request goes before that of the instance, null too', async () => {
     server.script(503);
-    const { api, breakers } = guard({ breaker: { key: () => 'shared' } });
-    await failing(api.get('/', { resilience: { breaker: { key: () => 'own' } } }));
-    await failing(api.get('/', { resilience: { breaker: { key: () => null } } }));
+    const { api, breakers } = guard({ key: () => 'shared' });
+    await failing(api.get('/', { resilience: { key: () => 'own' } }));
+    await failing(api.get('/', { resilience: { key: () => null } }));
     expect(breakers.get('shared')).toBeUndefined();
     expect(breakers.get('own')?.stats().failures).toBe(1);
   });
@@ -800,10 +802,8 @@ describe('key', () => {
   test('that throws rejects the call with its error before any attempt', async () => {
     const thrown = new Error('no tenant');
     const { api } = guard({
-      breaker: {
-        key: () => {
-          throw thrown;
-        },
+      key: () => {
+        throw thrown;
       },
     });
     expect(await failing(api.get('/'))).toBe(thrown);
@@ -842,14 +842,14 @@ describe('createError', () => {
     class Unavailable extends Error {}
     const createError = vi.fn(({ key }: RejectionContext) => new Unavailable(key));
     const { api, circuit } = guard({ breaker: { createError } });
-    circuit.trip({ forMs: 4_000 });
+    circuit.trip({ cooldownMs: 4_000 });
     const error = await failing(api.get('/users'));
     expect(error).toBeInstanceOf(Unavailable);
     expect(error.message).toBe(circuit.key);
     expect(createError.mock.calls).toMatchObject([
       [{ key: circuit.key, retryAfterMs: 4_000, config: { url: '/users' } }],
     ]);
-    expect(ofType(sink.events, 'giveUp')).toMatchObject([{ attempts: 0, stopped: 'circuit-open' }]);
+    expect(ofType(sink.events, 'call')).toMatchObject([{ attempts: 0, stopped: 'circuit-open' }]);
   });
 
   test('of one request goes before that of the instance', async () => {
@@ -881,7 +881,7 @@ describe('createError', () => {
     });
     circuit.trip();
     expect(await failing(api.get('/'))).toBe(thrown);
-    expect(ofType(sink.events, 'giveUp')).toMatchObject([{ attempts: 0, stopped: 'circuit-open' }]);
+    expect(ofType(sink.events, 'call')).toMatchObject([{ attempts: 0, stopped: 'circuit-open' }]);
     expect(circuit.inFlight).toBe(0);
   });
 });
@@ -892,7 +892,7 @@ describe('a shared registry', () => {
     return ['one', 'other'].map((name) => {
       const api = axios.create({ baseURL: server.url });
       const events = memorySink();
-      return { api, events, ...attach(api, { retry: false, registry, clock, sinks: [events] }), name };
+      return { api, events, ...attach(api, { retry: false, breaker: registry, clock, sinks: [events] }), name };
     });
   }
 
@@ -951,10 +951,11 @@ describe('a shared registry', () => {
 
   test('and circuit options together are refused; key, classify and createError are not', () => {
     const registry = new BreakerRegistry(CLASSIC);
-    expect(() => attach(axios.create(), { registry, breaker: { cooldownMs: 1 } })).toThrow(TypeError);
-    expect(() => attach(axios.create(), { registry, breaker: { cooldownMs: 1 } })).toThrow('`breaker.cooldownMs`');
-    const breaker = { key: () => 'k', classify: () => undefined, createError: () => new Error('x') };
-    expect(() => attach(axios.create(), { registry, breaker })).not.toThrow();
+    expect(() => attach(axios.create(), { breaker: { registry, cooldownMs: 1 } })).toThrow(TypeError);
+    expect(() => attach(axios.create(), { breaker: { registry, cooldownMs: 1 } })).toThrow('`breaker.cooldownMs`');
+    const call = { key: () => 'k', classify: () => undefined };
+    const breaker = { registry, createError: () => new Error('x'), maxWaitMs: 0 };
+    expect(() => attach(axios.create(), { ...call, breaker })).not.toThrow();
   });
 });
 
@@ -975,8 +976,8 @@ describe('mode observe', () => {
     expect(server.requests).toHaveLength(8);
     expect(fallback).not.toHaveBeenCalled();
     expect(transitions(sink.events)).toEqual(['closed -> open (threshold)']);
-    expect(ofType(sink.events, 'rejected')).toHaveLength(6);
-    expect(ofType(sink.events, 'rejected').every(({ observed }) => observed)).toBe(true);
+    expect(ofType(sink.events, 'rejected')).toEqual([]);
+    expect(ofType(sink.events, 'wouldReject')).toHaveLength(6);
     expect(circuit.stats()).toMatchObject({ openings: 1, inFlight: 0, remainingCooldownMs: 10_000 });
   });
 
@@ -1000,11 +1001,11 @@ describe('mode observe', () => {
 });
 
 describe('options of circuits', () => {
-  test('overrides give one key its own', async () => {
+  test('perKey give one key its own', async () => {
     server.script(503);
     const { api, breakers } = guard({
       breaker: {
-        overrides: (key) => (key.startsWith('POST ') ? { detector: consecutiveFailures(1) } : undefined),
+        perKey: (key) => (key.startsWith('POST ') ? { detector: consecutiveFailures(1) } : undefined),
       },
     });
     await failing(api.post('/'));
@@ -1017,9 +1018,9 @@ describe('options of circuits', () => {
 
   test('maxBreakers bounds the circuits, whatever keys there are', async () => {
     const api = axios.create({ baseURL: server.url, adapter: 'http' });
-    const { breakers, on } = attach(api, { breaker: { maxBreakers: 3, key: ({ url }) => String(url) } });
+    const { breakers, on } = attach(api, { breaker: { maxBreakers: 3 }, key: ({ url }) => String(url) });
     const evicted: string[] = [];
-    on('evicted', ({ key }) => evicted.push(key));
+    on('breakerRemoved', ({ key }) => evicted.push(key));
     for (let i = 0; i < 5; i++) await api.get(`/${i}`);
     expect([...breakers].map(({ key }) => key).sort()).toEqual(['/2', '/3', '/4']);
     expect(evicted).toEqual(['/0', '/1']);
@@ -1050,7 +1051,7 @@ describe('listeners and sinks', () => {
     expect(outcomes()).toEqual(['failure', 'success']);
     expect(circuit.stats()).toMatchObject({ state: 'closed', failures: 0, inFlight: 0 });
     await vi.waitFor(() => {
-      const errors = ofType(sink.events, 'listenerError').map(({ error }) => error);
+      const errors = ofType(sink.events, 'callbackError').map(({ error }) => error);
       expect(errors).toContain(thrown);
       expect(errors).toContain(rejection);
     });
@@ -1063,7 +1064,7 @@ describe('listeners and sinks', () => {
     });
     await guarded.api.get('/');
     guarded.detach();
-    expect(ofType(sink.events, 'listenerError')).toMatchObject([{ source: 'listener', key: guarded.circuit.key }]);
+    expect(ofType(sink.events, 'callbackError')).toMatchObject([{ source: 'listener', key: guarded.circuit.key }]);
 
     const { api } = guard({
       sinks: [
@@ -1075,7 +1076,7 @@ describe('listeners and sinks', () => {
       ],
     });
     await api.get('/');
-    expect(ofType(sink.events, 'listenerError').at(-1)).toMatchObject({ source: 'sink' });
+    expect(ofType(sink.events, 'callbackError').at(-1)).toMatchObject({ source: 'sink' });
   });
 
   test('that throw on a change of state do not keep the circuit from opening', async () => {
@@ -1144,7 +1145,7 @@ describe('at rest', () => {
       const { breakers } = attach(api, { retry: { backoff: () => 1 }, breaker });
       for (let i = 0; i < 6; i++) await api.get('/').catch(() => undefined);
       const leased = breakers.ensure('leased');
-      leased.trip({ forMs: 0 });
+      leased.trip({ cooldownMs: 0 });
       leased.tryAcquire();
       const states = [...breakers].map(({ state }) => state).sort().join();
       const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;

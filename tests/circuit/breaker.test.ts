@@ -1,12 +1,12 @@
 import axios, { CanceledError } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DelayContext } from '../../src/delay.js';
 import {
   attach,
   CircuitBreaker,
   type CircuitBreakerOptions,
   CircuitOpenError,
   consecutiveFailures,
-  type DelayContext,
   type FailureDetector,
   failureRate,
   failureRateInWindow,
@@ -33,7 +33,7 @@ const create = (options: CircuitBreakerOptions = {}) => new CircuitBreaker(KEY, 
 /** A circuit that tripped and whose cooldown is over. */
 function createHalfOpen(options: CircuitBreakerOptions = {}): CircuitBreaker {
   const breaker = create(options);
-  breaker.trip({ forMs: 0 });
+  breaker.trip({ cooldownMs: 0 });
   return breaker;
 }
 
@@ -129,7 +129,7 @@ describe('permits', () => {
   });
 
   test('a probe that is settled twice frees one seat', () => {
-    const breaker = createHalfOpen({ halfOpen: { permits: 2, successThreshold: 5 } });
+    const breaker = createHalfOpen({ halfOpen: { probes: 2, successThreshold: 5 } });
     const first = acquire(breaker);
     acquire(breaker);
     first.settle('neutral');
@@ -170,7 +170,7 @@ describe('open', () => {
     clock.advance(4_000);
     ask(breaker);
     ask(breaker);
-    const rejected = { type: 'rejected', key: KEY, at: expect.any(Number), retryAfterMs: 6_000, observed: false };
+    const rejected = { type: 'rejected', by: 'circuit', key: KEY, at: expect.any(Number), retryAfterMs: 6_000 };
     expect(events).toEqual([rejected, rejected]);
   });
 
@@ -224,7 +224,7 @@ describe('open', () => {
   test('goes by performance.now of the moment, so fake timers installed later move it', () => {
     const breaker = new CircuitBreaker(KEY, CLASSIC);
     vi.useFakeTimers();
-    breaker.trip({ forMs: 10_000 });
+    breaker.trip({ cooldownMs: 10_000 });
     vi.advanceTimersByTime(9_999);
     expect(breaker.state).toBe('open');
     vi.advanceTimersByTime(1);
@@ -238,7 +238,7 @@ describe('open', () => {
     const wallClock = vi.spyOn(Date, 'now');
     try {
       const breaker = new CircuitBreaker(KEY, CLASSIC);
-      breaker.trip({ forMs: 60_000 });
+      breaker.trip({ cooldownMs: 60_000 });
       wallClock.mockReturnValue(Date.now() + jumpMs);
       expect(breaker.state).toBe('open');
       expect(breaker.stats().remainingCooldownMs).toBeGreaterThan(50_000);
@@ -258,7 +258,7 @@ describe('half-open', () => {
   });
 
   test.each([1, 3, 10])('gives exactly %i permits to 1,000 callers at the end of the cooldown', (permits) => {
-    const breaker = create({ halfOpen: { permits } });
+    const breaker = create({ halfOpen: { probes: permits } });
     fail(breaker, 5);
     clock.advance(10_000);
     const answers = Array.from({ length: 1000 }, () => breaker.tryAcquire());
@@ -313,7 +313,7 @@ describe('half-open', () => {
   });
 
   test('opens at one failure, however many successes came before it', () => {
-    const breaker = createHalfOpen({ halfOpen: { permits: 2, successThreshold: 3 } });
+    const breaker = createHalfOpen({ halfOpen: { probes: 2, successThreshold: 3 } });
     succeed(breaker);
     succeed(breaker);
     fail(breaker);
@@ -332,7 +332,7 @@ describe('half-open', () => {
   });
 
   test('other probes that end after one has closed it count as late', () => {
-    const breaker = createHalfOpen({ halfOpen: { permits: 3 }, detector: consecutiveFailures(1) });
+    const breaker = createHalfOpen({ halfOpen: { probes: 3 }, detector: consecutiveFailures(1) });
     const [first, second, third] = [acquire(breaker), acquire(breaker), acquire(breaker)];
     first.settle('success');
     const events = listen(breaker);
@@ -387,7 +387,7 @@ describe('generations', () => {
   });
 
   test('a probe of an earlier half-open phase changes nothing in the next', () => {
-    const breaker = createHalfOpen({ halfOpen: { permits: 2 }, cooldownMs: 1_000 });
+    const breaker = createHalfOpen({ halfOpen: { probes: 2 }, cooldownMs: 1_000 });
     const slow = acquire(breaker);
     fail(breaker);
     clock.advance(1_000);
@@ -437,7 +437,7 @@ describe('leases of probes', () => {
       return 300_000;
     };
     const breaker = create({ cooldownMs });
-    breaker.trip({ forMs: 0 });
+    breaker.trip({ cooldownMs: 0 });
     const underWay: { permit: Permit; endsAt: number }[] = [];
     let probes = 0;
     for (let second = 0; second < 3_600; second++) {
@@ -465,7 +465,7 @@ describe('leases of probes', () => {
   });
 
   test('says when the first of several leases ends', () => {
-    const breaker = createHalfOpen({ halfOpen: { permits: 2, leaseMs: 1_000, failureRatio: 0.5 } });
+    const breaker = createHalfOpen({ halfOpen: { probes: 2, leaseMs: 1_000, failureRate: 0.5 } });
     acquire(breaker);
     clock.advance(400);
     acquire(breaker);
@@ -580,7 +580,7 @@ describe('leases of probes', () => {
 
 describe('a call that holds a probe', () => {
   test('gets no second one in the same half-open period, however many seats there are', () => {
-    const breaker = createHalfOpen({ halfOpen: { permits: 3, failureRatio: 0.9 } });
+    const breaker = createHalfOpen({ halfOpen: { probes: 3, failureRate: 0.9 } });
     const [call, other] = [{}, {}];
     const first = breaker.tryAcquire(undefined, undefined, call) as Permit;
     first.settle('failure');
@@ -636,7 +636,7 @@ describe('a circuit that is asked twice by one call', () => {
     });
     const { breakers } = attach(api, { retry: false, clock, breaker: CLASSIC });
     const breaker = breakers.ensure('GET https://api.example.com');
-    breaker.trip({ forMs: 0 });
+    breaker.trip({ cooldownMs: 0 });
     const call = () => breaker.execute(async () => (await api.get('/')).data as unknown);
     await expect(call()).rejects.toBeInstanceOf(CircuitOpenError);
     await expect(call()).resolves.toBe('done');
@@ -650,7 +650,7 @@ describe('a circuit that is asked twice by one call', () => {
     await expect(fails()).rejects.toThrow('down');
     clock.advance(10_000);
     await expect(breaker.execute(() => breaker.execute(work))).resolves.toBe('done');
-    breaker.trip({ forMs: 0 });
+    breaker.trip({ cooldownMs: 0 });
     acquire(breaker);
     expect(breaker.tryAcquire().admitted).toBe(false);
   });
@@ -764,7 +764,7 @@ describe('cooldown', () => {
     fail(breaker, 5);
     vi.restoreAllMocks();
     expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 500 });
-    expect(ofType(events, 'listenerError')).toEqual([
+    expect(ofType(events, 'callbackError')).toEqual([
       expect.objectContaining({ key: KEY, source: expect.stringContaining('cooldownMs'), error: expect.any(Error) }),
     ]);
     expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', cooldownMs: 500 }]);
@@ -794,9 +794,9 @@ describe('by hand', () => {
     expect(ofType(events, 'stateChange')[0]).toMatchObject({ cooldownMs: 10_000 });
   });
 
-  test('trip({ forMs: 500 }) opens it for 500 ms', () => {
+  test('trip({ cooldownMs: 500 }) opens it for 500 ms', () => {
     const breaker = create();
-    breaker.trip({ forMs: 500 });
+    breaker.trip({ cooldownMs: 500 });
     clock.advance(499);
     expect(ask(breaker)).toBe(1);
     clock.advance(1);
@@ -808,9 +808,9 @@ describe('by hand', () => {
     [Number.NaN, RangeError],
     [Number.POSITIVE_INFINITY, RangeError],
     ['500', TypeError],
-  ])('trip({ forMs: %j }) is refused and leaves the circuit as it is', (forMs, kind) => {
+  ])('trip({ cooldownMs: %j }) is refused and leaves the circuit as it is', (cooldownMs, kind) => {
     const breaker = create();
-    expect(() => breaker.trip({ forMs: forMs as number })).toThrow(kind);
+    expect(() => breaker.trip({ cooldownMs: cooldownMs as number })).toThrow(kind);
     expect(breaker.state).toBe('closed');
   });
 
@@ -819,7 +819,7 @@ describe('by hand', () => {
     fail(breaker, 5);
     clock.advance(6_000);
     const events = listen(breaker);
-    breaker.trip({ forMs: 60_000 });
+    breaker.trip({ cooldownMs: 60_000 });
     expect(breaker.stats().remainingCooldownMs).toBe(60_000);
     expect(ofType(events, 'stateChange')).toEqual([]);
   });
@@ -875,7 +875,8 @@ describe('mode observe', () => {
     clock.advance(1_000);
     expect(breaker.tryAcquire().admitted).toBe(true);
     expect(transitions(events)).toEqual(['closed -> open (threshold)']);
-    expect(ofType(events, 'rejected')).toMatchObject([{ key: KEY, retryAfterMs: 9_000, observed: true }]);
+    expect(ofType(events, 'rejected')).toEqual([]);
+    expect(ofType(events, 'wouldReject')).toMatchObject([{ key: KEY, retryAfterMs: 9_000 }]);
   });
 
   test('what it lets through while open counts nothing', () => {
@@ -894,8 +895,8 @@ describe('mode observe', () => {
     const events = listen(breaker);
     const probe = acquire(breaker);
     const others = Array.from({ length: 99 }, () => acquire(breaker));
-    expect(ofType(events, 'rejected')).toHaveLength(99);
-    expect(ofType(events, 'rejected').every(({ observed }) => observed)).toBe(true);
+    expect(ofType(events, 'rejected')).toEqual([]);
+    expect(ofType(events, 'wouldReject')).toHaveLength(99);
     for (const other of others) other.settle('failure');
     expect(breaker.state).toBe('half-open');
     probe.settle('success');
@@ -955,7 +956,7 @@ describe('stats', () => {
       rate: undefined,
       openings: 0,
       inFlight: 0,
-      waiting: 0,
+      queued: 0,
       isolated: false,
       counts: { success: 0, failure: 0, neutral: 0, rejected: 0, late: 0 },
     });
@@ -1102,7 +1103,7 @@ describe('execute', () => {
 
   test('does not call the function while open and rejects with a CircuitOpenError', async () => {
     const breaker = create();
-    breaker.trip({ forMs: 2_500 });
+    breaker.trip({ cooldownMs: 2_500 });
     const work = vi.fn();
     await expect(breaker.execute(work)).rejects.toMatchObject({
       name: 'CircuitOpenError',
@@ -1172,7 +1173,7 @@ describe('listeners', () => {
     fail(breaker, 5);
     expect(breaker.state).toBe('open');
     expect(transitions(events)).toEqual(['closed -> open (threshold)']);
-    expect(ofType(events, 'listenerError')).toMatchObject([{ key: KEY, error }]);
+    expect(ofType(events, 'callbackError')).toMatchObject([{ key: KEY, error }]);
   });
 
   test('that reject become a listenerError, not an unhandled rejection', async () => {
@@ -1182,7 +1183,7 @@ describe('listeners', () => {
     breaker.on('stateChange', reject);
     const events = listen(breaker);
     fail(breaker, 5);
-    await vi.waitFor(() => expect(ofType(events, 'listenerError')).toMatchObject([{ key: KEY, error }]));
+    await vi.waitFor(() => expect(ofType(events, 'callbackError')).toMatchObject([{ key: KEY, error }]));
   });
 
   test('of listenerError that throw are not asked about their own error', () => {
@@ -1190,7 +1191,7 @@ describe('listeners', () => {
     const listener = vi.fn(() => {
       throw new Error('again');
     });
-    breaker.on('listenerError', listener);
+    breaker.on('callbackError', listener);
     breaker.on('stateChange', () => {
       throw new Error('first');
     });
@@ -1271,7 +1272,7 @@ describe('options', () => {
       'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got "10s"',
     ],
     [{ detector: 5 }, TypeError, 'Expected `detector` to be a function, got 5'],
-    [{ halfOpen: { permits: 0 } }, RangeError, 'Expected `halfOpen.permits` to be an integer >= 1, got 0'],
+    [{ halfOpen: { probes: 0 } }, RangeError, 'Expected `halfOpen.probes` to be an integer >= 1, got 0'],
     [{ halfOpen: { successThreshold: 1.5 } }, RangeError, '`halfOpen.successThreshold` to be an integer >= 1, got 1.5'],
     [{ halfOpen: { leaseMs: 0 } }, RangeError, 'Expected `halfOpen.leaseMs` to be '],
     [{ halfOpen: 1 }, TypeError, 'Expected `halfOpen` to be an object, got 1'],
@@ -1282,7 +1283,7 @@ describe('options', () => {
     [{ clock: { now: () => Number.NaN } }, TypeError, '`clock.now()` to be a finite number of milliseconds, got NaN'],
     [Promise.resolve({}), TypeError, 'Expected `options` to be an object, got a promise'],
     [{ cooldwonMs: 1 }, TypeError, 'Unknown option `cooldwonMs`: did you mean `cooldownMs`?'],
-    [{ halfOpen: { permit: 1 } }, TypeError, 'Unknown option `halfOpen.permit`: did you mean `permits`?'],
+    [{ halfOpen: { probe: 1 } }, TypeError, 'Unknown option `halfOpen.probe`: did you mean `probes`?'],
   ])('%j is refused', (options, kind, message) => {
     const create = () => new CircuitBreaker(KEY, options as CircuitBreakerOptions);
     expect(create).toThrow(kind);
@@ -1296,7 +1297,7 @@ describe('options', () => {
 
   test('those that are undefined count as not given', () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
-    const breaker = create({ cooldownMs: undefined, detector: undefined, halfOpen: { permits: undefined } });
+    const breaker = create({ cooldownMs: undefined, detector: undefined, halfOpen: { probes: undefined } });
     fail(breaker, 4);
     clock.advance(600);
     fail(breaker);

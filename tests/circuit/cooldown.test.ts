@@ -1,11 +1,11 @@
 import axios, { type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DelayContext } from '../../src/delay.js';
 import {
   attach,
   CircuitBreaker,
   type CircuitBreakerOptions,
   consecutiveFailures,
-  type DelayContext,
   exponential,
   type MemorySink,
   memorySink,
@@ -95,7 +95,7 @@ describe('a function', () => {
     const events = listen(breaker);
     fail(breaker);
     expect(ask(breaker)).toBe(500);
-    expect(ofType(events, 'listenerError').map(({ error }) => String(error))).toEqual([
+    expect(ofType(events, 'callbackError').map(({ error }) => String(error))).toEqual([
       'TypeError: Expected `cooldownMs(context)` to be a number of milliseconds >= 0, got a promise',
     ]);
     await new Promise((resolve) => setImmediate(resolve));
@@ -114,10 +114,10 @@ describe('a function', () => {
     expect(cooldownMs).toHaveBeenCalledTimes(3);
   });
 
-  test('is not asked by trip({ forMs })', () => {
+  test('is not asked by trip({ cooldownMs })', () => {
     const cooldownMs = vi.fn(() => 100);
     const breaker = create({ cooldownMs });
-    breaker.trip({ forMs: 7 });
+    breaker.trip({ cooldownMs: 7 });
     expect(ask(breaker)).toBe(7);
     expect(cooldownMs).not.toHaveBeenCalled();
   });
@@ -203,8 +203,8 @@ describe('growth', () => {
   test('a trip of a circuit that is open already is no further opening', () => {
     const breaker = create({ cooldownMs: doubling });
     open(breaker);
-    breaker.trip({ forMs: 5_000 });
-    breaker.trip({ forMs: 5_000 });
+    breaker.trip({ cooldownMs: 5_000 });
+    breaker.trip({ cooldownMs: 5_000 });
     expect(breaker.stats()).toMatchObject({ openings: 1, remainingCooldownMs: 5_000 });
   });
 });
@@ -222,9 +222,9 @@ describe('Retry-After', () => {
     [{}, 25_000, 25_000],
     [{}, 60_000, 60_000],
     [{}, 3_600_000, 60_000],
-    [{ maxRetryAfterMs: 20_000 }, 3_600_000, 20_000],
-    [{ maxRetryAfterMs: 5_000 }, 3_600_000, 10_000],
-    [{ maxRetryAfterMs: 0 }, 25_000, 10_000],
+    [{ retryAfter: { maxMs: 20_000 } }, 3_600_000, 20_000],
+    [{ retryAfter: { maxMs: 5_000 } }, 3_600_000, 10_000],
+    [{ retryAfter: { maxMs: 0 } }, 25_000, 10_000],
     [{ cooldownMs: 90_000 }, 3_600_000, 90_000],
     [{ cooldownMs: exponential({ baseMs: 2_000 }) }, 30_000, 30_000],
   ])('with %j and %d ms asked for the circuit is open for %d ms', (options, retryAfterMs, expected) => {
@@ -248,25 +248,33 @@ describe('Retry-After', () => {
 
   test('of a probe that fails lengthens the next cooldown', () => {
     const breaker = create();
-    breaker.trip({ forMs: 0 });
+    breaker.trip({ cooldownMs: 0 });
     expect(openAfter(breaker, 30_000)).toBe(30_000);
   });
 
   test.each<[unknown, ErrorConstructor, string]>([
-    [{ maxRetryAfterMs: -1 }, RangeError, 'Expected `maxRetryAfterMs` to be a number of milliseconds >= 0, got -1'],
-    [{ maxRetryAfterMs: '1m' }, TypeError, 'Expected `maxRetryAfterMs` to be a number of milliseconds >= 0, got "1m"'],
-    [{ openOnRetryAfter: 1 }, TypeError, 'Expected `openOnRetryAfter` to be a boolean, got 1'],
+    [
+      { retryAfter: { maxMs: -1 } },
+      RangeError,
+      'Expected `retryAfter.maxMs` to be a number of milliseconds >= 0, got -1',
+    ],
+    [
+      { retryAfter: { maxMs: '1m' } },
+      TypeError,
+      'Expected `retryAfter.maxMs` to be a number of milliseconds >= 0, got "1m"',
+    ],
+    [{ retryAfter: { opens: 1 } }, TypeError, 'Expected `retryAfter.opens` to be a boolean, got 1'],
   ])('%j is refused', (options, kind, message) => {
     expect(() => create(options as CircuitBreakerOptions)).toThrow(kind);
     expect(() => create(options as CircuitBreakerOptions)).toThrow(message);
   });
 });
 
-describe('openOnRetryAfter', () => {
+describe('retryAfter.opens', () => {
   const detector = consecutiveFailures(5);
 
   test('opens at the first failure that carries a Retry-After, with reason retry-after', () => {
-    const breaker = create({ detector, openOnRetryAfter: true });
+    const breaker = create({ detector, retryAfter: { opens: true } });
     const events = listen(breaker);
     fail(breaker);
     expect(breaker.state).toBe('closed');
@@ -278,14 +286,14 @@ describe('openOnRetryAfter', () => {
   });
 
   test('gives the reason of the detector where that trips as well', () => {
-    const breaker = create({ detector: consecutiveFailures(1), openOnRetryAfter: true });
+    const breaker = create({ detector: consecutiveFailures(1), retryAfter: { opens: true } });
     const events = listen(breaker);
     acquire(breaker).settle('failure', undefined, { retryAfterMs: 25_000 });
     expect(ofType(events, 'stateChange')).toMatchObject([{ reason: 'threshold' }]);
   });
 
   test.each(['success', 'neutral'] as const)('leaves the circuit closed for a %s with a Retry-After', (outcome) => {
-    const breaker = create({ detector, openOnRetryAfter: true });
+    const breaker = create({ detector, retryAfter: { opens: true } });
     acquire(breaker).settle(outcome, undefined, { retryAfterMs: 25_000 });
     expect(breaker.state).toBe('closed');
   });
@@ -358,9 +366,9 @@ describe('over HTTP', () => {
     expect(circuit.stats().remainingCooldownMs).toBe(120_000);
   });
 
-  test.each([429, 503])('openOnRetryAfter opens at the first %i that carries one', async (status) => {
+  test.each([429, 503])('retryAfter.opens opens at the first %i that carries one', async (status) => {
     server.script(status, json(status, {}, { 'retry-after': '20' }));
-    const { api, circuit } = guard({ openOnRetryAfter: true });
+    const { api, circuit } = guard({ retryAfter: { opens: true } });
     await Promise.allSettled([api.get('/')]);
     expect(circuit.state).toBe('closed');
     await Promise.allSettled([api.get('/')]);
@@ -369,9 +377,9 @@ describe('over HTTP', () => {
     expect(server.requests).toHaveLength(2);
   });
 
-  test.each([404, 500])('openOnRetryAfter leaves the circuit closed for a %i that carries one', async (status) => {
+  test.each([404, 500])('retryAfter.opens leaves the circuit closed for a %i that carries one', async (status) => {
     server.script(json(status, {}, { 'retry-after': '20' }));
-    const { api, circuit } = guard({ openOnRetryAfter: true });
+    const { api, circuit } = guard({ retryAfter: { opens: true } });
     await Promise.allSettled([api.get('/')]);
     expect(circuit.state).toBe('closed');
   });
@@ -379,7 +387,7 @@ describe('over HTTP', () => {
   test('a probe that is told to stay away re-opens the circuit for so long', async () => {
     server.script(json(503, {}, { 'retry-after': '40' }));
     const { api, circuit } = guard({});
-    circuit.trip({ forMs: 0 });
+    circuit.trip({ cooldownMs: 0 });
     await Promise.allSettled([api.get('/')]);
     expect(circuit.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 40_000 });
   });

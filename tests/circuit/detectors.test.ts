@@ -1,5 +1,6 @@
 import axios from 'axios';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DetectorFactory } from '../../src/circuit/detectors/detectors.js';
 import {
   allOf,
   anyOf,
@@ -8,7 +9,6 @@ import {
   CircuitBreaker,
   type CircuitBreakerOptions,
   consecutiveFailures,
-  type DetectorFactory,
   type FailureDetector,
   failureRate,
   failureRateInWindow,
@@ -222,7 +222,7 @@ describe('failuresInWindow', () => {
 });
 
 describe('failureRate', () => {
-  const halfOfTen = failureRate({ size: 10, rate: 0.5, minimumCalls: 5 });
+  const halfOfTen = failureRate({ size: 10, rate: 0.5, minAttempts: 5 });
 
   test.each([
     ['FFFF', 'stays closed'],
@@ -240,14 +240,14 @@ describe('failureRate', () => {
   });
 
   test.each([
-    [{ size: 4, rate: 0.5, minimumCalls: 4 }, 'FSSSFF', 6],
-    [{ size: 4, rate: 0.5, minimumCalls: 4 }, 'FSSSFSSSF', 'stays closed'],
-    [{ size: 1, rate: 1, minimumCalls: 1 }, 'SSF', 3],
-    [{ size: 10, rate: 0.3, minimumCalls: 10 }, 'SSSSSSSFFF', 10],
-    [{ size: 3, rate: 1 / 3, minimumCalls: 3 }, 'SSF', 3],
-    [{ size: 7, rate: 0.5, minimumCalls: 7 }, 'SSSSFFF', 'stays closed'],
-    [{ size: 7, rate: 0.5, minimumCalls: 7 }, 'SSSSFFFF', 8],
-    [{ size: 10, rate: 0.5, minimumCalls: 1 }, 'F', 1],
+    [{ size: 4, rate: 0.5, minAttempts: 4 }, 'FSSSFF', 6],
+    [{ size: 4, rate: 0.5, minAttempts: 4 }, 'FSSSFSSSF', 'stays closed'],
+    [{ size: 1, rate: 1, minAttempts: 1 }, 'SSF', 3],
+    [{ size: 10, rate: 0.3, minAttempts: 10 }, 'SSSSSSSFFF', 10],
+    [{ size: 3, rate: 1 / 3, minAttempts: 3 }, 'SSF', 3],
+    [{ size: 7, rate: 0.5, minAttempts: 7 }, 'SSSSFFF', 'stays closed'],
+    [{ size: 7, rate: 0.5, minAttempts: 7 }, 'SSSSFFFF', 8],
+    [{ size: 10, rate: 0.5, minAttempts: 1 }, 'F', 1],
   ])('with %j and %s opens at %s', (options, outcomes, opensAt) => {
     expect(play(create(failureRate(options)), outcomes)).toBe(opensAt);
   });
@@ -277,13 +277,13 @@ describe('failureRate', () => {
   });
 
   test('with maxAgeMs an attempt counts for so long, to the millisecond', () => {
-    const detector = failureRate({ size: 10, rate: 1, minimumCalls: 2, maxAgeMs: 1_000 });
+    const detector = failureRate({ size: 10, rate: 1, minAttempts: 2, maxAgeMs: 1_000 });
     expect(play(create(detector), 'FF', 999)).toBe(2);
     expect(play(create(detector), 'FFFFFF', 1_000)).toBe('stays closed');
   });
 
   test('with maxAgeMs old successes go as well as old failures', () => {
-    const breaker = create(failureRate({ size: 10, rate: 1, minimumCalls: 2, maxAgeMs: 1_000 }));
+    const breaker = create(failureRate({ size: 10, rate: 1, minAttempts: 2, maxAgeMs: 1_000 }));
     succeed(breaker);
     clock.advance(500);
     fail(breaker);
@@ -294,13 +294,13 @@ describe('failureRate', () => {
   });
 
   test('with maxAgeMs both the age and the number of attempts bound the window', () => {
-    const breaker = create(failureRate({ size: 3, rate: 1, minimumCalls: 3, maxAgeMs: 10_000 }));
+    const breaker = create(failureRate({ size: 3, rate: 1, minAttempts: 3, maxAgeMs: 10_000 }));
     expect(play(breaker, 'SSSSSFFF', 1)).toBe(8);
   });
 });
 
 describe('failureRateInWindow', () => {
-  const halfOfMinute = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 });
+  const halfOfMinute = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 5 });
 
   test.each([
     ['FFFF', 'stays closed'],
@@ -314,25 +314,25 @@ describe('failureRateInWindow', () => {
   });
 
   test('reaches a rate of 1, once the one success has expired', () => {
-    const breaker = create(failureRateInWindow({ windowMs: 1_000, rate: 1, minimumCalls: 3 }));
+    const breaker = create(failureRateInWindow({ windowMs: 1_000, rate: 1, minAttempts: 3 }));
     expect(play(breaker, 'SFFFFFFFFF', 100)).toBe('stays closed');
     expect(play(breaker, 'F')).toBe(1);
   });
 
-  test('asks for minimumCalls within the window, not over all time', () => {
-    const breaker = create(failureRateInWindow({ windowMs: 1_000, rate: 0.5, minimumCalls: 3 }));
+  test('asks for minAttempts within the window, not over all time', () => {
+    const breaker = create(failureRateInWindow({ windowMs: 1_000, rate: 0.5, minAttempts: 3 }));
     expect(play(breaker, 'FFFFFFFFFFFF', 500)).toBe('stays closed');
   });
 
   test('a bucket keeps successes and failures apart', () => {
-    const breaker = create(failureRateInWindow({ windowMs: 1_000, rate: 0.5, minimumCalls: 5 }));
+    const breaker = create(failureRateInWindow({ windowMs: 1_000, rate: 0.5, minAttempts: 5 }));
     expect(play(breaker, 'SFSFSSS')).toBe('stays closed');
     expect(breaker.stats()).toMatchObject({ failures: 2, rate: 2 / 7 });
   });
 });
 
 describe('slowCallRate', () => {
-  const slow = slowCallRate({ slowMs: 1_000, rate: 0.5, size: 10, minimumCalls: 5 });
+  const slow = slowCallRate({ slowMs: 1_000, rate: 0.5, size: 10, minAttempts: 5 });
 
   test('opens when at least half of the last 10 attempts took 1,000 ms or more, with reason slow', () => {
     const breaker = create(slow);
@@ -358,7 +358,7 @@ describe('slowCallRate', () => {
   });
 
   test('reaches a rate of 1', () => {
-    const breaker = create(slowCallRate({ slowMs: 10, rate: 1, size: 2, minimumCalls: 2 }));
+    const breaker = create(slowCallRate({ slowMs: 10, rate: 1, size: 2, minAttempts: 2 }));
     for (const durationMs of [10, 9, 10]) take(breaker, durationMs);
     expect(breaker.state).toBe('closed');
     take(breaker, 10);
@@ -411,7 +411,7 @@ describe('anyOf and allOf', () => {
   test('can be nested: 3 in a row, or both half of the last 10 and 4 in a second', () => {
     const detector = anyOf(
       inARow,
-      allOf(failureRate({ minimumCalls: 4 }), failuresInWindow({ failures: 4, windowMs: 1_000 })),
+      allOf(failureRate({ minAttempts: 4 }), failuresInWindow({ failures: 4, windowMs: 1_000 })),
     );
     expect(play(create(detector), 'FFF')).toBe(3);
     expect(play(create(detector), 'FFSFF')).toBe(5);
@@ -420,7 +420,7 @@ describe('anyOf and allOf', () => {
   });
 
   test('give the reason of the part that tripped, through all levels', () => {
-    const detector = anyOf(consecutiveFailures(2), allOf(slowCallRate({ slowMs: 50, size: 2, minimumCalls: 2 })));
+    const detector = anyOf(consecutiveFailures(2), allOf(slowCallRate({ slowMs: 50, size: 2, minAttempts: 2 })));
     const [slow, failing] = [create(detector), create(detector)];
     const events = [listen(slow), listen(failing)];
     take(slow, 50);
@@ -453,7 +453,7 @@ const BUILT_IN: [name: string, detector: DetectorFactory, needed: number][] = [
   ['failureRate', failureRate(), 5],
   ['failureRate with maxAgeMs', failureRate({ maxAgeMs: 60_000 }), 5],
   ['failureRateInWindow', failureRateInWindow(), 5],
-  ['anyOf', anyOf(consecutiveFailures(5), failureRate({ size: 20, minimumCalls: 20 })), 5],
+  ['anyOf', anyOf(consecutiveFailures(5), failureRate({ size: 20, minAttempts: 20 })), 5],
   ['allOf', allOf(consecutiveFailures(2), failuresInWindow()), 5],
 ];
 
@@ -483,7 +483,7 @@ describe.each(BUILT_IN)('%s is empty', (_name, detector, needed) => {
   test('after trip, with what had been counted before', () => {
     const breaker = create(detector);
     play(breaker, almost);
-    breaker.trip({ forMs: 10 });
+    breaker.trip({ cooldownMs: 10 });
     expect(breaker.stats().failures).toBe(0);
     clock.advance(10);
     succeed(breaker);
@@ -550,7 +550,7 @@ describe('a circuit that opened because attempts were slow', () => {
     breaker.trip();
     take(breaker, 50);
     expect(breaker.state).toBe('closed');
-    expect(ofType(events, 'listenerError')).toMatchObject([{ source: 'breaker.detector' }]);
+    expect(ofType(events, 'callbackError')).toMatchObject([{ source: 'breaker.detector' }]);
   });
 });
 
@@ -589,7 +589,7 @@ describe('after an idle hour', () => {
 describe('the configurations of the quick start', () => {
   const threeInARow = consecutiveFailures(3);
   const fiveInAMinute = failuresInWindow({ failures: 5, windowMs: 60_000 });
-  const halfOfTen = failureRate({ size: 10, rate: 0.5, minimumCalls: 5 });
+  const halfOfTen = failureRate({ size: 10, rate: 0.5, minAttempts: 5 });
 
   test('3 in a row', () => {
     expect(play(create(threeInARow), 'FFSFFSFFF')).toBe(9);
@@ -619,7 +619,7 @@ describe('the configurations of the quick start', () => {
   test('as options of attach', async () => {
     const adapter = scripted(200, 503, 503, 200);
     const api = axios.create({ baseURL: 'https://api.example.com', adapter });
-    const detector = anyOf(threeInARow, failureRate({ size: 4, rate: 0.5, minimumCalls: 3 }));
+    const detector = anyOf(threeInARow, failureRate({ size: 4, rate: 0.5, minAttempts: 3 }));
     const { breakers } = attach(api, { retry: false, breaker: { detector } });
     await Promise.allSettled([api.get('/')]);
     await Promise.allSettled([api.get('/')]);
@@ -709,16 +709,11 @@ describe('options that are wrong', () => {
     ],
     [
       'failureRate',
-      { size: 10, minimumCalls: 11 },
+      { size: 10, minAttempts: 11 },
       RangeError,
-      '`failureRate(options).minimumCalls` to be an integer from 1 to 10, got 11',
+      '`failureRate(options).minAttempts` to be an integer from 1 to 10, got 11',
     ],
-    [
-      'failureRate',
-      { minimumCalls: 0 },
-      RangeError,
-      '`failureRate(options).minimumCalls` to be an integer >= 1, got 0',
-    ],
+    ['failureRate', { minAttempts: 0 }, RangeError, '`failureRate(options).minAttempts` to be an integer >= 1, got 0'],
     [
       'failureRate',
       { maxAgeMs: 0 },
@@ -739,9 +734,9 @@ describe('options that are wrong', () => {
     ],
     [
       'failureRateInWindow',
-      { minimumCalls: 0 },
+      { minAttempts: 0 },
       RangeError,
-      '`failureRateInWindow(options).minimumCalls` to be an integer >= 1, got 0',
+      '`failureRateInWindow(options).minAttempts` to be an integer >= 1, got 0',
     ],
     [
       'slowCallRate',
@@ -763,9 +758,9 @@ describe('options that are wrong', () => {
     ],
     [
       'slowCallRate',
-      { slowMs: 5, size: 4, minimumCalls: 5 },
+      { slowMs: 5, size: 4, minAttempts: 5 },
       RangeError,
-      '`slowCallRate(options).minimumCalls` to be an integer from 1 to 4, got 5',
+      '`slowCallRate(options).minAttempts` to be an integer from 1 to 4, got 5',
     ],
     ['anyOf', [], RangeError, '`anyOf(...detectors)` to be at least one detector, got []'],
     ['allOf', [], RangeError, '`allOf(...detectors)` to be at least one detector, got []'],
@@ -786,7 +781,7 @@ describe('options that are wrong', () => {
     [
       'failureRate',
       { minimumCall: 5 },
-      'Unknown option `failureRate(options).minimumCall`: did you mean `minimumCalls`?',
+      'Unknown option `failureRate(options).minimumCall`: did you mean `minAttempts`?',
     ],
     ['failureRateInWindow', { size: 5, rates: 1 }, 'Unknown option `failureRateInWindow(options).size`: did you mean '],
     ['slowCallRate', { slowMS: 5 }, 'Unknown option `slowCallRate(options).slowMS`: did you mean `slowMs`?'],
@@ -898,7 +893,7 @@ describe('a detector of the user that does not work', () => {
       answered: [data, status],
       failed: failed.status === 'rejected' ? failed.reason.response?.status : 'answered',
       stats: breakers.get(KEY)?.stats(),
-      heard: ofType(sink.events, 'listenerError').map((event) => [event.source, event.key, event.error]),
+      heard: ofType(sink.events, 'callbackError').map((event) => [event.source, event.key, event.error]),
     };
   }
 
@@ -981,7 +976,7 @@ describe('a detector of the user that does not work', () => {
     fail(breaker);
     expect(breaker.stats()).toMatchObject({ state: 'open', failures: 0 });
     expect(ofType(events, 'stateChange')).toMatchObject([{ to: 'open', failures: 0 }]);
-    expect(ofType(events, 'listenerError')[0]).toMatchObject({ key: KEY, source: 'breaker.detector', error });
+    expect(ofType(events, 'callbackError')[0]).toMatchObject({ key: KEY, source: 'breaker.detector', error });
   });
 
   test('one whose rate throws fails neither stats nor a call', async () => {
@@ -993,7 +988,7 @@ describe('a detector of the user that does not work', () => {
     }));
     const events = listen(breaker);
     expect(breaker.stats()).toMatchObject({ state: 'closed', rate: undefined });
-    expect(ofType(events, 'listenerError')).toMatchObject([{ key: KEY, source: 'breaker.detector', error }]);
+    expect(ofType(events, 'callbackError')).toMatchObject([{ key: KEY, source: 'breaker.detector', error }]);
   });
 
   test.each<[string, object, unknown, string]>([
@@ -1005,7 +1000,7 @@ describe('a detector of the user that does not work', () => {
     const breaker = create(() => ({ failures: 0, record: () => false, reset: () => undefined, ...fields }));
     const events = listen(breaker);
     expect(breaker.stats()[name as 'failures' | 'rate']).toBe(shown);
-    expect(ofType(events, 'listenerError').map(({ error }) => (error as Error).message)).toEqual([message]);
+    expect(ofType(events, 'callbackError').map(({ error }) => (error as Error).message)).toEqual([message]);
   });
 
   test('one whose reason is nonsense opens the circuit with reason threshold, and says so', () => {
@@ -1015,7 +1010,7 @@ describe('a detector of the user that does not work', () => {
     fail(breaker);
     expect(transitions(events)).toEqual(['closed -> open (threshold)']);
     const message = 'Expected `detector.reason` to be "threshold" or "slow", got "banana"';
-    expect(ofType(events, 'listenerError').map(({ error }) => (error as Error).message)).toEqual([message]);
+    expect(ofType(events, 'callbackError').map(({ error }) => (error as Error).message)).toEqual([message]);
   });
 
   test('one whose reset throws keeps the circuit from no transition', () => {
@@ -1025,7 +1020,7 @@ describe('a detector of the user that does not work', () => {
     succeed(breaker);
     expect(breaker.state).toBe('closed');
     expect(ofType(events, 'stateChange')).toHaveLength(3);
-    expect(ofType(events, 'listenerError').map((event) => [event.source, event.error])).toEqual([
+    expect(ofType(events, 'callbackError').map((event) => [event.source, event.error])).toEqual([
       ['breaker.detector', error],
       ['breaker.detector', error],
       ['breaker.detector', error],
@@ -1048,8 +1043,8 @@ describe('a detector of the user that does not work', () => {
       new TypeError(`Expected \`detector()${expected}`),
     );
     expect(() => attach(axios.create(), { breaker: { detector } })).toThrow(TypeError);
-    const overriding = new BreakerRegistry({ ...CLASSIC, overrides: () => ({ detector }) });
-    expect(() => overriding.ensure(KEY)).toThrow(new TypeError(`Expected \`overrides("${KEY}").detector()${expected}`));
+    const overriding = new BreakerRegistry({ ...CLASSIC, perKey: () => ({ detector }) });
+    expect(() => overriding.ensure(KEY)).toThrow(new TypeError(`Expected \`perKey("${KEY}").detector()${expected}`));
     expect(overriding.size).toBe(0);
   });
 
@@ -1109,7 +1104,7 @@ describe('a combination', () => {
     const breaker = create(anyOf(broken, consecutiveFailures(3)));
     const events = listen(breaker);
     fail(breaker);
-    expect(ofType(events, 'listenerError').map((event) => event.error)).toEqual([error]);
+    expect(ofType(events, 'callbackError').map((event) => event.error)).toEqual([error]);
   });
 
   test('is saved and restored also where a part of it cannot be', () => {
@@ -1121,7 +1116,7 @@ describe('a combination', () => {
     expect(play(after, 'F')).toBe(1);
     const events = listen(after);
     after.restore({ ...before.snapshot(), detector: [1, 2] });
-    expect(events.filter(({ type }) => type === 'listenerError')).toEqual([]);
+    expect(events.filter(({ type }) => type === 'callbackError')).toEqual([]);
   });
 
   test.each<[string, unknown]>([
@@ -1172,7 +1167,7 @@ describe('the clock of a closed circuit', () => {
 
   test('is read when a success trips: the circuit stays open for its whole cooldown', () => {
     clock.advance(HOUR_MS);
-    const breaker = create(failureRate({ size: 5, rate: 0.5, minimumCalls: 5 }), { cooldownMs: 10_000 });
+    const breaker = create(failureRate({ size: 5, rate: 0.5, minAttempts: 5 }), { cooldownMs: 10_000 });
     expect(play(breaker, 'FFFFS')).toBe(5);
     expect(ask(breaker)).toBe(10_000);
   });

@@ -38,7 +38,7 @@ describe('classify', () => {
     };
     await expect(breaker.execute(async () => 1, { classify })).resolves.toBe(1);
     expect(breaker.stats().counts.success).toBe(1);
-    expect(ofType(events, 'listenerError')).toMatchObject([{ source: 'classify' }]);
+    expect(ofType(events, 'callbackError')).toMatchObject([{ source: 'classify' }]);
   });
 });
 
@@ -57,7 +57,7 @@ test.each(['execute', 'retry'] as const)(
   'a probe of %s is aborted at probeTimeoutMs, and that is a failure',
   async (name) => {
     const breaker = create({ halfOpen: { probeTimeoutMs: 20 } });
-    breaker.trip({ forMs: 0 });
+    breaker.trip({ cooldownMs: 0 });
     const hang = ({ signal }: { signal: AbortSignal | undefined }) =>
       new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
     const call = name === 'execute' ? breaker.execute(hang) : retry(hang, { breaker, retries: 0 });
@@ -116,8 +116,8 @@ test('an async createError rejects with its error, which an outer breaker does n
 test.each([
   [0, 'admitted'],
   [1, 10_000],
-] as const)('with openOnRetryAfter a Retry-After of %i ms leaves the circuit %s', (retryAfterMs, answer) => {
-  const breaker = create({ detector: consecutiveFailures(9), openOnRetryAfter: true });
+] as const)('with retryAfter.opens a Retry-After of %i ms leaves the circuit %s', (retryAfterMs, answer) => {
+  const breaker = create({ detector: consecutiveFailures(9), retryAfter: { opens: true } });
   acquire(breaker).settle('failure', undefined, { status: 503, retryAfterMs });
   expect(ask(breaker)).toBe(answer);
 });
@@ -133,7 +133,7 @@ test('without crypto a POST has an idempotency key all the same', async () => {
   vi.stubGlobal('crypto', undefined);
   const adapter = scripted(200);
   const api = axios.create({ adapter });
-  attach(api, { retry: { idempotencyKey: true } });
+  attach(api, { idempotencyKey: true });
   const { config } = await api.post('https://api.example.com/').finally(() => vi.unstubAllGlobals());
   expect(config.headers.get('Idempotency-Key')).toMatch(
     /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/,

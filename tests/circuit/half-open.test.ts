@@ -1,10 +1,10 @@
 import axios, { type AxiosError, type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { HalfOpenOptions } from '../../src/circuit/options.js';
 import {
   attach,
   CircuitBreaker,
   type CircuitBreakerOptions,
-  type HalfOpenOptions,
   type MemorySink,
   memorySink,
   type Permit,
@@ -24,7 +24,7 @@ beforeEach(() => {
 /** A circuit that tripped and whose cooldown is over. */
 function createHalfOpen(halfOpen: HalfOpenOptions, options: CircuitBreakerOptions = {}): CircuitBreaker {
   const breaker = new CircuitBreaker(KEY, { ...CLASSIC, clock, halfOpen, ...options });
-  breaker.trip({ forMs: 0 });
+  breaker.trip({ cooldownMs: 0 });
   return breaker;
 }
 
@@ -44,14 +44,14 @@ describe('permits and successThreshold', () => {
     [{ successThreshold: 3 }, 'SS', 'undecided'],
     [{ successThreshold: 3 }, 'SSS', 'closed at 3'],
     [{ successThreshold: 3 }, 'SSF', 'open at 3'],
-    [{ permits: 3, successThreshold: 2 }, 'SS', 'closed at 2'],
-    [{ permits: 3 }, 'S', 'closed at 1'],
+    [{ probes: 3, successThreshold: 2 }, 'SS', 'closed at 2'],
+    [{ probes: 3 }, 'S', 'closed at 1'],
   ])('with %j and %s the circuit is %s', (halfOpen, outcomes, decision) => {
     expect(probe(createHalfOpen(halfOpen), outcomes)).toBe(decision);
   });
 
   test('a probe that ends gives its seat to the next, so more successes than permits can be asked for', () => {
-    const breaker = createHalfOpen({ permits: 1, successThreshold: 5 });
+    const breaker = createHalfOpen({ probes: 1, successThreshold: 5 });
     for (let i = 0; i < 4; i++) {
       const permit = acquire(breaker);
       expect(breaker.tryAcquire().admitted).toBe(false);
@@ -63,7 +63,7 @@ describe('permits and successThreshold', () => {
   });
 
   test('a rejected caller is told when the first lease ends', () => {
-    const breaker = createHalfOpen({ permits: 2, leaseMs: 2_000 });
+    const breaker = createHalfOpen({ probes: 2, leaseMs: 2_000 });
     acquire(breaker);
     clock.advance(300);
     acquire(breaker);
@@ -71,25 +71,25 @@ describe('permits and successThreshold', () => {
   });
 });
 
-describe('failureRatio', () => {
+describe('failureRate', () => {
   test.each([
-    [{ permits: 4, failureRatio: 0.5 }, 'FF', 'undecided'],
-    [{ permits: 4, failureRatio: 0.5 }, 'FFF', 'open at 3'],
-    [{ permits: 4, failureRatio: 0.5 }, 'SS', 'closed at 2'],
-    [{ permits: 4, failureRatio: 0.5 }, 'FFSS', 'closed at 4'],
-    [{ permits: 4, failureRatio: 0.5 }, 'SFFF', 'open at 4'],
-    [{ permits: 10, failureRatio: 0.3 }, 'FFFSSSSSSS', 'closed at 10'],
-    [{ permits: 10, failureRatio: 0.3 }, 'FFFF', 'open at 4'],
-    [{ permits: 10, failureRatio: 0.3 }, 'SSSSSSS', 'closed at 7'],
-    [{ permits: 3, failureRatio: 0.5 }, 'FF', 'open at 2'],
-    [{ permits: 3, failureRatio: 0.5 }, 'FSS', 'closed at 3'],
-    [{ permits: 3, failureRatio: 0.1 }, 'F', 'open at 1'],
-    [{ permits: 3, failureRatio: 0.1 }, 'SSS', 'closed at 3'],
-    [{ permits: 1, failureRatio: 0.9 }, 'F', 'open at 1'],
-    [{ permits: 1, failureRatio: 0.9 }, 'S', 'closed at 1'],
-    [{ permits: 3, failureRatio: 1 }, 'FFF', 'open at 3'],
-    [{ permits: 3, failureRatio: 1 }, 'FFS', 'closed at 3'],
-    [{ permits: 2, failureRatio: 0.5, successThreshold: 9 }, 'S', 'closed at 1'],
+    [{ probes: 4, failureRate: 0.5 }, 'FF', 'undecided'],
+    [{ probes: 4, failureRate: 0.5 }, 'FFF', 'open at 3'],
+    [{ probes: 4, failureRate: 0.5 }, 'SS', 'closed at 2'],
+    [{ probes: 4, failureRate: 0.5 }, 'FFSS', 'closed at 4'],
+    [{ probes: 4, failureRate: 0.5 }, 'SFFF', 'open at 4'],
+    [{ probes: 10, failureRate: 0.3 }, 'FFFSSSSSSS', 'closed at 10'],
+    [{ probes: 10, failureRate: 0.3 }, 'FFFF', 'open at 4'],
+    [{ probes: 10, failureRate: 0.3 }, 'SSSSSSS', 'closed at 7'],
+    [{ probes: 3, failureRate: 0.5 }, 'FF', 'open at 2'],
+    [{ probes: 3, failureRate: 0.5 }, 'FSS', 'closed at 3'],
+    [{ probes: 3, failureRate: 0.1 }, 'F', 'open at 1'],
+    [{ probes: 3, failureRate: 0.1 }, 'SSS', 'closed at 3'],
+    [{ probes: 1, failureRate: 0.9 }, 'F', 'open at 1'],
+    [{ probes: 1, failureRate: 0.9 }, 'S', 'closed at 1'],
+    [{ probes: 3, failureRate: 1 }, 'FFF', 'open at 3'],
+    [{ probes: 3, failureRate: 1 }, 'FFS', 'closed at 3'],
+    [{ probes: 2, failureRate: 0.5, successThreshold: 9 }, 'S', 'closed at 1'],
   ])('with %j and %s the circuit is %s', (halfOpen, outcomes, decision) => {
     expect(probe(createHalfOpen(halfOpen), outcomes)).toBe(decision);
   });
@@ -98,15 +98,15 @@ describe('failureRatio', () => {
     [0.29, 29],
     [0.57, 57],
     [0.58, 58],
-  ])('of %d lets exactly %i of 100 probes fail', (failureRatio, allowed) => {
-    const halfOpen = { permits: 100, failureRatio };
+  ])('of %d lets exactly %i of 100 probes fail', (failureRate, allowed) => {
+    const halfOpen = { probes: 100, failureRate };
     const within = 'F'.repeat(allowed) + 'S'.repeat(100 - allowed);
     expect(probe(createHalfOpen(halfOpen), within)).toBe('closed at 100');
     expect(probe(createHalfOpen(halfOpen), 'F'.repeat(100))).toBe(`open at ${allowed + 1}`);
   });
 
   test('is decided in whatever order concurrent probes end; the rest is late', () => {
-    const breaker = createHalfOpen({ permits: 4, failureRatio: 0.5 });
+    const breaker = createHalfOpen({ probes: 4, failureRate: 0.5 });
     const probes = Array.from({ length: 4 }, () => acquire(breaker)) as [Permit, Permit, Permit, Permit];
     expect(breaker.tryAcquire().admitted).toBe(false);
     const events = listen(breaker);
@@ -121,20 +121,20 @@ describe('failureRatio', () => {
   });
 
   test('neutral probes decide nothing and are replaced', () => {
-    const breaker = createHalfOpen({ permits: 2, failureRatio: 0.5 });
+    const breaker = createHalfOpen({ probes: 2, failureRate: 0.5 });
     for (let i = 0; i < 10; i++) acquire(breaker).settle('neutral');
     expect(probe(breaker, 'FF')).toBe('open at 2');
   });
 
   test('a probe whose lease runs out is one of those that may fail, and its late success is one that did not', () => {
-    const breaker = createHalfOpen({ permits: 3, failureRatio: 0.4, leaseMs: 1_000 });
+    const breaker = createHalfOpen({ probes: 3, failureRate: 0.4, leaseMs: 1_000 });
     const [lost] = [acquire(breaker), acquire(breaker)] as const;
     clock.advance(999);
     const third = acquire(breaker);
     clock.advance(1);
     expect(breaker.state).toBe('open');
 
-    const other = createHalfOpen({ permits: 2, failureRatio: 0.5, leaseMs: 1_000 });
+    const other = createHalfOpen({ probes: 2, failureRate: 0.5, leaseMs: 1_000 });
     const slow = acquire(other);
     clock.advance(1_000);
     expect(other.state).toBe('half-open');
@@ -146,7 +146,7 @@ describe('failureRatio', () => {
   });
 
   test('a late success takes back the failure that its probe was counted as', () => {
-    const breaker = createHalfOpen({ permits: 4, failureRatio: 0.25, leaseMs: 1_000 });
+    const breaker = createHalfOpen({ probes: 4, failureRate: 0.25, leaseMs: 1_000 });
     const slow = acquire(breaker);
     clock.advance(1_000);
     expect(breaker.state).toBe('half-open');
@@ -158,14 +158,14 @@ describe('failureRatio', () => {
   });
 
   test('counts afresh in the next half-open phase', () => {
-    const breaker = createHalfOpen({ permits: 4, failureRatio: 0.5 }, { cooldownMs: 0 });
+    const breaker = createHalfOpen({ probes: 4, failureRate: 0.5 }, { cooldownMs: 0 });
     fail(breaker, 3);
     expect(breaker.stats()).toMatchObject({ state: 'half-open', openings: 2 });
     expect(probe(breaker, 'FFSS')).toBe('closed at 4');
   });
 
   test('the re-opening has reason probe-failed', () => {
-    const breaker = createHalfOpen({ permits: 2, failureRatio: 0.5 });
+    const breaker = createHalfOpen({ probes: 2, failureRate: 0.5 });
     const events = listen(breaker);
     fail(breaker, 2);
     expect(ofType(events, 'stateChange').at(-1)).toMatchObject({
@@ -178,9 +178,9 @@ describe('failureRatio', () => {
 
 describe('options that are wrong', () => {
   test.each<[unknown, ErrorConstructor, string]>([
-    [{ failureRatio: 0 }, RangeError, 'Expected `halfOpen.failureRatio` to be a number in (0, 1], got 0'],
-    [{ failureRatio: 1.1 }, RangeError, 'Expected `halfOpen.failureRatio` to be a number in (0, 1], got 1.1'],
-    [{ failureRatio: '1' }, TypeError, 'Expected `halfOpen.failureRatio` to be a number in (0, 1], got "1"'],
+    [{ failureRate: 0 }, RangeError, 'Expected `halfOpen.failureRate` to be a number in (0, 1], got 0'],
+    [{ failureRate: 1.1 }, RangeError, 'Expected `halfOpen.failureRate` to be a number in (0, 1], got 1.1'],
+    [{ failureRate: '1' }, TypeError, 'Expected `halfOpen.failureRate` to be a number in (0, 1], got "1"'],
     [
       { probeTimeoutMs: 0 },
       RangeError,
@@ -191,7 +191,7 @@ describe('options that are wrong', () => {
       TypeError,
       'Expected `halfOpen.probeTimeoutMs` to be a number of milliseconds >= 1, got "1"',
     ],
-    [{ permits: 1.5 }, RangeError, 'Expected `halfOpen.permits` to be an integer >= 1, got 1.5'],
+    [{ probes: 1.5 }, RangeError, 'Expected `halfOpen.probes` to be an integer >= 1, got 1.5'],
     [{ successThreshold: 0 }, RangeError, 'Expected `halfOpen.successThreshold` to be an integer >= 1, got 0'],
   ])('%j is refused', (halfOpen, kind, message) => {
     const make = () => new CircuitBreaker(KEY, { ...CLASSIC, halfOpen: halfOpen as HalfOpenOptions });
@@ -232,7 +232,7 @@ describe('probeTimeoutMs', () => {
     "ends a probe of a server that hangs (%s), and the timeout is the user's again",
     async (adapter) => {
       const { api, circuit } = guard({ probeTimeoutMs: 60 }, {}, 10_000, adapter);
-      circuit.trip({ forMs: 0 });
+      circuit.trip({ cooldownMs: 0 });
       const { error, tookMs } = await timed(api.get('/'));
       expect(error.message).toBe('timeout of 60ms exceeded');
       expect(tookMs).toBeLessThan(5_000);
@@ -245,7 +245,7 @@ describe('probeTimeoutMs', () => {
 
   test('a shorter timeout of the request stays', async () => {
     const { api, circuit } = guard({ probeTimeoutMs: 5_000 });
-    circuit.trip({ forMs: 0 });
+    circuit.trip({ cooldownMs: 0 });
     const { error } = await timed(api.get('/', { timeout: 40 }));
     expect(error.message).toBe('timeout of 40ms exceeded');
     expect(error.config?.timeout).toBe(40);
@@ -253,7 +253,7 @@ describe('probeTimeoutMs', () => {
 
   test('bounds a probe of a request that has no timeout, which has none afterwards', async () => {
     const { api, circuit } = guard({ probeTimeoutMs: 50 }, {}, 0);
-    circuit.trip({ forMs: 0 });
+    circuit.trip({ cooldownMs: 0 });
     const { error } = await timed(api.get('/'));
     expect(error.message).toBe('timeout of 50ms exceeded');
     expect(error.config?.timeout).toBe(0);
@@ -269,7 +269,7 @@ describe('probeTimeoutMs', () => {
   test('leaves the timeout of an answered probe as it was, and of the calls after it', async () => {
     server.script(200, 200);
     const { api, circuit } = guard({ probeTimeoutMs: 5_000 });
-    circuit.trip({ forMs: 0 });
+    circuit.trip({ cooldownMs: 0 });
     const response = await api.get('/');
     expect(response.config.timeout).toBe(10_000);
     expect(circuit.state).toBe('closed');
@@ -278,8 +278,8 @@ describe('probeTimeoutMs', () => {
   });
 
   test('under a longer deadlineMs the probe still fails for its own timeout', async () => {
-    const { api, circuit } = guard({ probeTimeoutMs: 50 }, { retry: { retries: 0, deadlineMs: 8_000 } });
-    circuit.trip({ forMs: 0 });
+    const { api, circuit } = guard({ probeTimeoutMs: 50 }, { retry: { retries: 0 }, deadlineMs: 8_000 });
+    circuit.trip({ cooldownMs: 0 });
     const { error } = await timed(api.get('/'));
     expect(error.message).toBe('timeout of 50ms exceeded');
     expect(error.config?.timeout).toBe(10_000);
@@ -288,8 +288,8 @@ describe('probeTimeoutMs', () => {
   });
 
   test('a probe that runs into a shorter deadlineMs has failed, however short that is', async () => {
-    const { api, circuit } = guard({ probeTimeoutMs: 5_000 }, { retry: { retries: 0, deadlineMs: 50 } });
-    circuit.trip({ forMs: 0 });
+    const { api, circuit } = guard({ probeTimeoutMs: 5_000 }, { retry: { retries: 0 }, deadlineMs: 50 });
+    circuit.trip({ cooldownMs: 0 });
     const { error } = await timed(api.get('/'));
     expect(error.config?.timeout).toBe(10_000);
     expect(ofType(sink.events, 'attempt')).toMatchObject([{ outcome: 'failure' }]);
@@ -300,7 +300,7 @@ describe('probeTimeoutMs', () => {
     const { api, circuit } = guard(
       { probeTimeoutMs: 40 },
       {
-        retry: { retries: 1, backoff: () => 0, beforeRetry: () => void circuit.trip({ forMs: 0 }) },
+        retry: { retries: 1, backoff: () => 0, beforeRetry: () => void circuit.trip({ cooldownMs: 0 }) },
       },
       150,
     );
@@ -317,7 +317,7 @@ describe('probeTimeoutMs', () => {
   test('a permit says how long its attempt may take, and only that of a probe', () => {
     const breaker = new CircuitBreaker(KEY, { ...CLASSIC, clock, halfOpen: { probeTimeoutMs: 300 } });
     expect(acquire(breaker).timeoutMs).toBeUndefined();
-    breaker.trip({ forMs: 0 });
+    breaker.trip({ cooldownMs: 0 });
     expect(acquire(breaker).timeoutMs).toBe(300);
   });
 });

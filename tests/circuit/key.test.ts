@@ -13,7 +13,7 @@ const answer: AxiosAdapter = async (config) => ({
 /** The key of the circuit that guards a request. */
 async function keyOf(defaults: CreateAxiosDefaults, request: AxiosRequestConfig = {}, key?: KeyFunction) {
   const api = axios.create({ ...defaults, adapter: answer });
-  const { breakers } = attach(api, { breaker: { key } });
+  const { breakers } = attach(api, { key });
   const response = await api.request(request);
   const [breaker] = breakers;
   expect(breakers.size).toBe(1);
@@ -69,14 +69,14 @@ describe('the default key', () => {
     expect(await keyOf({}, { url: 'http://other.example.com?q=1' })).toBe('GET http://other.example.com');
   });
 
-  test('takes the origin of an absolute URL that overrides the base URL', async () => {
+  test('takes the origin of an absolute URL that perKey the base URL', async () => {
     const baseURL = 'https://api.example.com/v1';
     expect(await keyOf({ baseURL }, { url: 'https://cdn.example.com:8443/a/b' })).toBe(
       'GET https://cdn.example.com:8443',
     );
   });
 
-  test('takes the host of a protocol-relative URL, which overrides the base URL too', async () => {
+  test('takes the host of a protocol-relative URL, which perKey the base URL too', async () => {
     const baseURL = 'https://api.example.com/v1';
     expect(await keyOf({ baseURL }, { url: '//cdn.example.com/a/b?q=1' })).toBe('GET //cdn.example.com');
   });
@@ -183,7 +183,7 @@ describe('in a page', () => {
     vi.stubGlobal('location', new URL(href));
     const page = await import('../../src/index.js');
     const api = axios.create({ ...defaults, adapter: answer });
-    const { breakers } = page.attach(api, { breaker: { key: by && page[by] } });
+    const { breakers } = page.attach(api, { key: by && page[by] });
     await api.request(request);
     return [...breakers].map(({ key }) => key).join();
   }

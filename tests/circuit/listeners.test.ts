@@ -1,9 +1,9 @@
 import axios from 'axios';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { BreakerRegistryOptions } from '../../src/circuit/options.js';
 import {
   attach,
   BreakerRegistry,
-  type BreakerRegistryOptions,
   CircuitBreaker,
   type CircuitState,
   consecutiveFailures,
@@ -28,7 +28,7 @@ const create = (options: BreakerRegistryOptions = {}) => new BreakerRegistry({ c
 type Arrow = `${CircuitState} -> ${CircuitState}`;
 
 /** What a receiver that was added last hears of the states. */
-function hear(source: Pick<BreakerRegistry | CircuitBreaker, 'on'>): Arrow[] {
+function hear(source: Pick<CircuitBreaker, 'on'>): Arrow[] {
   const heard: Arrow[] = [];
   source.on('stateChange', ({ from, to }) => heard.push(`${from} -> ${to}`));
   return heard;
@@ -60,7 +60,7 @@ describe('whoever listens hears of changes in the order in which they were made'
 
   test('also across the instances that share a registry', () => {
     const registry = create();
-    const [first, second] = [0, 1].map(() => attach(axios.create({ adapter: scripted(200) }), { registry }));
+    const [first, second] = [0, 1].map(() => attach(axios.create({ adapter: scripted(200) }), { breaker: registry }));
     first!.on('stateChange', ({ key, to }) => (to === 'open' ? registry.get(key)?.reset() : undefined));
     const heard = hear(second!);
     fail(registry.ensure('a'), 5);
@@ -101,10 +101,10 @@ describe('whoever listens hears of changes in the order in which they were made'
     breaker.on('stateChange', () => {
       throw new Error('oops');
     });
-    breaker.on('listenerError', ({ type }) => types.push(type));
+    breaker.on('callbackError', ({ type }) => types.push(type));
     breaker.on('stateChange', ({ type }) => types.push(type));
     breaker.trip();
-    expect(types).toEqual(['stateChange', 'listenerError']);
+    expect(types).toEqual(['stateChange', 'callbackError']);
   });
 
   test('listeners that answer one another without end are stopped, and it is said', () => {
@@ -116,7 +116,7 @@ describe('whoever listens hears of changes in the order in which they were made'
       if (to === 'open') breaker.reset();
       else breaker.trip();
     });
-    breaker.on('listenerError', ({ error }) => {
+    breaker.on('callbackError', ({ error }) => {
       errors.push(error);
       breaker.trip();
     });
@@ -185,7 +185,7 @@ describe('listeners of one breaker', () => {
     for (let i = 0; i < 20_000; i++) {
       const breaker = registry.ensure(`key ${i}`);
       breaker.on('rejected', () => undefined);
-      breaker.on('storeDegraded', () => undefined);
+      breaker.on('store', () => undefined);
     }
     const breaker = registry.ensure('living');
     registry.pipe(memorySink());
@@ -227,24 +227,23 @@ describe('listeners of a breaker with a store', () => {
     const heard: string[] = [];
     const breaker = registry.ensure('a');
     registry.ensure('b');
-    const off = breaker.on('storeDegraded', ({ type }) => heard.push(type));
-    breaker.on('storeDropped', ({ outcomes }) => heard.push(`dropped ${outcomes}`));
+    const off = breaker.on('store', ({ key, status }) => heard.push(`${status} of ${key}`));
     const { events } = linked[0]!;
-    events.emit({ type: 'storeDegraded', key: '', error: new Error('away') });
-    events.emit({ type: 'storeDropped', key: 'b', outcomes: 2 });
-    events.emit({ type: 'storeDropped', key: 'a', outcomes: 3 });
+    events.emit({ type: 'store', status: 'degraded', key: null, error: new Error('away') });
+    events.emit({ type: 'store', status: 'dropped', key: 'b', outcomes: 2 });
+    events.emit({ type: 'store', status: 'dropped', key: 'a', outcomes: 3 });
     off();
-    events.emit({ type: 'storeDegraded', key: '', error: new Error('away') });
-    expect(heard).toEqual(['storeDegraded', 'dropped 3']);
+    events.emit({ type: 'store', status: 'degraded', key: null, error: new Error('away') });
+    expect(heard).toEqual(['degraded of null', 'dropped of a']);
   });
 
   test('hear no more of it once the breaker is evicted', () => {
     const linked: LinkedEvents[] = [];
     const registry = create({ store: storeOf(linked), maxBreakers: 1 });
     const heard: string[] = [];
-    registry.ensure('a').on('storeDegraded', ({ type }) => heard.push(type));
+    registry.ensure('a').on('store', ({ status }) => heard.push(status));
     registry.ensure('b');
-    linked[0]!.events.emit({ type: 'storeDegraded', key: '', error: new Error('away') });
+    linked[0]!.events.emit({ type: 'store', status: 'degraded', key: null, error: new Error('away') });
     expect(heard).toEqual([]);
   });
 });
@@ -254,8 +253,8 @@ test('a call without a circuit goes on though a breaker with an empty key is ope
   registry.ensure('').trip();
   const adapter = scripted(503, 200);
   const api = axios.create({ adapter });
-  attach(api, { registry, retry: { backoff: () => 0 } });
-  const { status } = await api.get('/', { resilience: { breaker: { key: () => null } } });
+  attach(api, { breaker: registry, retry: { backoff: () => 0 } });
+  const { status } = await api.get('/', { resilience: { key: () => null } });
   expect(status).toBe(200);
 });
 

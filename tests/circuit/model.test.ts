@@ -1,20 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { CircuitSnapshot, Isolation } from '../../src/circuit/contract.js';
+import type { DetectorFactory } from '../../src/circuit/detectors/detectors.js';
+import type { BreakerMode } from '../../src/circuit/options.js';
 import {
   allOf,
   anyOf,
-  type BreakerMode,
   CircuitBreaker,
   CircuitOpenError,
-  type CircuitSnapshot,
   consecutiveFailures,
-  type DetectorFactory,
   exponential,
   failureRate,
   failureRateInWindow,
   failuresInWindow,
-  type Isolation,
   type Outcome,
   type Permit,
   type ResilienceEvent,
@@ -54,7 +53,7 @@ type Step =
   | { readonly do: 'attempt'; readonly times: number; readonly outcome: Outcome; readonly durationMs: number }
   | { readonly do: 'wait'; readonly ms: number; readonly look: boolean }
   | { readonly do: 'wait until'; readonly moment: number; readonly offsetMs: -1 | 0 | 1; readonly look: boolean }
-  | { readonly do: 'trip'; readonly forMs?: number | undefined }
+  | { readonly do: 'trip'; readonly cooldownMs?: number | undefined }
   | { readonly do: 'reset' }
   | { readonly do: 'isolate' }
   | { readonly do: 'release'; readonly index: number }
@@ -75,21 +74,21 @@ function detectorOf(plan: DetectorPlan): DetectorFactory {
       return failureRate({
         size: plan.size,
         rate: plan.percent / 100,
-        minimumCalls: plan.minimumCalls,
+        minAttempts: plan.minAttempts,
         maxAgeMs: plan.maxAgeMs,
       });
     case 'failureRateInWindow':
       return failureRateInWindow({
         windowMs: plan.windowMs,
         rate: plan.percent / 100,
-        minimumCalls: plan.minimumCalls,
+        minAttempts: plan.minAttempts,
       });
     case 'slowCallRate':
       return slowCallRate({
         slowMs: plan.slowMs,
         size: plan.size,
         rate: plan.percent / 100,
-        minimumCalls: plan.minimumCalls,
+        minAttempts: plan.minAttempts,
       });
     case 'anyOf':
       return anyOf(...plan.parts.map(detectorOf));
@@ -103,12 +102,11 @@ function breakerOf(plan: CircuitPlan, clock: ManualClock): CircuitBreaker {
   return new CircuitBreaker(KEY, {
     detector: detectorOf(plan.detector),
     cooldownMs: typeof cooldown === 'number' ? cooldown : exponential(cooldown),
-    maxRetryAfterMs: plan.maxRetryAfterMs,
-    openOnRetryAfter: plan.openOnRetryAfter,
+    retryAfter: { maxMs: plan.maxRetryAfterMs, opens: plan.opensOnRetryAfter },
     halfOpen: {
-      permits,
+      probes: permits,
       successThreshold,
-      failureRatio: failurePercent === undefined ? undefined : failurePercent / 100,
+      failureRate: failurePercent === undefined ? undefined : failurePercent / 100,
       leaseMs,
     },
     mode: plan.mode,
@@ -170,8 +168,8 @@ class Pair {
         this.#waitUntil(step.moment, step.offsetMs);
         break;
       case 'trip':
-        this.#breaker.trip({ forMs: step.forMs });
-        this.#model.trip(step.forMs);
+        this.#breaker.trip({ cooldownMs: step.cooldownMs });
+        this.#model.trip(step.cooldownMs);
         break;
       case 'reset':
         this.#breaker.reset();
@@ -340,8 +338,8 @@ const perhaps = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, 
 const percent = oneOf(1, 20, 25, 30, 50, 60, 75, 90, 100);
 const windowMs = oneOf(10, 100, 1_000, 60_000);
 
-/** `size`, and a `minimumCalls` that it can hold. */
-const sized = upTo(8).chain((size) => fc.record({ size: fc.constant(size), minimumCalls: upTo(size) }));
+/** `size`, and a `minAttempts` that it can hold. */
+const sized = upTo(8).chain((size) => fc.record({ size: fc.constant(size), minAttempts: upTo(size) }));
 
 const record = <Plan extends DetectorPlan>(fields: { [Field in keyof Plan]: fc.Arbitrary<Plan[Field]> }) =>
   fc.record(fields) as unknown as fc.Arbitrary<DetectorPlan>;
@@ -371,7 +369,7 @@ const SIMPLE = {
     kind: fc.constant('failureRateInWindow'),
     windowMs,
     percent,
-    minimumCalls: upTo(6),
+    minAttempts: upTo(6),
   }),
   slowCallRate: fc
     .tuple(sized, percent, oneOf(1, 20, 500))
@@ -401,7 +399,7 @@ const planOf = (detector: fc.Arbitrary<DetectorPlan>): fc.Arbitrary<CircuitPlan>
       fc.record({ baseMs: oneOf(1, 100, 5_000), factor: oneOf(1, 2, 3), maxMs: oneOf(50, 1_000, 60_000) }),
     ),
     maxRetryAfterMs: oneOf(0, 200, 60_000),
-    openOnRetryAfter: fc.boolean(),
+    opensOnRetryAfter: fc.boolean(),
     permits: upTo(4),
     successThreshold: upTo(4),
     failurePercent: perhaps(oneOf(10, 25, 34, 50, 67, 75, 100)),
@@ -459,7 +457,7 @@ const steps = fc.array(
         look: fc.boolean(),
       }),
     },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('trip'), forMs: perhaps(oneOf(0, 1, 300)) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('trip'), cooldownMs: perhaps(oneOf(0, 1, 300)) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('reset') }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('isolate') }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('release'), index }) },
@@ -495,14 +493,13 @@ test('the sequences see every reason to change the state, rejections in both mod
   const events = given.flatMap(run);
   const kinds = events.map((event) => {
     if (event.type === 'stateChange') return event.reason;
-    return event.type === 'late' ? `late ${event.outcome}` : event.observed ? 'observed' : 'rejected';
+    return event.type === 'late' ? `late ${event.outcome}` : event.type;
   });
   expect([...new Set(kinds)].sort()).toEqual([
     'cooldown-elapsed',
     'late failure',
     'late success',
     'manual',
-    'observed',
     'probe-failed',
     'probe-succeeded',
     'rejected',
@@ -510,5 +507,6 @@ test('the sequences see every reason to change the state, rejections in both mod
     'retry-after',
     'slow',
     'threshold',
+    'wouldReject',
   ]);
 });

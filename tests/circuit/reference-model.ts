@@ -1,12 +1,6 @@
-import type {
-  BreakerMode,
-  CircuitState,
-  LateEvent,
-  Outcome,
-  RejectedEvent,
-  StateChangeEvent,
-  TransitionReason,
-} from '../../src/index.js';
+import type { BreakerMode } from '../../src/circuit/options.js';
+import type { TransitionReason } from '../../src/events.js';
+import type { CircuitState, Outcome, ResilienceEvents } from '../../src/index.js';
 
 /** A detector as plain data; rates in whole percent. */
 export type DetectorPlan =
@@ -21,21 +15,21 @@ export type DetectorPlan =
       readonly kind: 'failureRate';
       readonly size: number;
       readonly percent: number;
-      readonly minimumCalls: number;
+      readonly minAttempts: number;
       readonly maxAgeMs?: number | undefined;
     }
   | {
       readonly kind: 'failureRateInWindow';
       readonly windowMs: number;
       readonly percent: number;
-      readonly minimumCalls: number;
+      readonly minAttempts: number;
     }
   | {
       readonly kind: 'slowCallRate';
       readonly slowMs: number;
       readonly size: number;
       readonly percent: number;
-      readonly minimumCalls: number;
+      readonly minAttempts: number;
     }
   | { readonly kind: 'anyOf' | 'allOf'; readonly parts: readonly DetectorPlan[] };
 
@@ -44,7 +38,7 @@ export interface CircuitPlan {
   readonly detector: DetectorPlan;
   readonly cooldown: number | { readonly baseMs: number; readonly factor: number; readonly maxMs: number };
   readonly maxRetryAfterMs: number;
-  readonly openOnRetryAfter: boolean;
+  readonly opensOnRetryAfter: boolean;
   readonly permits: number;
   readonly successThreshold: number;
   readonly failurePercent?: number | undefined;
@@ -53,7 +47,9 @@ export interface CircuitPlan {
 }
 
 type Told<Event> = Event extends unknown ? Omit<Event, 'key' | 'at'> : never;
-export type ModelEvent = Told<StateChangeEvent | RejectedEvent | LateEvent>;
+export type ModelEvent = Told<
+  ResilienceEvents['stateChange' | 'wouldReject' | 'late'] | Extract<ResilienceEvents['rejected'], { by: 'circuit' }>
+>;
 
 interface Completed {
   readonly outcome: 'success' | 'failure';
@@ -116,8 +112,8 @@ function inSight(plan: DetectorPlan, completed: readonly Completed[], now: numbe
 function judgeOne(plan: DetectorPlan, completed: readonly Completed[], now: number): Verdict {
   const seen = inSight(plan, completed, now);
   const failures = seen.filter(({ outcome }) => outcome === 'failure').length;
-  const byRate = (bad: number, percent: number, minimumCalls: number) => ({
-    trips: seen.length >= minimumCalls && bad * 100 >= percent * seen.length,
+  const byRate = (bad: number, percent: number, minAttempts: number) => ({
+    trips: seen.length >= minAttempts && bad * 100 >= percent * seen.length,
     failures: bad,
     rate: seen.length === 0 ? 0 : bad / seen.length,
   });
@@ -135,10 +131,10 @@ function judgeOne(plan: DetectorPlan, completed: readonly Completed[], now: numb
       return { trips: failures >= plan.failures, failures, rate: undefined, reason: 'threshold' };
     case 'failureRate':
     case 'failureRateInWindow':
-      return { ...byRate(failures, plan.percent, plan.minimumCalls), reason: 'threshold' };
+      return { ...byRate(failures, plan.percent, plan.minAttempts), reason: 'threshold' };
     case 'slowCallRate': {
       const slow = seen.filter(({ durationMs }) => durationMs >= plan.slowMs).length;
-      return { ...byRate(slow, plan.percent, plan.minimumCalls), reason: 'slow' };
+      return { ...byRate(slow, plan.percent, plan.minAttempts), reason: 'slow' };
     }
     default:
       throw new Error(`${plan.kind} has parts`);
@@ -211,7 +207,7 @@ export class ReferenceModel {
       rate: verdict.rate,
       openings: this.#openings,
       inFlight: this.#permits.filter(({ outcome }) => outcome === undefined).length,
-      waiting: 0,
+      queued: 0,
       isolated: this.isolations > 0,
       counts: { ...this.counts },
     };
@@ -262,8 +258,8 @@ export class ReferenceModel {
     this.events.push({ type: 'late', outcome });
   }
 
-  trip(forMs?: number): void {
-    this.#open('manual', undefined, forMs);
+  trip(cooldownMs?: number): void {
+    this.#open('manual', undefined, cooldownMs);
   }
 
   reset(): void {
@@ -346,7 +342,9 @@ export class ReferenceModel {
   #reject(retryAfterMs: number): { permit?: ModelPermit; retryAfterMs: number } {
     const observed = this.mode === 'observe';
     if (!observed) this.counts.rejected++;
-    this.events.push({ type: 'rejected', retryAfterMs, observed });
+    this.events.push(
+      observed ? { type: 'wouldReject', retryAfterMs } : { type: 'rejected', by: 'circuit', retryAfterMs },
+    );
     return observed ? { permit: this.#give('uncounted', this.now), retryAfterMs } : { retryAfterMs };
   }
 
@@ -359,7 +357,7 @@ export class ReferenceModel {
     for (const list of this.#completed) list.push(entry);
     const { trips, reason } = this.#verdict();
     if (trips) this.#open(reason, retryAfterMs);
-    else if (outcome === 'failure' && this.plan.openOnRetryAfter && (retryAfterMs ?? 0) > 0) {
+    else if (outcome === 'failure' && this.plan.opensOnRetryAfter && (retryAfterMs ?? 0) > 0) {
       this.#open('retry-after', retryAfterMs);
     } else if (outcome === 'success' && ++this.#served === 10) this.#openings = 0;
   }
@@ -400,9 +398,9 @@ export class ReferenceModel {
     else if (successes >= mustSucceed) this.#change('closed', 'probe-succeeded');
   }
 
-  #open(reason: TransitionReason, retryAfterMs = 0, forMs?: number): void {
+  #open(reason: TransitionReason, retryAfterMs = 0, givenMs?: number): void {
     if (this.#state !== 'open') this.#openings++;
-    const cooldownMs = forMs ?? Math.max(this.#cooldownMs(), Math.min(retryAfterMs, this.plan.maxRetryAfterMs));
+    const cooldownMs = givenMs ?? Math.max(this.#cooldownMs(), Math.min(retryAfterMs, this.plan.maxRetryAfterMs));
     this.#until = this.now + cooldownMs;
     this.#change('open', reason, cooldownMs);
   }

@@ -1,11 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import {
-  BreakerRegistry,
-  type BreakerRegistryOptions,
-  consecutiveFailures,
-  failureRate,
-  slowCallRate,
-} from '../../src/index.js';
+import type { BreakerRegistryOptions } from '../../src/circuit/options.js';
+import { BreakerRegistry, consecutiveFailures, failureRate, slowCallRate } from '../../src/index.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType } from './support.js';
 
 let clock: ManualClock;
@@ -34,7 +29,7 @@ describe('a full registry', () => {
     fail(registry.ensure('failing'), 1);
     registry.ensure('empty');
     const gone: unknown[] = [];
-    registry.on('evicted', ({ key, byHand }) => gone.push([key, byHand]));
+    registry.on('breakerRemoved', ({ key, byHand }) => gone.push([key, byHand]));
     for (const key of ['1', '2', '3', '4']) acquire(registry.ensure(key));
     expect(gone).toEqual([
       ['empty', false],
@@ -54,9 +49,9 @@ describe('a full registry', () => {
 });
 
 describe('setMode', () => {
-  test('observe and back to enforce leaves those on observe that overrides had put there', () => {
-    const overrides = (key: string) => (key === 'watched' ? { mode: 'observe' as const } : undefined);
-    const registry = create({ overrides });
+  test('observe and back to enforce leaves those on observe that perKey had put there', () => {
+    const perKey = (key: string) => (key === 'watched' ? { mode: 'observe' as const } : undefined);
+    const registry = create({ perKey });
     const modes = () => ['watched', 'other'].map((key) => registry.ensure(key).mode);
     modes();
     registry.setMode('observe');
@@ -70,7 +65,7 @@ describe('update', () => {
   test('changes cooldown and probes of circuits that there are, and of those made later', () => {
     const registry = create();
     fail(registry.ensure('a'), 5);
-    registry.update({ cooldownMs: 700, halfOpen: { permits: 2 } });
+    registry.update({ cooldownMs: 700, halfOpen: { probes: 2 } });
     expect(ask(registry.ensure('a'))).toBe(10_000);
     fail(registry.ensure('b'), 5);
     expect(ask(registry.ensure('b'))).toBe(700);
@@ -88,15 +83,15 @@ describe('update', () => {
     expect(registry.ensure('a').state).toBe('open');
 
     fail(registry.ensure('b'), 2);
-    registry.update({ detector: failureRate({ size: 4, minimumCalls: 4 }) });
+    registry.update({ detector: failureRate({ size: 4, minAttempts: 4 }) });
     expect(registry.ensure('b').stats().failures).toBe(0);
     fail(registry.ensure('b'), 2);
     registry.update({ detector: slowCallRate({ slowMs: 50 }) });
     expect(registry.ensure('b').stats().failures).toBe(0);
   });
 
-  test('what overrides say goes before', () => {
-    const registry = create({ overrides: (key) => (key === 'a' ? { cooldownMs: 5 } : undefined) });
+  test('what perKey say goes before', () => {
+    const registry = create({ perKey: (key) => (key === 'a' ? { cooldownMs: 5 } : undefined) });
     registry.ensure('a');
     registry.update({ cooldownMs: 700 });
     fail(registry.ensure('a'), 5);

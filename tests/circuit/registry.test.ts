@@ -1,10 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-  BreakerRegistry,
-  type BreakerRegistryOptions,
-  type CircuitBreakerOptions,
-  consecutiveFailures,
-} from '../../src/index.js';
+import type { BreakerRegistryOptions } from '../../src/circuit/options.js';
+import { BreakerRegistry, type CircuitBreakerOptions, consecutiveFailures } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -84,8 +80,8 @@ describe('at the cap', () => {
 
   test('circuits that are open or probed stay while a closed one can go', () => {
     const registry = create({ maxBreakers: 3 });
-    registry.ensure('open').trip({ forMs: 60_000 });
-    registry.ensure('half-open').trip({ forMs: 0 });
+    registry.ensure('open').trip({ cooldownMs: 60_000 });
+    registry.ensure('half-open').trip({ cooldownMs: 0 });
     acquire(registry.ensure('half-open'));
     for (const key of ['a', 'b', 'c']) registry.ensure(key);
     expect(keysOf(registry).sort()).toEqual(['c', 'half-open', 'open']);
@@ -124,9 +120,9 @@ describe('at the cap', () => {
     registry.ensure('a').trip();
     registry.ensure('b');
     registry.ensure('c');
-    expect(ofType(events, 'evicted')).toEqual([
-      { type: 'evicted', key: 'a', state: 'open', byHand: true, at: expect.any(Number) },
-      { type: 'evicted', key: 'b', state: 'closed', byHand: false, at: expect.any(Number) },
+    expect(ofType(events, 'breakerRemoved')).toEqual([
+      { type: 'breakerRemoved', key: 'a', state: 'open', byHand: true, at: expect.any(Number) },
+      { type: 'breakerRemoved', key: 'b', state: 'closed', byHand: false, at: expect.any(Number) },
     ]);
   });
 
@@ -140,32 +136,30 @@ describe('at the cap', () => {
   });
 });
 
-describe('overrides', () => {
+describe('perKey', () => {
   test('that are async are refused, since nobody would wait for them', () => {
-    const registry = create({ overrides: (async () => ({ cooldownMs: 5 })) as never });
-    expect(() => registry.ensure('a')).toThrow(
-      new TypeError('Expected `overrides("a")` to be an object, got a promise'),
-    );
+    const registry = create({ perKey: (async () => ({ cooldownMs: 5 })) as never });
+    expect(() => registry.ensure('a')).toThrow(new TypeError('Expected `perKey("a")` to be an object, got a promise'));
     expect(registry.size).toBe(0);
   });
 
   test('are asked once for each breaker that is made, with its key', () => {
-    const overrides = vi.fn(() => undefined);
-    const registry = create({ overrides, maxBreakers: 2 });
+    const perKey = vi.fn(() => undefined);
+    const registry = create({ perKey, maxBreakers: 2 });
     for (const key of ['a', 'b', 'a', 'a', 'b']) registry.ensure(key);
     registry.get('c');
-    expect(overrides.mock.calls).toEqual([['a'], ['b']]);
+    expect(perKey.mock.calls).toEqual([['a'], ['b']]);
     registry.ensure('c');
     registry.ensure('a');
-    expect(overrides.mock.calls).toEqual([['a'], ['b'], ['c'], ['a']]);
+    expect(perKey.mock.calls).toEqual([['a'], ['b'], ['c'], ['a']]);
   });
 
   test('are merged by field over the options of the registry', () => {
     const registry = create({
       cooldownMs: 1_000,
-      halfOpen: { permits: 2, leaseMs: 500 },
-      overrides: (key) =>
-        key.startsWith('POST ') ? { cooldownMs: 30_000, halfOpen: { permits: 1 }, detector: undefined } : undefined,
+      halfOpen: { probes: 2, leaseMs: 500 },
+      perKey: (key) =>
+        key.startsWith('POST ') ? { cooldownMs: 30_000, halfOpen: { probes: 1 }, detector: undefined } : undefined,
     });
     const [get, post] = [registry.ensure('GET x'), registry.ensure('POST x')];
     fail(get, 5);
@@ -179,10 +173,10 @@ describe('overrides', () => {
   });
 
   test('that are wrong are refused with the key and the path, and no breaker is made', () => {
-    const registry = create({ overrides: () => ({ cooldownMs: -1 }) });
+    const registry = create({ perKey: () => ({ cooldownMs: -1 }) });
     expect(() => registry.ensure('a')).toThrow(RangeError);
     expect(() => registry.ensure('a')).toThrow(
-      'Expected `overrides("a").cooldownMs` to be a number of milliseconds >= 0 or a function, got -1',
+      'Expected `perKey("a").cooldownMs` to be a number of milliseconds >= 0 or a function, got -1',
     );
     expect(registry.size).toBe(0);
   });
@@ -215,7 +209,7 @@ describe('events', () => {
     unpipe();
     registry.ensure('a').reset();
     expect(record.mock.calls).toMatchObject([
-      [{ type: 'registered', key: 'a', state: 'closed' }],
+      [{ type: 'breakerAdded', key: 'a', state: 'closed' }],
       [{ type: 'stateChange', key: 'a', to: 'open' }],
     ]);
   });
@@ -234,7 +228,7 @@ describe('mode', () => {
   });
 
   test('setMode goes before the mode of options', () => {
-    const registry = create({ mode: 'observe', overrides: () => ({ cooldownMs: 5 }) });
+    const registry = create({ mode: 'observe', perKey: () => ({ cooldownMs: 5 }) });
     registry.setMode('enforce');
     expect(registry.ensure('a').mode).toBe('enforce');
   });
@@ -258,10 +252,10 @@ describe('options', () => {
     [{ maxBreakers: 0 }, RangeError, 'Expected `maxBreakers` to be an integer >= 1, got 0'],
     [{ maxBreakers: 2.5 }, RangeError, 'Expected `maxBreakers` to be an integer >= 1, got 2.5'],
     [{ maxBreakers: '9' }, TypeError, 'Expected `maxBreakers` to be an integer >= 1, got "9"'],
-    [{ overrides: {} }, TypeError, 'Expected `overrides` to be a function, got '],
+    [{ perKey: {} }, TypeError, 'Expected `perKey` to be a function, got '],
     [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got -1'],
     [{ maxBreaker: 9 }, TypeError, 'Unknown option `maxBreaker`: did you mean `maxBreakers`?'],
-    [{ override: null }, TypeError, 'Unknown option `override`: did you mean `overrides`?'],
+    [{ perkey: null }, TypeError, 'Unknown option `perkey`: did you mean `perKey`?'],
   ])('%j is refused', (options, kind, message) => {
     const make = () => new BreakerRegistry(options as BreakerRegistryOptions);
     expect(make).toThrow(kind);
@@ -269,7 +263,7 @@ describe('options', () => {
   });
 
   test('those that are undefined count as not given', () => {
-    const registry = create({ maxBreakers: undefined, overrides: undefined, cooldownMs: undefined });
+    const registry = create({ maxBreakers: undefined, perKey: undefined, cooldownMs: undefined });
     for (let i = 0; i < 300; i++) registry.ensure(`key ${i}`);
     expect(registry.size).toBe(256);
     const breaker = registry.ensure('key 299');
@@ -280,9 +274,9 @@ describe('options', () => {
   });
 
   test('its own objects are not changed', () => {
-    const options: CircuitBreakerOptions = Object.freeze({ halfOpen: Object.freeze({ permits: 2 }) });
+    const options: CircuitBreakerOptions = Object.freeze({ halfOpen: Object.freeze({ probes: 2 }) });
     const registry = create(options);
     succeed(registry.ensure('a'));
-    expect(options).toEqual({ halfOpen: { permits: 2 } });
+    expect(options).toEqual({ halfOpen: { probes: 2 } });
   });
 });

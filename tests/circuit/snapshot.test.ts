@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { CircuitSnapshot } from '../../src/circuit/contract.js';
+import type { DetectorFactory } from '../../src/circuit/detectors/detectors.js';
+import type { BreakerRegistryOptions } from '../../src/circuit/options.js';
 import {
   allOf,
   anyOf,
   BreakerRegistry,
-  type BreakerRegistryOptions,
   CircuitBreaker,
   type CircuitBreakerOptions,
-  type CircuitSnapshot,
   consecutiveFailures,
-  type DetectorFactory,
   exponential,
   failureRate,
   failureRateInWindow,
@@ -45,7 +45,7 @@ function failuresToOpen(breaker: CircuitBreaker): number {
 /** The snapshot of a circuit that is open for another 5 s. */
 function openSnapshot(): CircuitSnapshot {
   const breaker = new CircuitBreaker(KEY, { ...CLASSIC, clock: manualClock() });
-  breaker.trip({ forMs: 5_000 });
+  breaker.trip({ cooldownMs: 5_000 });
   return breaker.snapshot();
 }
 
@@ -169,7 +169,7 @@ describe('restore', () => {
     const closed = create();
     fail(closed, 3);
     const open = create();
-    open.trip({ forMs: 8_000 });
+    open.trip({ cooldownMs: 8_000 });
     clock.advance(3_000);
     for (const saved of [closed.snapshot(), open.snapshot()]) {
       const breaker = create();
@@ -260,11 +260,11 @@ describe('what a detector has counted survives', () => {
   const DETECTORS: [string, DetectorFactory, string][] = [
     ['consecutiveFailures', consecutiveFailures(4), 'SFFF'],
     ['failuresInWindow', failuresInWindow({ failures: 4 }), 'FSFSF'],
-    ['failureRate', failureRate({ size: 8, minimumCalls: 8 }), 'SSSSFFF'],
-    ['failureRate whose ring is full', failureRate({ size: 4, minimumCalls: 4, rate: 0.75 }), 'SSSSSFF'],
-    ['failureRate with maxAgeMs', failureRate({ size: 8, minimumCalls: 8, maxAgeMs: 60_000 }), 'SSSSFFF'],
-    ['failureRateInWindow', failureRateInWindow({ minimumCalls: 8 }), 'SSSSFFF'],
-    ['anyOf', anyOf(consecutiveFailures(9), failureRate({ size: 8, minimumCalls: 8 })), 'SSSSFFF'],
+    ['failureRate', failureRate({ size: 8, minAttempts: 8 }), 'SSSSFFF'],
+    ['failureRate whose ring is full', failureRate({ size: 4, minAttempts: 4, rate: 0.75 }), 'SSSSSFF'],
+    ['failureRate with maxAgeMs', failureRate({ size: 8, minAttempts: 8, maxAgeMs: 60_000 }), 'SSSSFFF'],
+    ['failureRateInWindow', failureRateInWindow({ minAttempts: 8 }), 'SSSSFFF'],
+    ['anyOf', anyOf(consecutiveFailures(9), failureRate({ size: 8, minAttempts: 8 })), 'SSSSFFF'],
     ['allOf', allOf(consecutiveFailures(2), failuresInWindow({ failures: 5 })), 'FFSFF'],
     ['a nested anyOf', anyOf(consecutiveFailures(9), allOf(anyOf(failuresInWindow({ failures: 4 })))), 'FSFSF'],
   ];
@@ -292,7 +292,7 @@ describe('what a detector has counted survives', () => {
   });
 
   test('slowCallRate', () => {
-    const detector = slowCallRate({ slowMs: 50, size: 4, minimumCalls: 4 });
+    const detector = slowCallRate({ slowMs: 50, size: 4, minAttempts: 4 });
     const breaker = create({ detector });
     for (const durationMs of [50, 10, 10]) {
       const permit = acquire(breaker);
@@ -310,8 +310,8 @@ describe('what a detector has counted survives', () => {
 
   const WINDOWS: [string, DetectorFactory][] = [
     ['failuresInWindow', failuresInWindow({ failures: 3, windowMs: 60_000 })],
-    ['failureRateInWindow', failureRateInWindow({ windowMs: 60_000, rate: 1, minimumCalls: 3 })],
-    ['failureRate with maxAgeMs', failureRate({ rate: 1, minimumCalls: 3, maxAgeMs: 60_000 })],
+    ['failureRateInWindow', failureRateInWindow({ windowMs: 60_000, rate: 1, minAttempts: 3 })],
+    ['failureRate with maxAgeMs', failureRate({ rate: 1, minAttempts: 3, maxAgeMs: 60_000 })],
   ];
   const ORIGINS = [0, 1, 2_999.5, 3_000, 5_999, 6_000, 123_456.789, 2 ** 40 + 0.25];
 
@@ -347,9 +347,9 @@ describe('what a detector has counted survives', () => {
   });
 
   test('what a smaller window has room for: the latest', () => {
-    const breaker = create({ detector: failureRate({ size: 10, minimumCalls: 10 }) });
+    const breaker = create({ detector: failureRate({ size: 10, minAttempts: 10 }) });
     play(breaker, 'FFFFSSSSF');
-    const other = move(breaker, { detector: failureRate({ size: 3, minimumCalls: 3, rate: 1 }) });
+    const other = move(breaker, { detector: failureRate({ size: 3, minAttempts: 3, rate: 1 }) });
     expect(other.stats()).toMatchObject({ failures: 1, rate: 1 / 3 });
   });
 
@@ -402,7 +402,7 @@ describe('a snapshot that does not fit', () => {
     breaker.restore(snapshot as CircuitSnapshot);
     expect(breaker.stats()).toMatchObject({ state: 'closed', failures: 3, openings: 0 });
     expect(events).toEqual([
-      expect.objectContaining({ type: 'listenerError', key: KEY, source: 'restore', error: expect.any(RangeError) }),
+      expect.objectContaining({ type: 'callbackError', key: KEY, source: 'restore', error: expect.any(RangeError) }),
     ]);
   });
 
@@ -410,7 +410,7 @@ describe('a snapshot that does not fit', () => {
     const breaker = create();
     const events = listen(breaker);
     breaker.restore('nonsense' as never);
-    expect(ofType(events, 'listenerError')[0]?.error).toEqual(
+    expect(ofType(events, 'callbackError')[0]?.error).toEqual(
       new RangeError('Expected `snapshot` to be a snapshot of version 1, got "nonsense"'),
     );
   });
@@ -513,12 +513,12 @@ describe('a snapshot that does not fit', () => {
     });
     const breaker = create({ detector });
     const events = listen(breaker);
-    breaker.trip({ forMs: 3_000 });
+    breaker.trip({ cooldownMs: 3_000 });
     const snapshot = breaker.snapshot();
     expect(snapshot).toMatchObject({ state: 'open', remainingCooldownMs: 3_000 });
     breaker.restore({ ...snapshot, detector: 'contents' });
     expect(ask(breaker)).toBe(3_000);
-    expect(ofType(events, 'listenerError').map((event) => [event.source, event.error])).toEqual([
+    expect(ofType(events, 'callbackError').map((event) => [event.source, event.error])).toEqual([
       ['breaker.detector', error],
       ['breaker.detector', error],
     ]);
@@ -530,7 +530,7 @@ describe('the snapshot of a registry', () => {
     const registry = new BreakerRegistry({ ...CLASSIC, clock, ...options });
     fail(registry.ensure('closed'), 3);
     fail(registry.ensure('open'), 5);
-    registry.ensure('half-open').trip({ forMs: 0 });
+    registry.ensure('half-open').trip({ cooldownMs: 0 });
     clock.advance(4_000);
     return registry;
   };
@@ -611,7 +611,7 @@ describe('the snapshot of a registry', () => {
     const events = listen(registry);
     registry.restore(snapshot as RegistrySnapshot);
     expect(contents(registry)).toEqual(before);
-    expect(ofType(events, 'listenerError')).toMatchObject([
+    expect(ofType(events, 'callbackError')).toMatchObject([
       {
         source: 'restore',
         error: { message: expect.stringMatching(/^Expected `snapshot` to be a snapshot of version 1, got /) },
@@ -633,6 +633,6 @@ describe('the snapshot of a registry', () => {
     expect(
       [...registry].every(({ key, state }) => typeof key === 'string' && (key === 'open') === (state === 'open')),
     ).toBe(true);
-    expect(ofType(events, 'listenerError')).toMatchObject([{ source: 'restore' }]);
+    expect(ofType(events, 'callbackError')).toMatchObject([{ source: 'restore' }]);
   });
 });

@@ -1,12 +1,5 @@
-import type {
-  BreakerRegistry,
-  CircuitBreaker,
-  Clock,
-  EventOf,
-  EventType,
-  Permit,
-  ResilienceEvent,
-} from '../../src/index.js';
+import type { Clock } from '../../src/clock.js';
+import type { CircuitBreaker, Permit, ResilienceEvent, ResilienceEvents } from '../../src/index.js';
 
 /** A clock that stands still until it is told to go on. */
 export interface ManualClock extends Clock {
@@ -46,18 +39,27 @@ export function fail(breaker: CircuitBreaker, times = 1): void {
   for (let i = 0; i < times; i++) acquire(breaker).settle('failure');
 }
 
-const ALL_TYPES: readonly EventType[] = ['stateChange', 'rejected', 'late', 'listenerError', 'evicted'];
+const HEARD = new Set(['stateChange', 'rejected', 'wouldReject', 'late', 'callbackError', 'breakerRemoved']);
 
 /** Keeps what a breaker or registry emits from now on. */
-export function listen(source: Pick<CircuitBreaker | BreakerRegistry, 'on'>): ResilienceEvent[] {
+export function listen(source: Pick<CircuitBreaker, 'on'>): ResilienceEvent[] {
   const events: ResilienceEvent[] = [];
-  for (const type of ALL_TYPES) source.on(type, (event) => events.push(event));
+  source.on('*', (event) => {
+    if (HEARD.has(event.type)) events.push(event);
+  });
   return events;
 }
 
-export function ofType<Type extends EventType>(events: readonly ResilienceEvent[], type: Type): EventOf<Type>[] {
-  return events.filter((event): event is EventOf<Type> => event.type === type);
+export function ofType<Type extends keyof ResilienceEvents>(
+  events: readonly ResilienceEvent[],
+  type: Type,
+): ResilienceEvents[Type][] {
+  return events.filter((event): event is ResilienceEvents[Type] => event.type === type);
 }
+
+/** What a store told, by its status. */
+export const ofStatus = (events: readonly ResilienceEvent[], status: ResilienceEvents['store']['status']) =>
+  ofType(events, 'store').filter((event) => event.status === status);
 
 /** The transitions as words: `closed -> open (threshold)`. */
 export function transitions(events: readonly ResilienceEvent[]): string[] {

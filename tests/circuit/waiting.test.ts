@@ -41,7 +41,7 @@ function start(options: ResilienceOptions = {}) {
   const resilience = attach(api, {
     retry: { retries: 3, backoff: 100 },
     ...options,
-    breaker: { ...breakerOptions, ...(options.breaker || {}) },
+    breaker: { ...breakerOptions, ...(options.breaker as BreakerOptions | undefined) },
     sinks: [{ record: (event) => events.push(event) }],
   });
   const circuit = resilience.breakers.ensure(KEY);
@@ -68,7 +68,7 @@ describe('a call under an open circuit', () => {
     open();
     const call = get();
     await pass(399);
-    expect(circuit.waiting).toBe(1);
+    expect(circuit.queued).toBe(1);
     await pass(1);
     const ended = await call;
     expect(ended.afterMs).toBe(400);
@@ -83,9 +83,7 @@ describe('a call under an open circuit', () => {
     const ended = await get();
     expect(ended.error).toBeInstanceOf(CircuitOpenError);
     expect(ended.afterMs).toBe(0);
-    expect(events.filter(({ type }) => type === 'rejected' || type === 'waiting')).toMatchObject([
-      { type: 'rejected' },
-    ]);
+    expect(events.filter(({ type }) => type === 'rejected' || type === 'queued')).toMatchObject([{ type: 'rejected' }]);
   });
 
   test('tells when it begins to wait, and of its rejection at the end alone', async () => {
@@ -101,10 +99,10 @@ describe('a call under an open circuit', () => {
     const [probe, waiter] = [await first, await second];
     expect(probe.error?.response?.status).toBe(503);
     expect(waiter.error).toBeInstanceOf(CircuitOpenError);
-    const told = events.filter(({ type }) => type === 'waiting' || type === 'rejected');
+    const told = events.filter(({ type }) => type === 'queued' || type === 'rejected');
     expect(told.slice(0, 2)).toMatchObject([
-      { type: 'waiting', key: KEY, waiting: 1, maxWaitMs: 700 },
-      { type: 'waiting', key: KEY, waiting: 2, maxWaitMs: 700 },
+      { type: 'queued', by: 'circuit', key: KEY, queued: 1 },
+      { type: 'queued', by: 'circuit', key: KEY, queued: 2 },
     ]);
     expect(told.filter(({ type }) => type === 'rejected').length).toBe(circuit.stats().counts.rejected);
   });
@@ -139,7 +137,7 @@ describe('a call under an open circuit', () => {
 
   test('does not wait for what a hand opened', async () => {
     const { get, circuit } = start();
-    circuit.trip({ forMs: 100 });
+    circuit.trip({ cooldownMs: 100 });
     expect((await get()).afterMs).toBe(0);
     circuit.reset();
     circuit.isolate();
@@ -179,7 +177,7 @@ describe('a call under an open circuit', () => {
     const { get, open, circuit } = start({ breaker: { mode: 'observe' } });
     open();
     expect((await get()).afterMs).toBe(0);
-    expect(circuit.waiting).toBe(0);
+    expect(circuit.queued).toBe(0);
   });
 });
 
@@ -238,7 +236,7 @@ describe('a wait ends', () => {
     controller.abort();
     const ended = await call;
     expect([axios.isCancel(ended.error), ended.afterMs, stoppedOf(ended)]).toEqual([true, 100, 'aborted']);
-    expect([circuit.waiting, vi.getTimerCount(), adapter.attempts.length]).toEqual([0, 0, 0]);
+    expect([circuit.queued, vi.getTimerCount(), adapter.attempts.length]).toEqual([0, 0, 0]);
   });
 
   test('with the cancellation also before a retry', async () => {
@@ -256,7 +254,7 @@ describe('a wait ends', () => {
   test('never in a deadline error: what does not fit before the deadline is rejected at once', async () => {
     const { get, open } = start();
     open();
-    const ended = await get({ resilience: { retry: { deadlineMs: 300 } } });
+    const ended = await get({ resilience: { deadlineMs: 300 } });
     expect([ended.error?.code, ended.afterMs]).toEqual(['ERR_CIRCUIT_OPEN', 0]);
   });
 
@@ -351,7 +349,7 @@ test('those who waited come back a few at a time, and new calls do not queue beh
   const startedAt = performance.now();
   const calls = Array.from({ length: 7 }, () => get());
   await pass(460);
-  expect(circuit.waiting).toBe(5);
+  expect(circuit.queued).toBe(5);
   calls.push(get());
   await pass(1_000);
   const ended = await Promise.all(calls);
@@ -376,13 +374,13 @@ test('10,000 callers leave nothing behind: at most 100 wait, and the rest is rej
   open();
   const calls = Array.from({ length: 10_000 }, () => get());
   await pass(0);
-  expect(circuit.waiting).toBe(100);
+  expect(circuit.queued).toBe(100);
   expect(vi.getTimerCount()).toBe(1);
   await pass(400);
   await pass(1_000);
   const ended = await Promise.all(calls);
   expect(ended.filter(({ data }) => data).length).toBe(100);
-  expect([circuit.waiting, circuit.inFlight, vi.getTimerCount()]).toEqual([0, 0, 0]);
+  expect([circuit.queued, circuit.inFlight, vi.getTimerCount()]).toEqual([0, 0, 0]);
 });
 
 describe('execute', () => {
@@ -408,7 +406,7 @@ describe('execute', () => {
     const reason = new Error('shutdown');
     controller.abort(reason);
     await expect(call).rejects.toBe(reason);
-    expect([breaker.waiting, vi.getTimerCount()]).toEqual([0, 0]);
+    expect([breaker.queued, vi.getTimerCount()]).toEqual([0, 0]);
   });
 
   test('a bad maxWaitMs is named', async () => {
@@ -455,5 +453,5 @@ test('sinks hear of waits', async () => {
   const call = api.get('/');
   await pass(400);
   await call;
-  expect(JSON.stringify(sink.summary())).toContain('waiting');
+  expect(JSON.stringify(sink.summary())).toContain('queued');
 });

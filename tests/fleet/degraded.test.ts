@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   CircuitBreaker,
-  type EventType,
   failuresInWindow,
   fleet,
   memoryStore,
   type Permit,
   type ResilienceEvent,
+  type ResilienceEvents,
 } from '../../src/index.js';
-import { fail, succeed } from '../circuit/support.js';
+import { fail, ofStatus, succeed } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, type Process, SUMMED, start } from './support.js';
 
 beforeEach(() => {
@@ -23,7 +23,7 @@ const COOLDOWN_MS = 10_000;
 const MANY = { detector: failuresInWindow({ failures: 1_000 }) };
 const OFTEN = { cooldownMs: COOLDOWN_MS, detector: failuresInWindow({ failures: 5, windowMs: 20_000 }) };
 
-const of = ({ events }: Process, type: EventType): ResilienceEvent[] => events.filter((event) => event.type === type);
+const of = ({ events }: Process, status: ResilienceEvents['store']['status']) => ofStatus(events, status);
 
 /** A failure and a success, as often as it says: nothing trips. */
 async function stumble({ breaker }: Process, times: number, everyMs = 100): Promise<void> {
@@ -93,16 +93,16 @@ describe('a store that never answers', () => {
     await stumble(process, 1);
     await vi.advanceTimersByTimeAsync(10);
     expect(process.access.of()).toHaveLength(2);
-    expect(of(process, 'storeDegraded')).toEqual([]);
+    expect(of(process, 'degraded')).toEqual([]);
     await stumble(process, 4);
-    expect(of(process, 'storeDegraded')).toMatchObject([
-      { key: '', error: { message: 'The store did not answer within 50 ms' } },
+    expect(of(process, 'degraded')).toMatchObject([
+      { key: null, error: { message: 'The store did not answer within 50 ms' } },
     ]);
     expect(process.breaker.stats().shared?.live).toBe(false);
     process.access.calls.length = 0;
     await stumble(process, 9);
     expect(process.access.of()).toEqual([]);
-    expect(of(process, 'storeDegraded')).toHaveLength(1);
+    expect(of(process, 'degraded')).toHaveLength(1);
   });
 
   test('is not degraded by misses between which it answers', async () => {
@@ -113,14 +113,14 @@ describe('a store that never answers', () => {
       await vi.advanceTimersByTimeAsync(1_100);
     }
     expect(process.access.of('report')).toHaveLength(30);
-    expect(of(process, 'storeDegraded')).toEqual([]);
+    expect(of(process, 'degraded')).toEqual([]);
   });
 
   test('is asked again after one second, then less and less often, at most every 30 s', async () => {
     const process = await start(memoryStore(), {}, { random: () => 1, commandTimeoutMs: 1 });
     process.access.behaviour = 'reject';
     await stumble(process, 4);
-    expect(of(process, 'storeDegraded')).toMatchObject([{ error: { message: 'connection refused' } }]);
+    expect(of(process, 'degraded')).toMatchObject([{ error: { message: 'connection refused' } }]);
     process.access.calls.length = 0;
     await vi.advanceTimersByTimeAsync(200_000);
     const times = process.access.calls.map(({ at }) => at);
@@ -138,17 +138,17 @@ describe('a circuit that the store cannot serve', () => {
     const refuse = () => Promise.reject(new Error('WRONGTYPE'));
     process.access.replace({ ...store, read: (key) => (key === KEY ? refuse() : store.read(key)), report: refuse });
     await stumble(process, 4);
-    expect(of(process, 'storeDegraded')).toMatchObject([{ key: KEY, error: { message: 'WRONGTYPE' } }]);
+    expect(of(process, 'degraded')).toMatchObject([{ key: KEY, error: { message: 'WRONGTYPE' } }]);
     expect(process.breaker.stats().shared?.live).toBe(false);
     process.access.calls.length = 0;
     await vi.advanceTimersByTimeAsync(60_000);
     expect(process.access.of('report').length).toBeLessThanOrEqual(8);
-    expect(of(process, 'storeRecovered')).toEqual([]);
+    expect(of(process, 'recovered')).toEqual([]);
     process.access.replace(store);
     await vi.advanceTimersByTimeAsync(60_000);
     fail(process.breaker);
     await flush();
-    expect(of(process, 'storeRecovered')).toMatchObject([{ key: KEY }]);
+    expect(of(process, 'recovered')).toMatchObject([{ key: KEY }]);
     expect(process.breaker.stats().shared?.live).toBe(true);
     expect(well.map((breaker) => breaker.stats().shared?.live)).toEqual([true, true]);
   });
@@ -159,7 +159,7 @@ describe('a store that is back', () => {
   const degrade = async (process: Process): Promise<void> => {
     process.access.behaviour = 'hang';
     await stumble(process, 4);
-    expect(of(process, 'storeDegraded')).toHaveLength(1);
+    expect(of(process, 'degraded')).toHaveLength(1);
   };
 
   test('is told once, with what was dropped, and all circuits are read', async () => {
@@ -169,15 +169,15 @@ describe('a store that is back', () => {
       fail(process.breaker);
       await vi.advanceTimersByTimeAsync(100);
     }
-    expect(of(process, 'storeDegraded')).toHaveLength(1);
+    expect(of(process, 'degraded')).toHaveLength(1);
     process.access.calls.length = 0;
     process.access.behaviour = 'answer';
     process.events.length = 0;
     await vi.advanceTimersByTimeAsync(4_000);
     expect(process.events).toMatchObject([
-      { type: 'storeRecovered', key: '' },
-      { type: 'storeDropped', outcomes: 9 },
-      { type: 'resync', key: '', circuits: 1 },
+      { type: 'store', status: 'recovered', key: null },
+      { type: 'store', status: 'dropped', outcomes: 9 },
+      { type: 'store', status: 'resync', key: null, circuits: 1 },
     ]);
     expect(process.breaker.stats().shared?.live).toBe(true);
     expect(process.access.of()).toEqual([]);
@@ -231,7 +231,7 @@ describe('a store that is back', () => {
       await vi.advanceTimersByTimeAsync(200);
       await stumble({ breaker } as Process, 4);
     }
-    expect(of(process, 'storeDegraded')).toHaveLength(1);
+    expect(of(process, 'degraded')).toHaveLength(1);
     process.access.behaviour = 'answer';
     other.access.behaviour = 'answer';
     await vi.advanceTimersByTimeAsync(30_000);
@@ -254,7 +254,7 @@ describe('a store that is back', () => {
     expect(await store.read(KEY)).toMatchObject({ state: 'half-open' });
     process.access.behaviour = 'answer';
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(of(process, 'storeDegraded')).toEqual([]);
+    expect(of(process, 'degraded')).toEqual([]);
     expect(await store.read(KEY)).toMatchObject({ state: 'closed' });
   });
 
@@ -273,7 +273,7 @@ describe('a store that is back', () => {
     expect(process.breaker.state).toBe('open');
     process.access.behaviour = 'answer';
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(of(process, 'storeRecovered')).toHaveLength(1);
+    expect(of(process, 'recovered')).toHaveLength(1);
     expect(process.breaker.state).toBe('open');
     expect(await store.read(process.breaker.key)).toMatchObject({ state: 'open' });
   });
@@ -289,8 +289,8 @@ describe('a store that reads but does not write', () => {
       await vi.advanceTimersByTimeAsync(100);
     }
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(of(process, 'storeDegraded')).toHaveLength(1);
-    expect(of(process, 'storeRecovered')).toEqual([]);
+    expect(of(process, 'degraded')).toHaveLength(1);
+    expect(of(process, 'recovered')).toEqual([]);
   });
 
   test('is left alone for longer each time it falls ill again before it was used', async () => {
@@ -302,7 +302,7 @@ describe('a store that reads but does not write', () => {
       fail(process.breaker, 1);
       await vi.advanceTimersByTimeAsync(100);
     }
-    const recovered = of(process, 'storeRecovered').map(({ at }) => at);
+    const recovered = of(process, 'recovered').map(({ at }) => at);
     const gaps = recovered.slice(1).map((at, index) => Math.round((at - recovered[index]!) / 1_000));
     expect(gaps.slice(0, 3)).toEqual([2, 4, 8]);
   });
@@ -316,7 +316,7 @@ describe('an event loop of ours that is busy', () => {
     const store = fleet(access, { commandTimeoutMs: 20 });
     const breaker = new CircuitBreaker(KEY, { ...MANY, store });
     const events: ResilienceEvent[] = [];
-    for (const type of ['storeDegraded', 'storeDropped'] as const) breaker.on(type, (event) => events.push(event));
+    breaker.on('store', (event) => events.push(event));
     expect(await store.ready()).toBe(true);
     for (let i = 0; i < 6; i++) {
       fail(breaker);

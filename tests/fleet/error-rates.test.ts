@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DetectorFactory } from '../../src/circuit/detectors/detectors.js';
 import {
   type CircuitBreaker,
   consecutiveFailures,
-  type DetectorFactory,
   failureRateInWindow,
   failuresInWindow,
   memoryStore,

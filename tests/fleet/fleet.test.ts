@@ -1,13 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-  BreakerRegistry,
-  CircuitBreaker,
-  type CircuitStore,
-  type FleetOptions,
-  fleet,
-  memoryStore,
-} from '../../src/index.js';
-import { fail, listen, ofType, succeed } from '../circuit/support.js';
+import type { FleetOptions } from '../../src/fleet/options.js';
+import { BreakerRegistry, CircuitBreaker, type CircuitStore, fleet, memoryStore } from '../../src/index.js';
+import { fail, listen, ofStatus, ofType, succeed } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, SUMMED, start, startAll } from './support.js';
 
 beforeEach(() => {
@@ -135,7 +129,7 @@ describe('close', () => {
     expect(vi.getTimerCount()).toBeGreaterThan(0);
     await one.close();
     expect(vi.getTimerCount()).toBe(0);
-    expect(ofType(events, 'storeDegraded')).toEqual([]);
+    expect(ofStatus(events, 'degraded')).toEqual([]);
   });
 
   test('leaves no timer of a degraded store', async () => {
@@ -146,7 +140,7 @@ describe('close', () => {
       fail(breaker);
       await vi.advanceTimersByTimeAsync(30);
     }
-    expect(ofType(events, 'storeDegraded')).toHaveLength(1);
+    expect(ofStatus(events, 'degraded')).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1_000);
     await one.close();
     expect(vi.getTimerCount()).toBe(0);
@@ -194,7 +188,7 @@ describe('close', () => {
 describe('what is done by hand', () => {
   test('trip opens all, reset closes all', async () => {
     const [one, other] = await startAll(2);
-    expect(await one!.breaker.trip({ forMs: 3_000 }).applied).toBe('fleet');
+    expect(await one!.breaker.trip({ cooldownMs: 3_000 }).applied).toBe('fleet');
     await flush();
     expect(other!.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 3_000 });
     expect(other!.events).toMatchObject([{ type: 'stateChange', reason: 'manual' }]);
@@ -392,7 +386,9 @@ describe('that messages do not arrive', () => {
     const registries = [1, 2].map(() => new BreakerRegistry({ ...SUMMED, store }));
     const heard = registries.map((registry) => {
       const errors: unknown[] = [];
-      registry.on('storeUnsubscribed', ({ error }) => errors.push(error));
+      registry.on('store', (event) => {
+        if (event.status === 'unsubscribed') errors.push(event.error);
+      });
       return errors;
     });
     for (const registry of registries) for (const key of ['a', 'b']) registry.ensure(key);
@@ -406,12 +402,10 @@ describe('that messages do not arrive', () => {
     const store = fleet(access);
     const breaker = new BreakerRegistry({ ...SUMMED, store }).ensure('a');
     const heard: string[] = [];
-    for (const type of ['storeUnsubscribed', 'storeSubscribed', 'storeMismatch'] as const) {
-      breaker.on(type, () => heard.push(type));
-    }
+    breaker.on('store', ({ status }) => heard.push(status));
     access.interrupt();
     access.resume();
-    expect(heard).toEqual(['storeUnsubscribed', 'storeSubscribed']);
+    expect(heard).toEqual(['unsubscribed', 'subscribed']);
     await store.close();
   });
 });
@@ -445,7 +439,7 @@ describe('a registry', () => {
     await flush();
     registry.ensure('b');
     await flush();
-    expect(ofType(events, 'evicted')).toMatchObject([{ key: 'a' }]);
+    expect(ofType(events, 'breakerRemoved')).toMatchObject([{ key: 'a' }]);
     access.calls.length = 0;
     succeed(evicted);
     fail(evicted, 3);

@@ -1,11 +1,11 @@
 import axios, { type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { HalfOpenOptions } from '../../src/circuit/options.js';
 import {
   attach,
   type CircuitBreaker,
   CircuitOpenError,
   fleet,
-  type HalfOpenOptions,
   isCircuitOpenError,
   memoryStore,
   type Permit,
@@ -62,7 +62,7 @@ describe('the lease of a probe', () => {
   });
 
   test.each([1, 3])('of 8 processes with 50 callers each, exactly %i get through', async (permits) => {
-    const processes = await startAll(8, { halfOpen: { permits } });
+    const processes = await startAll(8, { halfOpen: { probes: permits } });
     await elapse(...processes);
     const answers = await Promise.all(processes.map((process) => crowd(process, 50)));
     expect(admitted(answers.flat())).toHaveLength(permits);
@@ -135,7 +135,7 @@ describe('the lease of a probe', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     const probe = await one!.breaker.acquire();
     one!.access.mute();
-    await other!.breaker.trip({ forMs: 3_000 }).applied;
+    await other!.breaker.trip({ cooldownMs: 3_000 }).applied;
     if (probe.admitted) probe.settle('success');
     expect(one!.breaker.state).toBe('closed');
     await flush();
@@ -143,7 +143,7 @@ describe('the lease of a probe', () => {
   });
 
   test('a failure that is allowed opens nothing, and the next one opens all', async () => {
-    const halfOpen = { permits: 2, successThreshold: 2, failureRatio: 0.5 };
+    const halfOpen = { probes: 2, successThreshold: 2, failureRate: 0.5 };
     const [one, other] = await startAll(2, { cooldownMs: 1_000, halfOpen });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
@@ -234,7 +234,7 @@ describe('the lease of a probe', () => {
   });
 
   test('the outcome of a probe counts nothing once the fleet has moved on', async () => {
-    const [one, other] = await startAll(2, { halfOpen: { permits: 2 } });
+    const [one, other] = await startAll(2, { halfOpen: { probes: 2 } });
     await elapse(one!, other!);
     const slow = await probe(one!);
     (await probe(other!)).settle('failure');
@@ -264,7 +264,7 @@ describe('the lease of a probe', () => {
   });
 
   test('callers wait for a slow store no longer than commandTimeoutMs, however many permits there are', async () => {
-    const process = await start(memoryStore(), { halfOpen: { permits: 10 } });
+    const process = await start(memoryStore(), { halfOpen: { probes: 10 } });
     await elapse(process);
     process.access.behaviour = 40;
     const startedAt = performance.now();
@@ -433,7 +433,7 @@ describe('an attached instance', () => {
   });
 
   test('a call whose deadline passes while it waits makes no attempt, and gives the lease back', async () => {
-    const call = api.get('/', { resilience: { retry: { deadlineMs: 20 } } }).catch((error: unknown) => error);
+    const call = api.get('/', { resilience: { deadlineMs: 20 } }).catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(2 * LATE_MS);
     expect(reportOf(await call)).toMatchObject({ attempts: 0, stopped: 'deadline' });
     expect(adapter.attempts).toHaveLength(0);

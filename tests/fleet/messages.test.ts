@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type CircuitStore, memoryStore, type Permit, type SharedView } from '../../src/index.js';
-import { acquire, fail, ofType, transitions } from '../circuit/support.js';
+import type { SharedView } from '../../src/circuit/link.js';
+import { type CircuitStore, memoryStore, type Permit } from '../../src/index.js';
+import { acquire, fail, ofStatus, transitions } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, type Process, start } from './support.js';
 
 beforeEach(() => {
@@ -121,7 +122,7 @@ describe('a message', () => {
     other.access.resume();
     await flush();
     expect(other.breaker.state).toBe('open');
-    expect(ofType(other.events, 'resync')).toMatchObject([{ key: '', circuits: 1 }]);
+    expect(ofStatus(other.events, 'resync')).toMatchObject([{ key: null, circuits: 1 }]);
   });
 });
 

@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { FailureReport, OutcomesOfAge } from '../../src/fleet/store.js';
 import {
   consecutiveFailures,
-  type FailureReport,
   failureRateInWindow,
   failuresInWindow,
   memoryStore,
-  type OutcomesOfAge,
   slowCallRate,
 } from '../../src/index.js';
-import { acquire, fail, ofType, succeed } from '../circuit/support.js';
+import { acquire, fail, ofStatus, succeed } from '../circuit/support.js';
 import { Access, type Call, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
 
 beforeEach(() => {
@@ -126,7 +125,7 @@ describe('failures', () => {
 
   test('are not reported in a hurry while the fleet is over the threshold and below its quorum', async () => {
     const store = memoryStore();
-    const threshold = { windowMs: 60_000, failures: 5_000, rate: 0, minimumCalls: 1 };
+    const threshold = { windowMs: 60_000, failures: 5_000, rate: 0, minAttempts: 1 };
     await store.report(KEY, {
       known: { epoch: '', generation: 0 },
       rememberMs: 600_000,
@@ -219,7 +218,7 @@ describe('a report that was not answered', () => {
     await vi.advanceTimersByTimeAsync(60);
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
     expect(one!.breaker.stats().shared).toMatchObject({ generation: 1, live: true });
-    expect(ofType(one!.events, 'storeDropped')).toEqual([]);
+    expect(ofStatus(one!.events, 'dropped')).toEqual([]);
   });
 
   test('counts once, though it ran', async () => {
@@ -256,7 +255,7 @@ describe('a report that was not answered', () => {
     process.access.behaviour = 'answer';
     await vi.advanceTimersByTimeAsync(50);
     expect(told(process).slice(2)).toEqual([[2, 0]]);
-    expect(ofType(process.events, 'storeDropped')).toMatchObject([{ outcomes: 1 }]);
+    expect(ofStatus(process.events, 'dropped')).toMatchObject([{ outcomes: 1 }]);
   });
 });
 
@@ -287,7 +286,7 @@ describe('a store whose clock has been set ahead', () => {
 
 describe('successes', () => {
   test('are told with the next failure of their process, also those before the first', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 50 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 50 });
     const process = await start(memoryStore(), { detector });
     for (let i = 0; i < 100; i++) succeed(process.breaker);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -297,7 +296,7 @@ describe('successes', () => {
   });
 
   test('are asked for before a rate opens the fleet, each process answers once, and none that has nothing to say', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 5 });
     const [ill, well, idle] = await startAll(3, { detector });
     for (let i = 0; i < 100; i++) succeed(well!.breaker);
     fail(ill!.breaker, 5);
@@ -310,7 +309,7 @@ describe('successes', () => {
   });
 
   test('that nobody has let a rate open the fleet after a quarter of a second', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 5 });
     const [one, other] = await startAll(2, { detector });
     fail(one!.breaker, 5);
     await vi.advanceTimersByTimeAsync(249);
@@ -345,7 +344,7 @@ describe('successes', () => {
   });
 
   test('of the others keep one bad node from stopping the fleet at a rate', async () => {
-    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minimumCalls: 10 });
+    const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 10 });
     const [ill, ...well] = await startAll(4, { detector });
     for (let i = 0; i < 40; i++) {
       if (ill!.breaker.state === 'closed') fail(ill!.breaker);
@@ -372,7 +371,7 @@ describe('successes', () => {
 
 describe('processes that have all opened by themselves', () => {
   test('open the fleet by their probes that fail, once the successes of before are too old', async () => {
-    const rate = { detector: failureRateInWindow({ windowMs: 10_000, minimumCalls: 5 }), cooldownMs: 1_000 };
+    const rate = { detector: failureRateInWindow({ windowMs: 10_000, minAttempts: 5 }), cooldownMs: 1_000 };
     const [healthy, ...processes] = await startAll(7, rate);
     for (let i = 0; i < 200; i++) succeed(healthy!.breaker);
     fail(healthy!.breaker);
@@ -458,7 +457,7 @@ describe("share: 'state'", () => {
   });
 
   test('is what detectors do that only one process can judge by', async () => {
-    const [one, other] = await startAll(2, { detector: slowCallRate({ slowMs: 100, minimumCalls: 1, size: 1 }) });
+    const [one, other] = await startAll(2, { detector: slowCallRate({ slowMs: 100, minAttempts: 1, size: 1 }) });
     fail(one!.breaker, 20);
     expect(one!.access.of()).toEqual([]);
     const permit = acquire(one!.breaker);
@@ -470,7 +469,7 @@ describe("share: 'state'", () => {
   });
 
   test('a Retry-After that opens one process opens all', async () => {
-    const [one, other] = await startAll(2, { openOnRetryAfter: true });
+    const [one, other] = await startAll(2, { retryAfter: { opens: true } });
     acquire(one!.breaker).settle('failure', undefined, { retryAfterMs: 30_000 });
     await flush();
     expect(other!.breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 30_000 });

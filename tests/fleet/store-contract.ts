@@ -1,16 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CircuitVersion, SharedThreshold, SharedView } from '../../src/circuit/link.js';
 import type {
-  CircuitStore,
-  CircuitVersion,
   FailureReport,
   ForceRequest,
   LeaseReply,
   LeaseRequest,
   ReportReply,
   Settlement,
-  SharedThreshold,
-  SharedView,
-} from '../../src/index.js';
+} from '../../src/fleet/store.js';
+import type { CircuitStore } from '../../src/index.js';
 
 /** A store under test, and what a test does to it from outside. */
 export interface ContractStore {
@@ -44,14 +42,14 @@ const consecutive = (failures: number, minSpanMs = 0): SharedThreshold => ({
   windowMs: 0,
   failures,
   rate: 0,
-  minimumCalls: 1,
+  minAttempts: 1,
   minSpanMs,
 });
 const inWindow = (failures: number, windowMs = LONG_MS): SharedThreshold => ({
   windowMs,
   failures,
   rate: 0,
-  minimumCalls: 1,
+  minAttempts: 1,
 });
 
 /** Holds a store to the contract of `CircuitStore`. */
@@ -256,7 +254,7 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       });
 
       test('puts a question before it opens at a rate or a run, and opens when nothing has come', async () => {
-        for (const threshold of [consecutive(5), { windowMs: LONG_MS, failures: 1, rate: 0.5, minimumCalls: 5 }]) {
+        for (const threshold of [consecutive(5), { windowMs: LONG_MS, failures: 1, rate: 0.5, minAttempts: 5 }]) {
           const asked = await report({ threshold, failures: 5 });
           expect(asked).toMatchObject({ state: 'closed', failures: 5, judgeInMs: GATHER_MS });
           expect(asked.question).toMatchObject({ windowMs: threshold.windowMs });
@@ -272,7 +270,7 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       });
 
       test('does not open when successes answer the question, and asks again only after a while', async () => {
-        for (const threshold of [consecutive(5), { windowMs: LONG_MS, failures: 1, rate: 0.5, minimumCalls: 5 }]) {
+        for (const threshold of [consecutive(5), { windowMs: LONG_MS, failures: 1, rate: 0.5, minAttempts: 5 }]) {
           await report({ threshold, failures: 5 });
           const answered = await report({ threshold, reporter: 'b', failures: 0, successes: 90 });
           expect(answered).toMatchObject({ state: 'closed', judgeInMs: 0, question: undefined });
@@ -324,7 +322,7 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       });
 
       test('opens at a rate only from the minimum on, and at exactly the rate', async () => {
-        const threshold: SharedThreshold = { windowMs: LONG_MS, failures: 1, rate: 0.5, minimumCalls: 10 };
+        const threshold: SharedThreshold = { windowMs: LONG_MS, failures: 1, rate: 0.5, minAttempts: 10 };
         expect(await report({ threshold, failures: 4, successes: 0 })).toMatchObject({ state: 'closed' });
         expect(await report({ threshold, failures: 0, successes: 6 })).toMatchObject({ failures: 4, total: 10 });
         expect(await report({ threshold, failures: 1, successes: 0 })).toMatchObject({ state: 'closed', total: 11 });

@@ -1,17 +1,16 @@
 import { vi } from 'vitest';
+import type { SharedView } from '../../src/circuit/link.js';
+import type { FleetOptions } from '../../src/fleet/options.js';
+import type { StoreListener } from '../../src/fleet/store.js';
 import {
   CircuitBreaker,
   type CircuitBreakerOptions,
   type CircuitStore,
-  type EventType,
   type Fleet,
-  type FleetOptions,
   failuresInWindow,
   fleet,
   memoryStore,
   type ResilienceEvent,
-  type SharedView,
-  type StoreListener,
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
 
@@ -127,19 +126,7 @@ export interface Process {
   readonly events: ResilienceEvent[];
 }
 
-const TYPES: readonly EventType[] = [
-  'stateChange',
-  'rejected',
-  'late',
-  'listenerError',
-  'storeDegraded',
-  'storeRecovered',
-  'storeDropped',
-  'storeUnsubscribed',
-  'storeSubscribed',
-  'storeMismatch',
-  'resync',
-];
+const TYPES = ['stateChange', 'rejected', 'late', 'callbackError', 'store'] as const;
 
 const running: Fleet[] = [];
 

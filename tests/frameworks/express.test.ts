@@ -20,7 +20,7 @@ beforeEach(async () => {
     response.json((await api.get('/users')).data);
   });
   app.get('/outage', (_request, response) => {
-    breakers.ensure(`GET ${upstream.url}`).trip({ forMs: 7_001 });
+    breakers.ensure(`GET ${upstream.url}`).trip({ cooldownMs: 7_001 });
     response.end();
   });
   service = await new Promise((resolve) => {

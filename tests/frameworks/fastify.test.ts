@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 test('a CircuitOpenError that a Fastify 5 handler lets through is answered 503 with Retry-After', async () => {
-  breakers.ensure(`GET ${upstream.url}`).trip({ forMs: 7_001 });
+  breakers.ensure(`GET ${upstream.url}`).trip({ cooldownMs: 7_001 });
   const response = await fetch(`${url}/users`);
   expect(response.status).toBe(503);
   expect(response.headers.get('retry-after')).toBe('8');

@@ -51,7 +51,7 @@ afterEach(async () => {
 
 describe('a CircuitOpenError that a Nest 12 handler lets through', () => {
   beforeEach(() => {
-    breakers.ensure(`GET ${upstream.url}`).trip({ forMs: 7_001 });
+    breakers.ensure(`GET ${upstream.url}`).trip({ cooldownMs: 7_001 });
   });
 
   test('is answered 503', async () => {

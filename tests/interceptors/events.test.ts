@@ -6,9 +6,8 @@ import {
   attach,
   BreakerRegistry,
   consecutiveFailures,
-  type EventOf,
-  type EventType,
   type ResilienceEvent,
+  type ResilienceEvents,
   type ResilienceOptions,
   type RetryOptions,
   type Sink,
@@ -35,8 +34,8 @@ function start(options: ResilienceOptions = {}, ...steps: Step[]) {
     retry: options.retry ?? { backoff: 100 },
     sinks: [{ record: (event) => void events.push(event) }],
   });
-  const ofType = <Type extends EventType>(type: Type) =>
-    events.filter((event): event is EventOf<Type> => event.type === type);
+  const ofType = <Type extends keyof ResilienceEvents>(type: Type) =>
+    events.filter((event): event is ResilienceEvents[Type] => event.type === type);
   /** Makes a call and lets all its waits pass. */
   const run = async (config: AxiosRequestConfig = {}): Promise<any> => {
     const settled = api.request({ url: '/', ...config }).catch((error: unknown) => error);
@@ -59,7 +58,7 @@ describe('payloads', () => {
     const { events, run } = start({}, slow(503), slow(connectionError('ECONNRESET')), slow(200));
     await run({ url: '/users', params: { id: 7 } });
     expect(events).toEqual([
-      { type: 'registered', key: KEY, state: 'closed', at: START },
+      { type: 'breakerAdded', key: KEY, state: 'closed', at: START },
       {
         type: 'attempt',
         key: KEY,
@@ -113,7 +112,7 @@ describe('payloads', () => {
         guarded: true,
         at: START + 260,
       },
-      { type: 'call', key: KEY, attempts: 3, stopped: 'success', elapsedMs: 260, at: START + 260 },
+      { type: 'call', key: KEY, attempts: 3, stopped: 'success', elapsedMs: 260, fallback: false, at: START + 260 },
     ]);
   });
 
@@ -143,7 +142,7 @@ describe('payloads', () => {
     await run();
     await run({ method: 'put' });
     resilience.breakers.ensure('queue');
-    expect(ofType('registered').map(({ key, state }) => [key, state])).toEqual([
+    expect(ofType('breakerAdded').map(({ key, state }) => [key, state])).toEqual([
       [KEY, 'closed'],
       [`PUT ${BASE_URL}`, 'closed'],
       ['queue', 'closed'],
@@ -154,24 +153,27 @@ describe('payloads', () => {
     const registry = new BreakerRegistry();
     registry.ensure('one').trip();
     registry.ensure('two');
-    const { events } = start({ registry });
+    const { events } = start({ breaker: registry });
     expect(events).toEqual([
-      { type: 'registered', key: 'one', state: 'open', at: START },
-      { type: 'registered', key: 'two', state: 'closed', at: START },
+      { type: 'breakerAdded', key: 'one', state: 'open', at: START },
+      { type: 'breakerAdded', key: 'two', state: 'closed', at: START },
     ]);
   });
 
-  test('giveUp', async () => {
+  test('call, of one that failed: its error does not show in JSON', async () => {
     const { events, run } = start({ retry: { retries: 1, backoff: 100 } }, slow(503));
-    await run();
-    expect(events.at(-1)).toEqual({
-      type: 'giveUp',
+    const error = await run();
+    const event = events.at(-1) as ResilienceEvents['call'];
+    expect({ ...event }).toEqual({
+      type: 'call',
       key: KEY,
       attempts: 2,
       stopped: 'exhausted',
       elapsedMs: 140,
+      fallback: false,
       at: START + 140,
     });
+    expect(event.error).toBe(error);
   });
 
   test('stateChange: closed, open, half-open, open, half-open, closed', async () => {
@@ -228,7 +230,7 @@ describe('payloads', () => {
 
   test('stateChange by hand', () => {
     const { ofType, resilience } = start();
-    resilience.breakers.ensure(KEY).trip({ forMs: 700 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 700 });
     resilience.breakers.ensure(KEY).reset();
     expect(ofType('stateChange')).toEqual([
       {
@@ -256,34 +258,52 @@ describe('payloads', () => {
 
   test('rejected', async () => {
     const { ofType, resilience, run } = start({}, 200);
-    resilience.breakers.ensure(KEY).trip({ forMs: 700 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 700 });
     vi.advanceTimersByTime(300);
     await run();
     expect(ofType('rejected')).toEqual([
-      { type: 'rejected', key: KEY, retryAfterMs: 400, observed: false, at: START + 300 },
+      { type: 'rejected', by: 'circuit', key: KEY, retryAfterMs: 400, at: START + 300 },
     ]);
   });
 
-  test('rejected in mode observe: the attempt is made all the same', async () => {
+  test('wouldReject, in mode observe: the attempt is made, so that nothing is told as rejected', async () => {
     const { ofType, resilience, run } = start({ breaker: { mode: 'observe' } }, 200);
-    resilience.breakers.ensure(KEY).trip({ forMs: 700 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 700 });
     expect((await run()).status).toBe(200);
-    expect(ofType('rejected')).toEqual([{ type: 'rejected', key: KEY, retryAfterMs: 700, observed: true, at: START }]);
+    expect(ofType('wouldReject')).toEqual([{ type: 'wouldReject', key: KEY, retryAfterMs: 700, at: START }]);
+    expect(ofType('rejected')).toEqual([]);
     expect(ofType('attempt')).toHaveLength(1);
   });
 
-  test('fallback, after the giveUp of the failure that it answers', async () => {
-    const { events, run } = start({ retry: 0, fallback: 'data', fallbackOn: 'failure' }, 503);
+  test('call, of one that a fallback answered: told once, after the fallback, without an error', async () => {
+    const fallback = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      return 'data';
+    };
+    const { events, run } = start({ retry: 0, fallback, fallbackOn: 'failure' }, 503);
     expect((await run()).data).toBe('data');
-    expect(events.map(({ type }) => type)).toEqual(['registered', 'attempt', 'call', 'giveUp', 'fallback']);
-    expect(events.at(-1)).toEqual({ type: 'fallback', key: KEY, cause: 'exhausted', at: START });
+    expect(events.map(({ type }) => type)).toEqual(['breakerAdded', 'attempt', 'call']);
+    const event = events.at(-1) as ResilienceEvents['call'];
+    expect(event).toMatchObject({ stopped: 'exhausted', fallback: true, elapsedMs: 30, at: START + 30 });
+    expect(event.error).toBeUndefined();
   });
 
-  test('fallback for an open circuit', async () => {
+  test('call, for an open circuit that a fallback answers', async () => {
     const { ofType, resilience, run } = start({ fallback: 'data' });
     resilience.breakers.ensure(KEY).trip();
     await run();
-    expect(ofType('fallback')).toEqual([{ type: 'fallback', key: KEY, cause: 'circuit-open', at: START }]);
+    expect(ofType('call')).toMatchObject([{ key: KEY, attempts: 0, stopped: 'circuit-open', fallback: true }]);
+  });
+
+  test('a key that is null is told as null', async () => {
+    const { events, run } = start({ key: () => null, retry: { retries: 1, backoff: 0 } }, 503, 200);
+    await run();
+    expect(events.map(({ type, key }) => [type, key])).toEqual([
+      ['attempt', null],
+      ['retry', null],
+      ['attempt', null],
+      ['call', null],
+    ]);
   });
 
   test('late', async () => {
@@ -295,22 +315,24 @@ describe('payloads', () => {
     expect(ofType('late')).toEqual([{ type: 'late', key: KEY, outcome: 'success', at: START }]);
   });
 
-  test('evicted', async () => {
+  test('breakerRemoved', async () => {
     const { ofType, run } = start({ breaker: { maxBreakers: 1 } }, 200);
     await run();
     await run({ method: 'put' });
-    expect(ofType('evicted')).toEqual([{ type: 'evicted', key: KEY, state: 'closed', byHand: false, at: START }]);
+    expect(ofType('breakerRemoved')).toEqual([
+      { type: 'breakerRemoved', key: KEY, state: 'closed', byHand: false, at: START },
+    ]);
   });
 
-  test('listenerError of a callback among the options names its path', async () => {
+  test('callbackError of a callback among the options names its path', async () => {
     const thrown = new Error('cannot judge');
     const classify = () => {
       throw thrown;
     };
-    const { ofType, run } = start({ breaker: { classify } }, 200);
+    const { ofType, run } = start({ classify }, 200);
     expect((await run()).status).toBe(200);
-    expect(ofType('listenerError')).toEqual([
-      { type: 'listenerError', key: KEY, source: 'breaker.classify', error: thrown, at: START },
+    expect(ofType('callbackError')).toEqual([
+      { type: 'callbackError', key: KEY, source: 'classify', error: thrown, at: START },
     ]);
   });
 
@@ -360,7 +382,7 @@ describe('payloads', () => {
   });
 });
 
-describe('case 32: exactly one giveUp on every final path', () => {
+describe('case 32: exactly one call event on every final path', () => {
   const fast = (retry: RetryOptions = {}): ResilienceOptions => ({
     retry: { retries: 1, backoff: 0, ...retry },
   });
@@ -376,14 +398,19 @@ describe('case 32: exactly one giveUp on every final path', () => {
     ['an accepted response to a POST', 'method', fast(), [503], { method: 'post', validateStatus: () => true }],
     ['a stream', 'body', fast(), [503], { method: 'put', data: Readable.from(['once']) }],
     ['no budget', 'budget', fast({ retries: 9, budget: { ratio: 0.001, minPerSecond: 0.1 } }), [503]],
-    ['a wait that does not fit', 'deadline', fast({ deadlineMs: 10, backoff: 20 }), [503]],
-    ['a server that does not answer in time', 'deadline', fast({ deadlineMs: 10 }), [forever]],
+    ['a wait that does not fit', 'deadline', { ...fast({ backoff: 20 }), deadlineMs: 10 }, [503]],
+    ['a server that does not answer in time', 'deadline', { ...fast(), deadlineMs: 10 }, [forever]],
     ['a server that asks for too much', 'retry-after', fast(), [{ status: 503, headers: { 'retry-after': '3600' } }]],
     ['shouldRetry that says no', 'vetoed', fast({ shouldRetry: () => false }), [503]],
-    ['shouldRetry that rejects', 'vetoed', fast({ shouldRetry: () => Promise.reject(new Error('no')) }), [503]],
-    ['beforeRetry that rejects', 'vetoed', fast({ beforeRetry: () => Promise.reject(new Error('no')) }), [503]],
-    ['shouldRetryResponse that rejects', 'vetoed', fast({ shouldRetryResponse: () => Promise.reject('no') }), [200]],
-    ['a backoff that is refused', 'vetoed', fast({ backoff: () => Number.NaN }), [503]],
+    ['shouldRetry that rejects', 'hook-failed', fast({ shouldRetry: () => Promise.reject(new Error('no')) }), [503]],
+    ['beforeRetry that rejects', 'hook-failed', fast({ beforeRetry: () => Promise.reject(new Error('no')) }), [503]],
+    [
+      'shouldRetryResponse that rejects',
+      'hook-failed',
+      fast({ shouldRetryResponse: () => Promise.reject('no') }),
+      [200],
+    ],
+    ['a backoff that is refused', 'hook-failed', fast({ backoff: () => Number.NaN }), [503]],
     ['retry: false', 'disabled', { retry: false }, [503]],
     ['cancelled before the start', 'aborted', fast(), [200], { signal: AbortSignal.abort() }],
     [
@@ -406,16 +433,14 @@ describe('case 32: exactly one giveUp on every final path', () => {
   ])('%s', async (_name, stopped, options, steps, config) => {
     const { ofType, run } = start(options, ...steps);
     await run(config);
-    expect(ofType('giveUp').map((event) => event.stopped)).toEqual([stopped]);
+    expect(ofType('call').map((event) => event.stopped)).toEqual([stopped]);
   });
 
   test('an open circuit', async () => {
     const { ofType, resilience, run } = start({}, 200);
-    resilience.breakers.ensure(KEY).trip({ forMs: 60_000 });
+    resilience.breakers.ensure(KEY).trip({ cooldownMs: 60_000 });
     await run();
-    expect(ofType('giveUp')).toEqual([
-      { type: 'giveUp', key: KEY, attempts: 0, stopped: 'circuit-open', elapsedMs: 0, at: START },
-    ]);
+    expect(ofType('call')).toMatchObject([{ attempts: 0, stopped: 'circuit-open', fallback: false, at: START }]);
   });
 
   test('cancelled in the backoff', async () => {
@@ -423,7 +448,7 @@ describe('case 32: exactly one giveUp on every final path', () => {
     const { ofType, resilience, run } = start({}, 503);
     resilience.on('retry', () => controller.abort());
     await run({ signal: controller.signal });
-    expect(ofType('giveUp').map(({ stopped }) => stopped)).toEqual(['aborted']);
+    expect(ofType('call').map(({ stopped }) => stopped)).toEqual(['aborted']);
   });
 
   test('an error of an adapter that an interceptor put there', async () => {
@@ -433,31 +458,34 @@ describe('case 32: exactly one giveUp on every final path', () => {
       return config;
     });
     await run();
-    expect(ofType('giveUp').map(({ stopped }) => stopped)).toEqual(['adapter-replaced']);
+    expect(ofType('call').map(({ stopped }) => stopped)).toEqual(['adapter-replaced']);
   });
 
   test('a failure that fallback answers', async () => {
     const { ofType, run } = start({ ...fast(), fallback: 'data', fallbackOn: 'failure' }, 503);
     await run();
-    expect(ofType('giveUp').map(({ stopped }) => stopped)).toEqual(['exhausted']);
+    expect(ofType('call').map(({ stopped }) => stopped)).toEqual(['exhausted']);
   });
 
-  test('none on success, at the first attempt or after retries', async () => {
+  test('without an error on success, at the first attempt or after retries', async () => {
     const { adapter, ofType, run } = start({}, 200);
     await run();
     adapter.script(503, 503, 200);
     await run();
-    expect(ofType('giveUp')).toEqual([]);
+    expect(ofType('call').map(({ stopped, error }) => [stopped, error])).toEqual([
+      ['success', undefined],
+      ['success', undefined],
+    ]);
   });
 
-  test('none where an interceptor answers with an adapter of its own', async () => {
+  test('without an error where an interceptor answers with an adapter of its own', async () => {
     const { api, ofType, run } = start({}, 200);
     api.interceptors.request.use((config) => {
       config.adapter = scripted(200);
       return config;
     });
     await run();
-    expect(ofType('giveUp')).toEqual([]);
+    expect(ofType('call').map(({ stopped, error }) => [stopped, error])).toEqual([['adapter-replaced', undefined]]);
   });
 
   test('no event at all for resilience: false', async () => {
@@ -477,6 +505,37 @@ describe('listeners and sinks', () => {
     off();
     await run();
     expect(listener).toHaveBeenCalledTimes(1);
+  });
+
+  test("on('*') hears all, as a sink does, and a sink may be a function", async () => {
+    const { events, resilience, run } = start({}, 503, 200);
+    const heard: ResilienceEvent[] = [];
+    const recorded: ResilienceEvent[] = [];
+    resilience.on('*', (event) => heard.push(event));
+    const off = resilience.on('*', { record: (event) => recorded.push(event) });
+    await run();
+    expect(heard).toEqual(events);
+    expect(recorded).toEqual(events);
+    off();
+    await run();
+    expect(heard).toHaveLength(events.length);
+    expect(recorded.length).toBeLessThan(events.length);
+    const sink = vi.fn();
+    const api = axios.create({ adapter: scripted(200) });
+    attach(api, { sinks: [sink] });
+    await api.get('/');
+    expect(sink.mock.calls.map(([{ type }]) => type)).toEqual(['breakerAdded', 'attempt', 'call']);
+  });
+
+  test("on('*') of a registry and of a breaker hear what happens to circuits", () => {
+    const registry = new BreakerRegistry();
+    const [ofAll, ofOne]: [string[], string[]] = [[], []];
+    registry.on('*', ({ type, key }) => ofAll.push(`${type} ${key}`));
+    registry.ensure('a').on('*', ({ type }) => ofOne.push(type));
+    registry.ensure('b').trip();
+    registry.ensure('a').trip();
+    expect(ofAll).toEqual(['breakerAdded a', 'breakerAdded b', 'stateChange b', 'stateChange a']);
+    expect(ofOne).toEqual(['stateChange']);
   });
 
   test('a listener receives its type only', async () => {
@@ -514,12 +573,12 @@ describe('listeners and sinks', () => {
     const breaker = resilience.breakers.ensure(KEY);
     resilience.detach();
     breaker.trip();
-    expect(events.map(({ type }) => type)).toEqual(['registered']);
+    expect(events.map(({ type }) => type)).toEqual(['breakerAdded']);
   });
 
   test('the events of a shared registry reach every attached instance', () => {
     const registry = new BreakerRegistry();
-    const [one, other] = [start({ registry }), start({ registry })];
+    const [one, other] = [start({ breaker: registry }), start({ breaker: registry })];
     registry.ensure(KEY).trip();
     expect(one.ofType('stateChange')).toHaveLength(1);
     expect(other.ofType('stateChange')).toHaveLength(1);
@@ -531,16 +590,16 @@ describe('listeners and sinks', () => {
     const [one, other] = [axios.create({ baseURL: BASE_URL, adapter }), axios.create({ baseURL: BASE_URL, adapter })];
     const events: ResilienceEvent[] = [];
     const sink: Sink = { record: (event) => void events.push(event) };
-    attach(one, { registry, sinks: [sink] });
-    const resilience = attach(other, { registry, sinks: [sink] });
+    attach(one, { breaker: registry, sinks: [sink] });
+    const resilience = attach(other, { breaker: registry, sinks: [sink] });
     await Promise.all([one.get('/'), other.get('/')]);
     registry.ensure(KEY).trip();
     expect(events.map(({ type }) => type).sort()).toEqual([
       'attempt',
       'attempt',
+      'breakerAdded',
       'call',
       'call',
-      'registered',
       'stateChange',
     ]);
     resilience.detach();
@@ -559,27 +618,27 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
     ['rejects', rejecting],
   ];
 
-  test.each(ways)('a listener that %s becomes a listenerError', async (_how, failing) => {
+  test.each(ways)('a listener that %s becomes a callbackError', async (_how, failing) => {
     const thrown = new Error('broken listener');
     const { ofType, resilience, run } = start({}, 200);
     resilience.on('attempt', failing(thrown));
     expect((await run()).status).toBe(200);
-    expect(ofType('listenerError')).toEqual([
-      { type: 'listenerError', key: KEY, source: 'listener', error: thrown, at: START },
+    expect(ofType('callbackError')).toEqual([
+      { type: 'callbackError', key: KEY, source: 'listener', error: thrown, at: START },
     ]);
     expect(resilience.breakers.get(KEY)?.stats().failures).toBe(0);
   });
 
-  test.each(ways)('a sink that %s becomes a listenerError', async (_how, failing) => {
+  test.each(ways)('a sink that %s becomes a callbackError', async (_how, failing) => {
     const thrown = new Error('broken sink');
     const seen: unknown[] = [];
-    const record: Sink['record'] = ({ type }) => (type === 'attempt' ? failing(thrown)() : undefined);
+    const record = ({ type }: ResilienceEvent) => (type === 'attempt' ? failing(thrown)() : undefined);
     const api = axios.create({ baseURL: BASE_URL, adapter: scripted(200) });
     const resilience = attach(api, { sinks: [{ record }, { record: (event) => void seen.push(event) }] });
     expect((await api.get('/')).status).toBe(200);
     await vi.advanceTimersByTimeAsync(0);
-    expect(seen.filter((event) => (event as ResilienceEvent).type === 'listenerError')).toEqual([
-      { type: 'listenerError', key: KEY, source: 'sink', error: thrown, at: START },
+    expect(seen.filter((event) => (event as ResilienceEvent).type === 'callbackError')).toEqual([
+      { type: 'callbackError', key: KEY, source: 'sink', error: thrown, at: START },
     ]);
     expect(resilience.breakers.get(KEY)?.stats().failures).toBe(0);
   });
@@ -591,15 +650,14 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
         { retry: { retries: 2, backoff: 0 }, breaker: { detector: consecutiveFailures(3), maxWaitMs: 0 } },
         503,
       );
-      const types: EventType[] = [
-        'registered',
+      const types: (keyof ResilienceEvents)[] = [
+        'breakerAdded',
         'attempt',
         'retry',
         'call',
-        'giveUp',
         'stateChange',
         'rejected',
-        'listenerError',
+        'callbackError',
       ];
       for (const type of types) resilience.on(type, failing(new Error(`broken for ${type}`)));
       expect((await run()).response.status).toBe(503);
@@ -618,11 +676,11 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
     expect(other).toHaveBeenCalledTimes(1);
   });
 
-  test('a listener of listenerError that throws does not call itself again', async () => {
+  test('a listener of callbackError that throws does not call itself again', async () => {
     const { resilience, run } = start({}, 200);
     const broken = vi.fn(throwing(new Error('broken too')));
     resilience.on('attempt', throwing(new Error('broken')));
-    resilience.on('listenerError', broken);
+    resilience.on('callbackError', broken);
     expect((await run()).status).toBe(200);
     expect(broken).toHaveBeenCalledTimes(1);
   });
@@ -637,7 +695,7 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
       vi.useRealTimers();
       await new Promise((resolve) => setTimeout(resolve, 5));
       expect(unhandled).not.toHaveBeenCalled();
-      expect(ofType('listenerError')).toHaveLength(1);
+      expect(ofType('callbackError')).toHaveLength(1);
     } finally {
       process.off('unhandledRejection', unhandled);
     }
@@ -646,7 +704,7 @@ describe('case 44: what listeners and sinks throw fails nothing', () => {
   test('a listener of a shared registry that throws fails no call', async () => {
     const registry = new BreakerRegistry({ detector: consecutiveFailures(1) });
     registry.on('stateChange', throwing(new Error('broken')));
-    const { run } = start({ registry, retry: false }, 503);
+    const { run } = start({ breaker: registry, retry: false }, 503);
     expect((await run()).response.status).toBe(503);
     expect(registry.get(KEY)?.state).toBe('open');
   });
@@ -658,7 +716,7 @@ test('a sink of an instance that could not be attached is told nothing of the re
   const api = axios.create();
   Object.freeze(api.interceptors.response);
   const record = vi.fn();
-  expect(() => attach(api, { registry, sinks: [{ record }] })).toThrow(/frozen/);
+  expect(() => attach(api, { breaker: registry, sinks: [{ record }] })).toThrow(/frozen/);
   registry.get(KEY)?.trip();
   expect(record).not.toHaveBeenCalled();
 });

@@ -48,10 +48,11 @@ const refusal: Refusal = { admitted: false, stopped: 'circuit-open', error: REFU
 interface Setting {
   readonly steps?: readonly Step[];
   readonly retry?: RetryOptions;
+  readonly deadlineMs?: number;
 }
 
 /** An instance whose attempts pass these guards alone. */
-function guardedBy(guards: readonly Guard<Attempt>[], { steps = [200], retry = {} }: Setting = {}) {
+function guardedBy(guards: readonly Guard<Attempt>[], { steps = [200], retry = {}, deadlineMs }: Setting = {}) {
   const adapter: ScriptedAdapter = scripted(...steps);
   const api = axios.create({ baseURL: 'https://api.example.com', adapter });
   const clock = { now: () => performance.now() };
@@ -65,7 +66,7 @@ function guardedBy(guards: readonly Guard<Attempt>[], { steps = [200], retry = {
     guards,
     pauses: new Pauses(),
     dispatch: dispatchOf(bareInstance(api)),
-    policy: extendPolicy(DEFAULT_POLICY, { retry: { backoff: () => 0, ...retry } }),
+    policy: extendPolicy(DEFAULT_POLICY, { deadlineMs, retry: { backoff: () => 0, ...retry } }),
   };
   place(api, (config) => new Call(attachment, CARETAKERS, config));
   return { api, adapter };
@@ -168,8 +169,38 @@ describe('a guard that lets an attempt wait', () => {
     expect([adapter.attempts, behind.asked]).toEqual([[], []]);
     end(pass('waited'));
     await call;
-    expect(settled).toEqual(['before: success', 'waited: success', 'behind: success']);
+    expect(settled).toEqual(['before: neutral', 'before: success', 'waited: success', 'behind: success']);
     expect(leave).not.toHaveBeenCalled();
+  });
+
+  test('lets it hold nothing of the others: they are asked anew, and may refuse it then', async () => {
+    const { later, end } = waiting();
+    const before = answering(pass('before'), refusal);
+    const { api, adapter } = guardedBy([before, answering(later)]);
+    const call = rejectionOf(api.get('/'));
+    await turns();
+    expect(settled).toEqual(['before: neutral']);
+    end(pass('waited'));
+    expect(await call).toBe(REFUSED);
+    expect(settled).toEqual(['before: neutral', 'waited: neutral']);
+    expect(adapter.attempts).toEqual([]);
+  });
+
+  test('takes back what it gave after the wait, where another lets the attempt wait in turn', async () => {
+    const first = waiting();
+    const second = waiting();
+    const before = answering(undefined, second.later);
+    const behind = answering(first.later, pass('behind'));
+    const { api, adapter } = guardedBy([before, behind]);
+    const call = api.get('/');
+    await turns();
+    first.end(pass('given too early'));
+    await turns();
+    expect(settled).toEqual(['given too early: neutral']);
+    expect(adapter.attempts).toEqual([]);
+    second.end(pass('before'));
+    await call;
+    expect(settled).toEqual(['given too early: neutral', 'before: success', 'behind: success']);
   });
 
   test('may refuse it at last: what was given before goes back', async () => {
@@ -217,7 +248,7 @@ describe('a guard that lets an attempt wait', () => {
 
   test('is left at the deadline of the call', async () => {
     const { later, leave } = waiting();
-    const { api, adapter } = guardedBy([answering(pass('before')), answering(later)], { retry: { deadlineMs: 20 } });
+    const { api, adapter } = guardedBy([answering(pass('before')), answering(later)], { deadlineMs: 20 });
     const error = await rejectionOf(api.get('/'));
     expect(error.message).toBe('deadline exceeded');
     expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'deadline' });

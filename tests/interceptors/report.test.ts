@@ -153,7 +153,7 @@ describe('every reason to stop', () => {
   });
 
   test('deadline', async () => {
-    const { api, script } = start({ retry: { deadlineMs: 50, backoff: ({ attempt }) => attempt ** 2 * 5 } });
+    const { api, script } = start({ retry: { backoff: ({ attempt }) => attempt ** 2 * 5 }, deadlineMs: 50 });
     script(503);
     expect(reportOf(await failureOf(api.get('/')))).toEqual({
       key: KEY,

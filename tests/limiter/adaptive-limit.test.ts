@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type AdaptiveLimitOptions, adaptiveLimit, Limiter } from '../../src/index.js';
+import { adaptiveLimit, Limiter } from '../../src/index.js';
+import type { AdaptiveLimitOptions } from '../../src/limiter/limits/adaptive-limit.js';
 
 beforeEach(() => {
   vi.useFakeTimers();

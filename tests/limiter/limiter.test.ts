@@ -4,10 +4,10 @@ import {
   concurrencyLimit,
   customLimit,
   isLimitError,
-  type LimitedAttempt,
   Limiter,
   type LimitRule,
 } from '../../src/index.js';
+import type { LimitedAttempt } from '../../src/limiter/rule.js';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { concurrencyLimit, customLimit, Limiter, type Outcome, type Priority, type Slot } from '../../src/index.js';
+import { concurrencyLimit, customLimit, Limiter, type Outcome } from '../../src/index.js';
+import type { Slot } from '../../src/limiter/turnstile.js';
+import type { Priority } from '../../src/limiter/waiting-line.js';
 
 const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
 const SEQUENCES = Number(process.env['SEQUENCES'] ?? 1_500);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { LimitError, Limiter, rateLimit, type Slot } from '../../src/index.js';
+import { LimitError, Limiter, rateLimit } from '../../src/index.js';
+import type { Slot } from '../../src/limiter/turnstile.js';
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.UTC(2026, 0, 1) });

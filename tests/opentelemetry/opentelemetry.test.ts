@@ -21,7 +21,7 @@ const base = { key: KEY, at: 1 };
 
 /** One event of each kind that moves an instrument. */
 const EVENTS: readonly ResilienceEvent[] = [
-  { ...base, type: 'registered', state: 'closed' },
+  { ...base, type: 'breakerAdded', state: 'closed' },
   {
     ...base,
     type: 'attempt',
@@ -34,13 +34,12 @@ const EVENTS: readonly ResilienceEvent[] = [
   },
   { ...base, type: 'stateChange', from: 'closed', to: 'open', reason: 'threshold', failures: 5, cooldownMs: 1 },
   { ...base, type: 'retry', attempt: 1, delayMs: 1, reason: '503', method: 'GET', url: 'https://api.example.com/' },
-  { ...base, type: 'call', attempts: 2, stopped: 'budget', elapsedMs: 1 },
-  { ...base, type: 'giveUp', attempts: 2, stopped: 'budget', elapsedMs: 1 },
-  { ...base, type: 'fallback', cause: 'budget' },
-  { ...base, type: 'queued', queued: 1 },
-  { ...base, type: 'limited', why: 'wait', retryAfterMs: 0 },
+  { ...base, type: 'call', attempts: 2, stopped: 'budget', elapsedMs: 1, fallback: false },
+  { ...base, type: 'call', attempts: 2, stopped: 'budget', elapsedMs: 1, fallback: true },
+  { ...base, type: 'queued', by: 'limiter', queued: 1 },
+  { ...base, type: 'rejected', by: 'limiter', why: 'wait', retryAfterMs: 0 },
   { ...base, type: 'limiter', limit: 4.5, inFlight: 4, queued: 1 },
-  { type: 'storeDegraded', key: '', at: 1, error: new Error('gone') },
+  { type: 'store', status: 'degraded', key: null, at: 1, error: new Error('gone') },
 ];
 
 test('exports every instrument of the table under its name, with unit and description', async () => {
@@ -102,7 +101,10 @@ describe('a circuit that nobody reads', () => {
     const { provider, collect } = exportToMemory(temporality);
     const clock = manualClock();
     const registry = new BreakerRegistry({ clock, cooldownMs: 1_000 });
-    attach(axios.create(), { registry, sinks: [openTelemetrySink(api, { meter: provider.getMeter('shop') })] });
+    attach(axios.create(), {
+      breaker: registry,
+      sinks: [openTelemetrySink(api, { meter: provider.getMeter('shop') })],
+    });
     registry.ensure(KEY).trip();
     return { clock, registry, collect };
   };
@@ -191,7 +193,7 @@ test('an exporter that blocks delays and fails no call', async () => {
   const instance = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(200) });
   const resilience = attach(instance, { sinks: [openTelemetrySink(api, { meter: provider.getMeter('shop') })] });
   const errors: unknown[] = [];
-  resilience.on('listenerError', ({ error }) => errors.push(error));
+  resilience.on('callbackError', ({ error }) => errors.push(error));
   while (exports < 1) {
     expect((await instance.get('/')).status).toBe(200);
     await new Promise((resolve) => setImmediate(resolve));

@@ -60,16 +60,16 @@ describe('a whole outage, as an exporter receives it', () => {
     expect(byAttribute(metrics, 'retries', 'reason')).toEqual({ 503: 4, ECONNRESET: 1, ECONNABORTED: 1 });
   });
 
-  test('what was given up failed or was answered by fallback', () => {
+  test('what was given up failed, and what a fallback answered is not of it', () => {
     const { callers } = outage;
-    expect(sum('retries.given_up')).toBe(callers.failed + callers.fallbacks);
-    expect(byAttribute(metrics, 'retries.given_up', 'reason')).toEqual({
+    expect(sum('retries.given_up')).toBe(callers.failed);
+    expect(byAttribute(metrics, 'retries.given_up', 'stopped')).toEqual({
       'not-retryable': 1,
       aborted: 1,
       exhausted: 1,
-      'circuit-open': callers.rejected + 2,
+      'circuit-open': callers.rejected + 2 - callers.fallbacks,
     });
-    expect(byAttribute(metrics, 'fallbacks', 'cause')).toEqual({ 'circuit-open': callers.fallbacks });
+    expect(byAttribute(metrics, 'fallbacks', 'stopped')).toEqual({ 'circuit-open': callers.fallbacks });
   });
 
   test('the circuit changed as it should, and is closed', () => {

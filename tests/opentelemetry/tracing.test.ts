@@ -72,7 +72,7 @@ describe('events of the active span', () => {
         attributes: {
           'axios.resilience.key': KEY,
           'error.type': 'circuit_open',
-          'axios.resilience.fallback.cause': 'circuit-open',
+          'axios.resilience.stopped': 'circuit-open',
         },
       },
     ]);
@@ -83,8 +83,8 @@ describe('events of the active span', () => {
     resilience.breakers.ensure(KEY).trip();
     expect(await traced()).toEqual([
       {
-        name: 'axios.resilience.rejected',
-        attributes: { 'axios.resilience.key': KEY, 'axios.resilience.observed': true },
+        name: 'axios.resilience.would_reject',
+        attributes: { 'axios.resilience.key': KEY },
       },
     ]);
   });
@@ -94,7 +94,7 @@ describe('events of the active span', () => {
     expect(await traced()).toEqual([
       {
         name: 'axios.resilience.fallback',
-        attributes: { 'axios.resilience.key': KEY, 'axios.resilience.fallback.cause': 'exhausted' },
+        attributes: { 'axios.resilience.key': KEY, 'axios.resilience.stopped': 'exhausted' },
       },
     ]);
   });

@@ -78,7 +78,7 @@ const config = { headers: {} } as never;
 async function attempted(adapter: AxiosAdapter) {
   const api = axios.create({ baseURL: 'https://api.example.com', adapter });
   const outcomes: Outcome[] = [];
-  const resilience = attach(api, { retry: { retries: 1, backoff: () => 0, deadlineMs: 60_000 } });
+  const resilience = attach(api, { retry: { retries: 1, backoff: () => 0 }, deadlineMs: 60_000 });
   resilience.on('attempt', ({ outcome }) => void outcomes.push(outcome));
   await api.get('/').catch(() => undefined);
   return { outcomes, inFlight: resilience.breakers.get('GET https://api.example.com')?.inFlight };
@@ -139,7 +139,7 @@ describe('whatever an adapter throws after it was asked', () => {
     async (field) => {
       const error = Object.defineProperty(new Error('guarded'), field, { get: throwing });
       const api = axios.create({ adapter: () => Promise.reject(error) });
-      attach(api, { retry: { retries: 0, deadlineMs: 60_000 } });
+      attach(api, { retry: { retries: 0 }, deadlineMs: 60_000 });
       const thrown: unknown = await api.get('https://api.example.com/').catch((end: unknown) => end);
       // axios itself reads `response`, and is thrown at.
       expect((thrown as Error).message).toBe(field === 'response' ? 'not to be read' : 'guarded');

@@ -50,6 +50,6 @@ describe('docs/outcomes.md', () => {
       .join()
       .replace('520 to 524', '520, 521, 522, 523, 524')
       .match(/\d+/g);
-    expect(statuses?.map(Number).sort()).toEqual([...DEFAULTS.retry.statuses].sort());
+    expect(statuses?.map(Number).sort()).toEqual([...DEFAULTS.retry.statusCodes].sort());
   });
 });

@@ -53,7 +53,7 @@ describe('deadlineMs, when it ends an attempt', () => {
     [99, 'neutral'],
     [20, 'neutral'],
   ])('that had all of %i ms: %s', async (deadlineMs, outcome) => {
-    const { get, outcomes } = start({ retry: { deadlineMs } }, untilCancelled);
+    const { get, outcomes } = start({ deadlineMs }, untilCancelled);
     expect(reportOf(await get())?.stopped).toBe('deadline');
     expect(outcomes).toEqual([outcome]);
   });
@@ -63,7 +63,7 @@ describe('deadlineMs, when it ends an attempt', () => {
     [101, 'neutral'],
   ])('that came after %i of 1000 ms: %s', async (beforeMs, outcome) => {
     const { get, outcomes } = start(
-      { retry: { ...QUICK, backoff: () => 0, deadlineMs: 1_000 } },
+      { retry: { ...QUICK, backoff: () => 0 }, deadlineMs: 1_000 },
       after(beforeMs, 503),
       untilCancelled,
     );
@@ -75,49 +75,44 @@ describe('deadlineMs, when it ends an attempt', () => {
     [50, 'failure'],
     [51, 'neutral'],
   ])('of 50 ms, where the slowest success of the last minute took %i: %s', async (slowestMs, outcome) => {
-    const { get, outcomes } = start(
-      { retry: { deadlineMs: 5_000 } },
-      after(slowestMs, 200),
-      after(5, 200),
-      untilCancelled,
-    );
+    const { get, outcomes } = start({ deadlineMs: 5_000 }, after(slowestMs, 200), after(5, 200), untilCancelled);
     await get();
     await get();
-    await get({ resilience: { retry: { deadlineMs: 50 } } });
+    await get({ resilience: { deadlineMs: 50 } });
     expect(outcomes).toEqual(['success', 'success', outcome]);
   });
 
   test('what successes took longer than a minute ago does not count', async () => {
-    const { get, outcomes } = start({ retry: { deadlineMs: 5_000 } }, after(5, 200), untilCancelled);
+    const { get, outcomes } = start({ deadlineMs: 5_000 }, after(5, 200), untilCancelled);
     await get();
     await vi.advanceTimersByTimeAsync(61_000);
-    await get({ resilience: { retry: { deadlineMs: 50 } } });
+    await get({ resilience: { deadlineMs: 50 } });
     expect(outcomes).toEqual(['success', 'neutral']);
   });
 
   test('the durations of calls without deadline and signal are not kept', async () => {
     const { get, outcomes } = start({}, after(5, 200), untilCancelled);
     await get();
-    await get({ resilience: { retry: { deadlineMs: 50 } } });
+    await get({ resilience: { deadlineMs: 50 } });
     expect(outcomes).toEqual(['success', 'neutral']);
   });
 
   test('a service that hangs trips, and a fallback for failures answers', async () => {
-    const options = { retry: { deadlineMs: 200 }, fallback: 'old', fallbackOn: 'failure' as const };
+    const options = { deadlineMs: 200, fallback: 'old', fallbackOn: 'failure' as const };
     const { get, circuit } = start({ ...options, breaker: { detector: consecutiveFailures(3) } }, untilCancelled);
     for (let call = 0; call < 3; call++) expect(await get()).toMatchObject({ data: 'old' });
     expect(circuit.state).toBe('open');
   });
 
   test('slowCallRate sees how long it was', async () => {
-    const detector = slowCallRate({ slowMs: 150, size: 3, minimumCalls: 3 });
-    const { get, circuit } = start({ retry: { deadlineMs: 200 }, breaker: { detector } }, untilCancelled);
+    const detector = slowCallRate({ slowMs: 150, size: 3, minAttempts: 3 });
+    const { get, circuit } = start({ deadlineMs: 200, breaker: { detector } }, untilCancelled);
     for (let call = 0; call < 3; call++) await get();
     expect(circuit.stats()).toMatchObject({ state: 'open' });
   });
 
   test('time that ran out in a wait of ours is no attempt at all', async () => {
-    const { get, outcomes } = start({ retry: { ...QUICK, deadlineMs: 200, backoff: () => 190 } }, 503, after(5, 503));
+    const { get, outcomes } = start({ retry: { ...QUICK, backoff: () => 190 }, deadlineMs: 200 }, 503, after(5, 503));
     await get();
     expect(outcomes).toEqual(['failure', 'failure']);
   });
@@ -138,7 +133,7 @@ describe('a signal with a time limit, when it ends an attempt', () => {
   });
 
   test('with a deadline that is longer it is a failure, too', async () => {
-    const { get, outcomes } = start({ retry: { ...QUICK, deadlineMs: 5_000 } }, untilCancelled);
+    const { get, outcomes } = start({ retry: { ...QUICK }, deadlineMs: 5_000 }, untilCancelled);
     expect(reportOf(await get({ signal: signalAfter(500) }))?.stopped).toBe('aborted');
     expect(outcomes).toEqual(['failure']);
   });
@@ -257,7 +252,7 @@ describe('execute and retry', () => {
     '%s: a probe that ran out of time re-opens, however short that was',
     async (how) => {
       const breaker = breakerOf();
-      breaker.trip({ forMs: 0 });
+      breaker.trip({ cooldownMs: 0 });
       expect(breaker.state).toBe('half-open');
       const signal = signalAfter(20);
       await settled(how === 'execute' ? breaker.execute(hanging, { signal }) : retry(hanging, { breaker, signal }));
@@ -271,12 +266,12 @@ describe('a half-open circuit', () => {
   const breaker = { detector: consecutiveFailures(1), cooldownMs: 1_000 };
 
   test.each<[string, (circuit: CircuitBreaker) => [ResilienceOptions, () => AxiosRequestConfig]]>([
-    ['a deadline', () => [{ retry: { deadlineMs: 80, retries: 0 } }, () => ({})]],
+    ['a deadline', () => [{ retry: { retries: 0 }, deadlineMs: 80 }, () => ({})]],
     ['a signal', () => [{ retry: { retries: 0 } }, () => ({ signal: signalAfter(80) })]],
   ])('a service that hangs is asked once per cooldown, where %s ends the probe', async (_what, given) => {
     const [options, config] = given(new CircuitBreaker('x'));
     const { adapter, api, circuit } = start({ ...options, breaker }, untilCancelled);
-    circuit.trip({ forMs: 0 });
+    circuit.trip({ cooldownMs: 0 });
     const calls: Promise<unknown>[] = [];
     for (let elapsedMs = 0; elapsedMs < 3_000; elapsedMs += 50) {
       calls.push(api.get('/', config()).catch((error: unknown) => error));
@@ -289,7 +284,7 @@ describe('a half-open circuit', () => {
 
   test('a probe that its caller cancelled gives the seat back', async () => {
     const { get, circuit } = start({ breaker }, untilCancelled);
-    circuit.trip({ forMs: 0 });
+    circuit.trip({ cooldownMs: 0 });
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 500);
     await get({ signal: controller.signal });
@@ -297,32 +292,32 @@ describe('a half-open circuit', () => {
   });
 
   test('an attempt that has less time left than successes take gets no probe', async () => {
-    const { adapter, get, circuit } = start({ breaker, retry: { deadlineMs: 5_000 } }, after(300, 200));
+    const { adapter, get, circuit } = start({ breaker, deadlineMs: 5_000 }, after(300, 200));
     await get();
-    circuit.trip({ forMs: 120_000 });
+    circuit.trip({ cooldownMs: 120_000 });
     await vi.advanceTimersByTimeAsync(120_000);
-    const error = await get({ resilience: { retry: { deadlineMs: 299 } } });
+    const error = await get({ resilience: { deadlineMs: 299 } });
     expect(isCircuitOpenError(error)).toBe(true);
     expect(error.retryAfterMs).toBe(0);
     expect(adapter.attempts).toHaveLength(1);
     expect(circuit.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });
-    expect(await get({ resilience: { retry: { deadlineMs: 301 } } })).toMatchObject({ status: 200 });
+    expect(await get({ resilience: { deadlineMs: 301 } })).toMatchObject({ status: 200 });
     expect(circuit.state).toBe('closed');
   });
 
   test('in `observe` it is made all the same', async () => {
-    const options = { breaker: { ...breaker, mode: 'observe' as const }, retry: { deadlineMs: 5_000 } };
+    const options = { breaker: { ...breaker, mode: 'observe' as const }, deadlineMs: 5_000 };
     const { adapter, get, circuit } = start(options, after(300, 200), 200);
     await get();
-    circuit.trip({ forMs: 0 });
-    expect(await get({ resilience: { retry: { deadlineMs: 200 } } })).toMatchObject({ status: 200 });
+    circuit.trip({ cooldownMs: 0 });
+    expect(await get({ resilience: { deadlineMs: 200 } })).toMatchObject({ status: 200 });
     expect(adapter.attempts).toHaveLength(2);
   });
 });
 
 test('a deadline that fires far later than it was due is neutral: the process slept', async () => {
   let now = 0;
-  const { api, outcomes } = start({ retry: { deadlineMs: 1_000 }, clock: { now: () => now } }, untilCancelled);
+  const { api, outcomes } = start({ deadlineMs: 1_000, clock: { now: () => now } }, untilCancelled);
   for (const lateMs of [500, 501]) {
     const call = api.get('/').catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(999);

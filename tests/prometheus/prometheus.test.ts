@@ -28,8 +28,8 @@ const attempt = (durationMs: number, key = KEY): ResilienceEvent => ({
   durationMs,
   guarded: true,
 });
-const registered = (key = KEY): ResilienceEvent => ({ ...base, key, type: 'registered', state: 'closed' });
-const evicted = (key = KEY): ResilienceEvent => ({ ...base, key, type: 'evicted', state: 'closed' });
+const registered = (key = KEY): ResilienceEvent => ({ ...base, key, type: 'breakerAdded', state: 'closed' });
+const evicted = (key = KEY): ResilienceEvent => ({ ...base, key, type: 'breakerRemoved', state: 'closed' });
 
 function start(options: Parameters<typeof prometheusSink>[1] = {}) {
   const register = new Registry();
@@ -78,9 +78,9 @@ describe('what is exposed', () => {
     const { sink, samples } = start();
     const key = 'https://api.example.com';
     const limiter = { type: 'limiter', key, at: 1 } as const;
-    sink.record({ type: 'queued', key, at: 1, queued: 1 });
+    sink.record({ type: 'queued', by: 'limiter', key, at: 1, queued: 1 });
     sink.record({ ...limiter, limit: 2, inFlight: 2, queued: 1 });
-    sink.record({ type: 'limited', key, at: 2, why: 'queue', retryAfterMs: 0 });
+    sink.record({ type: 'rejected', by: 'limiter', key, at: 2, why: 'queue', retryAfterMs: 0 });
     sink.record({ ...limiter, limit: 2.5, inFlight: 0, queued: 0 });
     sink.record({ ...limiter, key: 'by rate', limit: undefined, inFlight: 1, queued: 0 });
     const all = await samples();
@@ -189,7 +189,7 @@ describe('what events move', () => {
     const { sink, samples } = start();
     const registry = new BreakerRegistry();
     registry.ensure(KEY).trip();
-    attach(axios.create(), { registry, sinks: [sink] });
+    attach(axios.create(), { breaker: registry, sinks: [sink] });
     expect(sumOf(await samples(), 'axios_resilience_circuit_state', { key: KEY, state: 'open' })).toBe(1);
     expect(sumOf(await samples(), 'axios_resilience_circuit_state', { key: KEY, state: 'closed' })).toBe(0);
   });
@@ -248,7 +248,7 @@ describe('what events move', () => {
     attach(api, { retry: { retries: 1, backoff: () => 0, budget }, breaker: false, sinks: [sink] });
     for (let count = 0; count < 3; count++) await api.get('/').catch(() => undefined);
     expect(sumOf(await samples(), 'axios_resilience_budget_exhausted_total', { key: KEY })).toBe(2);
-    expect(sumOf(await samples(), 'axios_resilience_retries_given_up_total', { reason: 'budget' })).toBe(2);
+    expect(sumOf(await samples(), 'axios_resilience_retries_given_up_total', { stopped: 'budget' })).toBe(2);
     expect(sumOf(await samples(), 'axios_resilience_retries_total')).toBe(1);
   });
 
@@ -259,15 +259,15 @@ describe('what events move', () => {
         sumOf(await samples(), 'axios_resilience_store_events_total', { event }),
       );
     expect(await Promise.all(await events())).toEqual(Array(7).fill(undefined));
-    sink.record({ type: 'storeDegraded', key: '', at: 1, error: new Error('ECONNREFUSED') });
+    sink.record({ type: 'store', status: 'degraded', key: null, at: 1, error: new Error('ECONNREFUSED') });
     expect(await Promise.all(await events())).toEqual([1, 0, 0, 0, 0, 0, 0]);
-    sink.record({ type: 'storeDropped', key: KEY, at: 2, outcomes: 12 });
-    sink.record({ type: 'storeRecovered', key: '', at: 3, degradedMs: 2 });
-    sink.record({ type: 'resync', key: '', at: 3, circuits: 5 });
-    sink.record({ type: 'storeDegraded', key: '', at: 4, error: new Error('ECONNREFUSED') });
-    sink.record({ type: 'storeUnsubscribed', key: '', at: 5, error: new Error('NOPERM') });
-    sink.record({ type: 'storeSubscribed', key: '', at: 6 });
-    sink.record({ type: 'storeMismatch', key: KEY, at: 7, ours: 'a', theirs: 'b' });
+    sink.record({ type: 'store', status: 'dropped', key: KEY, at: 2, outcomes: 12 });
+    sink.record({ type: 'store', status: 'recovered', key: null, at: 3, degradedMs: 2 });
+    sink.record({ type: 'store', status: 'resync', key: null, at: 3, circuits: 5 });
+    sink.record({ type: 'store', status: 'degraded', key: null, at: 4, error: new Error('ECONNREFUSED') });
+    sink.record({ type: 'store', status: 'unsubscribed', key: null, at: 5, error: new Error('NOPERM') });
+    sink.record({ type: 'store', status: 'subscribed', key: null, at: 6 });
+    sink.record({ type: 'store', status: 'mismatch', key: KEY, at: 7, ours: 'a', theirs: 'b' });
     expect(await Promise.all(await events())).toEqual([2, 1, 1, 1, 1, 1, 1]);
     const exposed = (await samples()).filter(({ name }) => name.includes('store_events'));
     expect(exposed.map(({ labels }) => Object.keys(labels))).toEqual(Array(7).fill(['event']));
@@ -281,17 +281,17 @@ describe('what events move', () => {
     };
     const error = new Error('ECONNREFUSED');
     expect(await shown()).toEqual([undefined, undefined]);
-    sink.record({ type: 'resync', key: '', at: 1, circuits: 5 });
+    sink.record({ type: 'store', status: 'resync', key: null, at: 1, circuits: 5 });
     expect(await shown()).toEqual([1, 1]);
-    sink.record({ type: 'storeDegraded', key: KEY, at: 2, error });
+    sink.record({ type: 'store', status: 'degraded', key: KEY, at: 2, error });
     expect(await shown()).toEqual([1, 1]);
-    sink.record({ type: 'storeDegraded', key: '', at: 3, error });
-    sink.record({ type: 'storeUnsubscribed', key: '', at: 3, error });
+    sink.record({ type: 'store', status: 'degraded', key: null, at: 3, error });
+    sink.record({ type: 'store', status: 'unsubscribed', key: null, at: 3, error });
     expect(await shown()).toEqual([0, 0]);
-    sink.record({ type: 'storeRecovered', key: KEY, at: 4, degradedMs: 2 });
-    sink.record({ type: 'storeSubscribed', key: '', at: 4 });
+    sink.record({ type: 'store', status: 'recovered', key: KEY, at: 4, degradedMs: 2 });
+    sink.record({ type: 'store', status: 'subscribed', key: null, at: 4 });
     expect(await shown()).toEqual([0, 1]);
-    sink.record({ type: 'storeRecovered', key: '', at: 5, degradedMs: 2 });
+    sink.record({ type: 'store', status: 'recovered', key: null, at: 5, degradedMs: 2 });
     expect(await shown()).toEqual([1, 1]);
   });
 
@@ -316,7 +316,7 @@ describe('what events move', () => {
     const adapter = scripted(200);
     for (let count = 0; count < 2; count++) {
       const api = axios.create({ baseURL: 'https://api.example.com', adapter });
-      attach(api, { registry, sinks: [sink] });
+      attach(api, { breaker: registry, sinks: [sink] });
       await api.get('/');
     }
     registry.ensure(KEY).trip();
@@ -336,7 +336,7 @@ describe('a circuit that nobody reads', () => {
     );
   const open = (sinks: Sink[], clock = manualClock()) => {
     const registry = new BreakerRegistry({ clock, cooldownMs: 1_000 });
-    const { detach } = attach(axios.create(), { registry, sinks });
+    const { detach } = attach(axios.create(), { breaker: registry, sinks });
     registry.ensure(KEY).trip();
     return { clock, registry, detach };
   };
@@ -363,7 +363,7 @@ describe('a circuit that nobody reads', () => {
   test('is exposed as half-open where it was open before the instance was attached', async () => {
     const { register, sink } = start();
     const { clock, registry } = open([]);
-    attach(axios.create(), { registry, sinks: [sink] });
+    attach(axios.create(), { breaker: registry, sinks: [sink] });
     clock.advance(DAY_MS);
     expect(await statesIn(register)).toEqual({ closed: 0, open: 0, 'half-open': 1 });
   });
@@ -549,7 +549,7 @@ test('a gauge that throws fails no call', async () => {
   const api = axios.create({ adapter: scripted(200) });
   const resilience = attach(api, { breaker: { maxBreakers: 1 }, sinks: [sink] });
   const errors = vi.fn();
-  resilience.on('listenerError', errors);
+  resilience.on('callbackError', errors);
   expect((await api.get('https://a.example.com')).status).toBe(200);
   expect((await api.get('https://b.example.com')).status).toBe(200);
   expect(errors).toHaveBeenCalledWith(expect.objectContaining({ source: 'sink', error: new Error('broken') }));

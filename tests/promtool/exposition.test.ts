@@ -13,9 +13,8 @@ test('promtool has no complaint about what is exposed after an outage', async ()
   const register = new Registry();
   const sink = prometheusSink(promClient, { register });
   await surviveOutage(sink);
-  for (const type of ['storeDegraded', 'storeRecovered'] as const) {
-    sink.record({ type, key: '', at: 1, error: new Error('gone'), degradedMs: 1 });
-  }
+  sink.record({ type: 'store', status: 'degraded', key: null, at: 1, error: new Error('gone') });
+  sink.record({ type: 'store', status: 'recovered', key: null, at: 2, degradedMs: 1 });
   const text = await register.metrics();
   expect(text.split('\n').filter((line) => line.startsWith('# TYPE'))).toHaveLength(18);
   expect(check(text)).toEqual({ status: 0, complaints: '' });
@@ -29,7 +28,7 @@ test('a key with quotes, backslashes and line breaks stays one label', async () 
   const register = new Registry();
   const sink = prometheusSink(promClient, { register });
   const key = 'GET "quoted" \\ and\nbroken';
-  sink.record({ type: 'registered', key, at: 1, state: 'closed' });
-  sink.record({ type: 'call', key, at: 1, attempts: 1, stopped: 'success', elapsedMs: 1 });
+  sink.record({ type: 'breakerAdded', key, at: 1, state: 'closed' });
+  sink.record({ type: 'call', key, at: 1, attempts: 1, stopped: 'success', elapsedMs: 1, fallback: false });
   expect(check(await register.metrics())).toEqual({ status: 0, complaints: '' });
 });

@@ -30,7 +30,7 @@ async function takesTurns(fleet: Fleet, service: Service): Promise<void> {
 }
 
 const noneIsLost = async (fleet: Fleet): Promise<void> => {
-  expect(await fleet.all((worker) => countOf(worker, 'storeDegraded'))).toEqual(everywhere(fleet, 0));
+  expect(await fleet.all((worker) => countOf(worker, 'degraded'))).toEqual(everywhere(fleet, 0));
 };
 
 const clientsOf = (url: string, options: object = {}): ClientSpec[] => [
@@ -142,7 +142,7 @@ test('on a cluster that loses a node, circuits of the others are shared as befor
       { kind: 'ioredis', url: own.nodes[0]!.url, cluster: true },
       { kind: 'node-redis', url: own.nodes[0]!.url, cluster: true },
     ],
-    breaker: { key, store: { resyncMs: 300 } },
+    breaker: { store: { resyncMs: 300 }, key },
   });
   await warmUp(fleet, service);
   await lost.kill();

@@ -62,7 +62,7 @@ describe.each([ioredis, nodeRedis])(
       const [worker] = fleet.workers;
       await eventually(async () => {
         await worker!.call(1);
-        expect(await countOf(worker!, 'storeDegraded')).toBe(1);
+        expect(await countOf(worker!, 'degraded')).toBe(1);
       });
       expect(await worker!.close()).toEqual([]);
     });

@@ -70,7 +70,8 @@ async function join(
   return { breaker, events };
 }
 
-const typesOf = ({ events }: Member): string[] => events.map(({ type }) => type);
+const typesOf = ({ events }: Member): string[] =>
+  events.map((event) => (event.type === 'store' ? event.status : event.type));
 
 async function probed(member: Member): Promise<void> {
   const answer = await eventuallyAdmitted(member.breaker);
@@ -153,7 +154,7 @@ test('a report costs Redis at most 100 µs, whether there is one process or 1,00
         sequence: ++sequence,
         outcomes: Array.from({ length: 10 }, (_, age) => [age, 1, 100] as const),
         run: { failures: 1, firstAgeMs: 0, lastAgeMs: 0, successAgeMs: 5 },
-        threshold: { windowMs: 60_000, failures: 1, rate: 0.5, minimumCalls: 5 },
+        threshold: { windowMs: 60_000, failures: 1, rate: 0.5, minAttempts: 5 },
         tripped: false,
         quorum: 1,
         gatherMs: 250,
@@ -210,7 +211,7 @@ test('processes with windows of different lengths do not wipe the counts of each
     await delay(60);
   }
   await eventually(() => expect([first, second, third].map(({ breaker }) => breaker.state)).not.toContain('closed'));
-  expect(typesOf(second)).toContain('storeMismatch');
+  expect(typesOf(second)).toContain('mismatch');
 });
 
 test('a Redis that reads and takes no writes stays degraded, and is back when it takes them', async () => {
@@ -222,12 +223,12 @@ test('a Redis that reads and takes no writes stays degraded, and is back when it
       await delay(50);
     }
     await delay(2_000);
-    expect(typesOf(member).filter((type) => type.startsWith('storeDeg'))).toEqual(['storeDegraded']);
-    expect(typesOf(member)).not.toContain('storeRecovered');
+    expect(typesOf(member).filter((type) => type.startsWith('deg'))).toEqual(['degraded']);
+    expect(typesOf(member)).not.toContain('recovered');
   } finally {
     await redis.cli('CONFIG', 'SET', 'min-replicas-to-write', '0');
   }
-  await eventually(() => expect(typesOf(member)).toContain('storeRecovered'));
+  await eventually(() => expect(typesOf(member)).toContain('recovered'));
 });
 
 test('without rights to the channel the circuits are shared by reading alone, which is told, and no lease is lost', async () => {
@@ -235,7 +236,7 @@ test('without rights to the channel the circuits are shared by reading alone, wh
   const options = { username: 'mute', password: 'secret' };
   const one = await join(await connect(redis.url, options), {}, { resyncMs: 200 });
   const other = await join(await connect(redis.url, options), {}, { resyncMs: 200 });
-  await eventually(() => expect(typesOf(one)).toContain('storeUnsubscribed'));
+  await eventually(() => expect(typesOf(one)).toContain('unsubscribed'));
   expect(one.breaker.stats().shared?.subscribed).toBe(false);
   fail(one.breaker, 3);
   await eventually(() => {
@@ -248,7 +249,7 @@ test('without rights to the channel the circuits are shared by reading alone, wh
   expect(await redis.cli('ZCARD', leases)).toBe('1');
   answer.settle('success');
   await eventually(() => expect(one.breaker.state).toBe('closed'));
-  expect(typesOf(one)).not.toContain('storeDegraded');
+  expect(typesOf(one)).not.toContain('degraded');
 });
 
 test('a circuit whose key is no valid text is opened by message, too, and is another one than that of a like key', async () => {
@@ -284,7 +285,7 @@ test('more keys than there is room for send few reads and keep none waiting', as
   const seconds = (performance.now() - startedAt) / 1_000;
   const { evalsha = 0, eval: whole = 0 } = await commandCalls(redis);
   expect(evalsha + whole).toBeLessThanOrEqual(256 + 64 + 20 * seconds + 20);
-  expect(events).not.toContain('storeDegraded');
+  expect(events).not.toContain('degraded');
 });
 
 test('a cluster with a password is listened to with the password', async () => {

@@ -189,7 +189,7 @@ test('a detector that only the process itself can judge by still opens the whole
   const { service, fleet } = await openFleet({
     processes: 2,
     clients: bothClients(redis.url),
-    breaker: { detector: ['failureRate', { rate: 0.5, size: 8, minimumCalls: 4 }] },
+    breaker: { detector: ['failureRate', { rate: 0.5, size: 8, minAttempts: 4 }] },
   });
   await warmUp(fleet, service);
   service.answer({ status: 503 });

@@ -73,7 +73,7 @@ async function isSharedAgain(fleet: Fleet): Promise<void> {
 }
 
 const lossesOf = (fleet: Fleet) =>
-  fleet.all(async (worker) => [await countOf(worker, 'storeDegraded'), await countOf(worker, 'storeRecovered')]);
+  fleet.all(async (worker) => [await countOf(worker, 'degraded'), await countOf(worker, 'recovered')]);
 
 describe.each(Object.keys(OUTAGES) as (keyof typeof OUTAGES)[])('while Redis is %s', (name) => {
   const outage = OUTAGES[name];
@@ -101,11 +101,11 @@ describe.each(Object.keys(OUTAGES) as (keyof typeof OUTAGES)[])('while Redis is 
     const calls = fleet.all((worker) => worker.call(200, { concurrency: 2 }));
     expect((await calls).map(tally)).toEqual(everywhere(fleet, { answered: 200, failed: 0, rejected: 0 }));
     await decidesByItself(fleet, service);
-    for (const worker of fleet.workers) await worker.happened('storeDegraded');
+    for (const worker of fleet.workers) await worker.happened('degraded');
     expect(await fleet.all((worker) => worker.control('trip'))).toEqual(['local', 'local']);
     expect(await fleet.all((worker) => worker.control('reset'))).toEqual(['local', 'local']);
     await outage.end();
-    for (const worker of fleet.workers) await worker.happened('storeRecovered');
+    for (const worker of fleet.workers) await worker.happened('recovered');
     await isSharedAgain(fleet);
     expect(await lossesOf(fleet)).toEqual(everywhere(fleet, [1, 1]));
   });
@@ -206,11 +206,11 @@ describe('a process that was cut off', () => {
     await proxy.refuse();
     service.answerTo(severed.name, { status: 503 });
     expect(tally(await severed.call(5, { concurrency: 1 }))).toEqual({ answered: 0, failed: 3, rejected: 2 });
-    await severed.happened('storeDegraded');
+    await severed.happened('degraded');
     await new Promise((resolve) => setTimeout(resolve, COMMANDS_EXPIRE_MS));
     await proxy.pass();
-    await severed.happened('storeRecovered');
-    await severed.happened('storeDropped');
+    await severed.happened('recovered');
+    await severed.happened('dropped');
     expect(tally(await connected.call(5))).toEqual({ answered: 5, failed: 0, rejected: 0 });
     expect(await connected.state()).toBe('closed');
     expect(await countOf(connected, 'stateChange')).toBe(0);

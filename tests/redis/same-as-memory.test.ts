@@ -1,17 +1,8 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { PROBE_LOST } from '../../src/circuit/link.js';
-import {
-  type CircuitStore,
-  type CircuitVersion,
-  type LeaseReply,
-  memoryStore,
-  type Outcome,
-  type ReportReply,
-  type SharedThreshold,
-  type SharedView,
-  type StoreRequest,
-} from '../../src/index.js';
+import { type CircuitVersion, PROBE_LOST, type SharedThreshold, type SharedView } from '../../src/circuit/link.js';
+import type { LeaseReply, ReportReply, StoreRequest } from '../../src/fleet/store.js';
+import { type CircuitStore, memoryStore, type Outcome } from '../../src/index.js';
 import { redisCircuits } from '../../src/redis/circuits.js';
 import { keysOf } from '../../src/redis/names.js';
 import { type ManualClock, manualClock } from '../circuit/support.js';
@@ -89,13 +80,13 @@ const threshold = fc.oneof(
     windowMs: often(0, LONG_MS),
     failures: fc.integer({ min: 1, max: 6 }),
     rate: fc.constant(0),
-    minimumCalls: fc.constant(1),
+    minAttempts: fc.constant(1),
   }),
   fc.record({
     windowMs: often(LONG_MS, LONG_MS / 2),
     failures: fc.constant(1),
     rate: fc.constantFrom(0.29, 0.5, 1),
-    minimumCalls: fc.integer({ min: 1, max: 6 }),
+    minAttempts: fc.integer({ min: 1, max: 6 }),
   }),
   fc.constant(undefined),
 );

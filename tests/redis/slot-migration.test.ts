@@ -55,7 +55,7 @@ async function callWhileItMoves(kind: ClientSpec['kind']): Promise<Fleet> {
 
 test('while the slot of a circuit moves to another node of the cluster, node-redis misses nothing that degrades the store', async () => {
   const fleet = await callWhileItMoves('node-redis');
-  expect(await fleet.all((worker) => countOf(worker, 'storeDegraded'))).toEqual(everywhere(fleet, 0));
+  expect(await fleet.all((worker) => countOf(worker, 'degraded'))).toEqual(everywhere(fleet, 0));
   expect(await fleet.workers[0]!.control('trip')).toBe('fleet');
   await reaches(fleet, 'open');
 });
@@ -64,7 +64,7 @@ test('ioredis repeats what meets a moving slot by itself, for longer than a comm
   const fleet = await callWhileItMoves('ioredis');
   await eventually(async () => {
     for (const worker of fleet.workers) {
-      expect(await countOf(worker, 'storeRecovered')).toBe(await countOf(worker, 'storeDegraded'));
+      expect(await countOf(worker, 'recovered')).toBe(await countOf(worker, 'degraded'));
     }
   });
   await eventually(async () => expect(await fleet.workers[0]!.control('trip')).toBe('fleet'));

@@ -34,8 +34,10 @@ async function make({ client, end }: Client, circuits: number, options: RedisSto
   await bring(Promise.resolve({ stop: () => store.close().then(end) }));
   const registry = new BreakerRegistry({ store });
   const said: string[] = [];
-  registry.on('storeDegraded', ({ error }) => said.push(String(error)));
-  registry.on('storeDropped', ({ outcomes }) => said.push(`${outcomes} dropped`));
+  registry.on('store', (event) => {
+    if (event.status === 'degraded') said.push(String(event.error));
+    if (event.status === 'dropped') said.push(`${event.outcomes} dropped`);
+  });
   for (let i = 0; i < circuits; i++) registry.ensure(`service-${i}`);
   return { store, said };
 }

@@ -1,6 +1,6 @@
 import axios, { type AxiosRequestConfig, CanceledError, type CancelToken } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach, type RetryOptions, reportOf } from '../../src/index.js';
+import { attach, type ResilienceOptions, type RetryOptions, reportOf } from '../../src/index.js';
 import { type Step, scripted, untilCancelled } from '../support/scripted-adapter.js';
 import { hang, json, startServer } from '../support/server.js';
 
@@ -55,12 +55,14 @@ describe.each(WAYS)('case 30: %s', (_name, make) => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  function start(retry: RetryOptions, ...steps: Step[]) {
+  function start({ deadlineMs, ...retry }: RetryOptions & Pick<ResilienceOptions, 'deadlineMs'>, ...steps: Step[]) {
     const adapter = scripted(...steps);
     const api = axios.create({ baseURL: BASE_URL, adapter });
-    const resilience = attach(api, { retry: { backoff: 1_000, ...retry } });
+    const resilience = attach(api, { deadlineMs, retry: { backoff: 1_000, ...retry } });
     const giveUps: string[] = [];
-    resilience.on('giveUp', ({ stopped }) => giveUps.push(stopped));
+    resilience.on('call', ({ stopped, error }) => {
+      if (error !== undefined) giveUps.push(stopped);
+    });
     const canceller = make();
     const settled = vi.fn();
     const call = () => {

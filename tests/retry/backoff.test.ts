@@ -1,6 +1,7 @@
 import axios, { type AxiosError } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach, type DelayContext, exponential, reportOf } from '../../src/index.js';
+import type { DelayContext } from '../../src/delay.js';
+import { attach, exponential, reportOf } from '../../src/index.js';
 import { scripted } from '../support/scripted-adapter.js';
 
 const BASE_URL = 'https://api.example.com';
@@ -90,7 +91,7 @@ describe('the waits of a call', () => {
       );
       expect((error.cause as AxiosError).response?.status).toBe(503);
       expect(adapter.attempts).toHaveLength(1);
-      expect(reportOf(error)).toMatchObject({ attempts: 1, delaysMs: [], stopped: 'vetoed' });
+      expect(reportOf(error)).toMatchObject({ attempts: 1, delaysMs: [], stopped: 'hook-failed' });
     });
 
     test('a backoff that throws rejects with its error, the last failure as the cause', async () => {

@@ -119,7 +119,7 @@ test('by default adds 2 a second', async () => {
 });
 
 test('a retry of a status that was listed is charged, though the service is well', async () => {
-  const { api, adapter } = start({ retry: { statuses: [404] } });
+  const { api, adapter } = start({ retry: { statusCodes: [404] } });
   adapter.script(404);
   expect(await fail(api)).toEqual([3, 'budget']);
 });
@@ -140,8 +140,8 @@ test('each key has a budget of its own', async () => {
   expect(await fail(api, { url: '/elsewhere' })).toEqual([2, 'budget']);
 });
 
-test('breaker.key names the budget too', async () => {
-  const { api } = start({ breaker: { detector: consecutiveFailures(100_000), key: () => 'all' } });
+test('key names the budget too', async () => {
+  const { api } = start({ breaker: { detector: consecutiveFailures(100_000) }, key: () => 'all' });
   expect(await fail(api)).toEqual([3, 'budget']);
   expect(await fail(api, { method: 'put' })).toEqual([2, 'budget']);
 });
@@ -154,7 +154,7 @@ test('without a breaker it goes by the default key', async () => {
 });
 
 test('where breaker.key says null it goes by the default key', async () => {
-  const { api } = start({ breaker: { key: () => null } });
+  const { api } = start({ key: () => null });
   expect(await fail(api)).toEqual([3, 'budget']);
   expect(await fail(api, { url: '/elsewhere' })).toEqual([2, 'budget']);
   expect(await fail(api, { method: 'put' })).toEqual([3, 'budget']);
@@ -164,7 +164,7 @@ test('calls that an open circuit rejects add nothing', async () => {
   const { api, resilience } = start();
   await fail(api);
   const breaker = resilience.breakers.get(`GET ${BASE_URL}`);
-  breaker?.trip({ forMs: 60_000 });
+  breaker?.trip({ cooldownMs: 60_000 });
   for (let calls = 0; calls < 10; calls++) expect(await fail(api)).toEqual([0, 'circuit-open']);
   breaker?.reset();
   expect(await fail(api)).toEqual([2, 'budget']);

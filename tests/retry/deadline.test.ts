@@ -2,7 +2,7 @@ import { getEventListeners, once } from 'node:events';
 import type { Readable } from 'node:stream';
 import axios, { type AxiosAdapter, getAdapter } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach, type Delay, type RetryOptions, reportOf } from '../../src/index.js';
+import { attach, type Delay, type ResilienceOptions, type RetryOptions, reportOf } from '../../src/index.js';
 import { after, connectionError, type Step, scripted, untilCancelled } from '../support/scripted-adapter.js';
 import { hang, startServer } from '../support/server.js';
 
@@ -21,10 +21,10 @@ describe('case 31: deadlineMs', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  function start(retry: RetryOptions, ...steps: Step[]) {
+  function start({ deadlineMs, ...retry }: RetryOptions & Pick<ResilienceOptions, 'deadlineMs'>, ...steps: Step[]) {
     const adapter = scripted(...steps);
     const api = axios.create({ baseURL: BASE_URL, adapter });
-    const resilience = attach(api, { retry: { backoff: 100, ...retry } });
+    const resilience = attach(api, { deadlineMs, retry: { backoff: 100, ...retry } });
     const outcomes: string[] = [];
     resilience.on('attempt', ({ outcome }) => outcomes.push(outcome));
     return { adapter, api, outcomes, resilience };
@@ -168,7 +168,7 @@ describe('case 31: deadlineMs', () => {
 
   test('of one request beats that of the instance', async () => {
     const { api } = start({ deadlineMs: 5_000 }, hanging);
-    expect((await rejection(api.get('/', { resilience: { retry: { deadlineMs: 70 } } }))).afterMs).toBe(70);
+    expect((await rejection(api.get('/', { resilience: { deadlineMs: 70 } }))).afterMs).toBe(70);
   });
 
   test('that is not reached changes nothing', async () => {
@@ -249,7 +249,7 @@ describe.each(['http', 'fetch'])('deadlineMs over real HTTP with the %s adapter'
   test('a server that never answers: rejected in time, the connection closed', async () => {
     const server = await startServer(hang);
     const api = axios.create({ baseURL: server.url, adapter });
-    const resilience = attach(api, { retry: { deadlineMs: 100 } });
+    const resilience = attach(api, { deadlineMs: 100 });
     const startedAt = performance.now();
     const error = await failureOf(api.get('/'));
     const elapsedMs = performance.now() - startedAt;
@@ -269,7 +269,7 @@ describe.each(['http', 'fetch'])('deadlineMs over real HTTP with the %s adapter'
       });
     });
     const api = axios.create({ baseURL: server.url, adapter });
-    attach(api, { retry: { deadlineMs: 60 } });
+    attach(api, { deadlineMs: 60 });
     await failureOf(api.get('/'));
     await vi.waitFor(() => expect(closed).toBe(true));
     await server.close();
@@ -278,7 +278,7 @@ describe.each(['http', 'fetch'])('deadlineMs over real HTTP with the %s adapter'
   test('as long as a timer takes leaves a slow answer its time', async () => {
     const server = await startServer((_request, response) => setTimeout(() => response.end('late'), 60));
     const api = axios.create({ baseURL: server.url, adapter });
-    attach(api, { retry: { deadlineMs: MAX_TIMER_MS, retries: 0 } });
+    attach(api, { retry: { retries: 0 }, deadlineMs: MAX_TIMER_MS });
     const answer = await api.get('/').catch((error: unknown) => error);
     expect(answer).toMatchObject({ data: 'late' });
     await server.close();
@@ -287,7 +287,7 @@ describe.each(['http', 'fetch'])('deadlineMs over real HTTP with the %s adapter'
   test("axios's own timeout is a failure for the breaker", async () => {
     const server = await startServer(hang);
     const api = axios.create({ baseURL: server.url, adapter, timeout: 40 });
-    const resilience = attach(api, { retry: { deadlineMs: 5_000, retries: 0 } });
+    const resilience = attach(api, { retry: { retries: 0 }, deadlineMs: 5_000 });
     expect(reportOf(await failureOf(api.get('/')))).toMatchObject({ attempts: 1, stopped: 'exhausted' });
     expect(resilience.breakers.get(`GET ${server.url}`)?.stats().failures).toBe(1);
     await server.close();
@@ -302,7 +302,7 @@ describe('a response stream obtained under a deadline', () => {
       setTimeout(() => response.end('second'), 200);
     });
     const api = axios.create({ baseURL: server.url });
-    attach(api, { retry: { deadlineMs: 100 } });
+    attach(api, { deadlineMs: 100 });
     const { data } = await api.get<Readable>('/', { responseType: 'stream' });
     const chunks: string[] = [];
     for await (const chunk of data) chunks.push(String(chunk));
@@ -317,7 +317,7 @@ describe('a response stream obtained under a deadline', () => {
     });
     const controller = new AbortController();
     const api = axios.create({ baseURL: server.url });
-    attach(api, { retry: { deadlineMs: 1_000 } });
+    attach(api, { deadlineMs: 1_000 });
     const { data } = await api.get<Readable>('/', { responseType: 'stream', signal: controller.signal });
     const failed = new Promise<unknown>((resolve) => data.once('error', resolve));
     controller.abort();
@@ -333,7 +333,7 @@ describe('a response stream obtained under a deadline', () => {
       return getAdapter('http')(config);
     };
     const api = axios.create({ baseURL: server.url, adapter });
-    attach(api, { retry: { deadlineMs: 5_000 } });
+    attach(api, { deadlineMs: 5_000 });
     const { signal } = new AbortController();
     const { data } = await api.get<Readable>('/', { responseType: 'stream', signal });
     expect(getEventListeners(signals[0], 'abort')).toHaveLength(1);

@@ -1,6 +1,6 @@
 import axios, { type AxiosResponse } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach, type ResilienceOptions, type RetryAfterOptions, reportOf } from '../../src/index.js';
+import { attach, type ResilienceOptions, type RetryOptions, reportOf } from '../../src/index.js';
 import { scripted } from '../support/scripted-adapter.js';
 import { json, startServer } from '../support/server.js';
 
@@ -34,7 +34,7 @@ describe('case 28: Retry-After', () => {
       },
     );
     const api = axios.create({ baseURL: 'https://api.example.com', adapter });
-    attach(api, { retry: { backoff: 7, ...retry } });
+    attach(api, { retry: { backoff: 7, ...(retry as RetryOptions) } });
     const settled = api.get('/').then(
       (response: AxiosResponse) => ({ response, error: undefined }),
       (error: unknown) => ({ error: error as any, response: undefined }),
@@ -43,7 +43,10 @@ describe('case 28: Retry-After', () => {
   }
 
   /** The time between the first attempt and the second. */
-  async function delayAfter(headers: Record<string, unknown>, retryAfter: RetryAfterOptions = {}): Promise<number> {
+  async function delayAfter(
+    headers: Record<string, unknown>,
+    retryAfter: RetryOptions['retryAfter'] = {},
+  ): Promise<number> {
     const { times, settled } = call(headers, { retryAfter });
     await vi.runAllTimersAsync();
     const { response } = await settled;
@@ -129,9 +132,9 @@ describe('case 28: Retry-After', () => {
     expect(await delayAfter({ 'retry-after-ms': 'soon', 'retry-after': '9' })).toBe(9_007);
   });
 
-  test('respect: false waits for the backoff alone', async () => {
-    expect(await delayAfter({ 'retry-after': '9' }, { respect: false })).toBe(7);
-    expect(await delayAfter({ 'retry-after': '3000000' }, { respect: false })).toBe(7);
+  test('retryAfter: false waits for the backoff alone', async () => {
+    expect(await delayAfter({ 'retry-after': '9' }, false)).toBe(7);
+    expect(await delayAfter({ 'retry-after': '3000000' }, false)).toBe(7);
   });
 
   test('case 29: jitter comes on top of the time of the server and never shortens it', async () => {

@@ -10,12 +10,11 @@ import {
   decorrelatedJitter,
   exponential,
   RetryBudget,
-  type RetryFailure,
-  type RetryFunctionOptions,
   type RetryOptions,
   reportOf,
   retry,
 } from '../../src/index.js';
+import type { RetryFailure, RetryFunctionOptions } from '../../src/retry/retry.js';
 import { scripted } from '../support/scripted-adapter.js';
 
 const linear: Delay = ({ attempt }) => 100 * attempt;
@@ -562,7 +561,7 @@ describe('a breaker', () => {
 
   test('whose cooldown is over by the end of the wait admits a probe, whose success closes it', async () => {
     const breaker = openAfter(5);
-    setTimeout(() => breaker.trip({ forMs: 30 }), 50);
+    setTimeout(() => breaker.trip({ cooldownMs: 30 }), 50);
     const { fn } = failing(1);
     expect(await ending(retry(fn, { breaker, backoff: 100 }))).toEqual({ value: 'done', afterMs: 100 });
     expect(breaker.state).toBe('closed');
@@ -725,11 +724,12 @@ describe('the decisions are those of attach', () => {
     });
   }
 
-  function byAttach({ budget, threshold = 100, failures = 100, ...policy }: Policy): Promise<Course[]> {
+  function byAttach({ budget, deadlineMs, threshold = 100, failures = 100, ...policy }: Policy): Promise<Course[]> {
     const adapter = scripted(503);
     const api = axios.create({ baseURL: 'https://api.example.com', adapter });
     const options = { ...policy, budget: budget ?? false } as RetryOptions;
-    attach(api, { retry: options, breaker: { detector: consecutiveFailures(threshold), maxWaitMs: 0 }, random });
+    const breaker = { detector: consecutiveFailures(threshold), maxWaitMs: 0 };
+    attach(api, { deadlineMs, retry: options, breaker, random });
     return twice((recordAttempt) => {
       let attempts = 0;
       adapter.script(() => {

@@ -64,7 +64,7 @@ describe('methods', () => {
   });
 });
 
-describe('statuses', () => {
+describe('statusCodes', () => {
   test.each([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530])('%i is retried', async (status) => {
     const { api } = resilient({ adapter: scripted(status) });
     expect(await reported(api.get('/'))).toEqual([3, 'exhausted']);
@@ -75,35 +75,35 @@ describe('statuses', () => {
     expect(await reported(api.get('/'))).toEqual([1, 'not-retryable']);
   });
 
-  test('`statuses` replaces the list', async () => {
-    const { api } = resilient({ adapter: scripted(404) }, { retry: { ...FAST, statuses: [404] } });
+  test('`statusCodes` replaces the list', async () => {
+    const { api } = resilient({ adapter: scripted(404) }, { retry: { ...FAST, statusCodes: [404] } });
     expect(await reported(api.get('/'))).toEqual([3, 'exhausted']);
     expect(await reported(api.get('/', { adapter: scripted(503) }))).toEqual([1, 'not-retryable']);
   });
 
-  test('`statuses` takes ranges, first and last included', async () => {
+  test('`statusCodes` takes ranges, first and last included', async () => {
     const statuses = [404, [500, 502]] as const;
     const attempts = async (status: number) => {
-      const { api } = resilient({ adapter: scripted(status) }, { retry: { ...FAST, statuses } });
+      const { api } = resilient({ adapter: scripted(status) }, { retry: { ...FAST, statusCodes: statuses } });
       return (await reported(api.get('/')))[0];
     };
     expect(await Promise.all([404, 499, 500, 501, 502, 503].map(attempts))).toEqual([3, 1, 3, 3, 3, 1]);
   });
 
-  test('`statuses` takes a function, which is also asked about accepted responses', async () => {
+  test('`statusCodes` takes a function, which is also asked about accepted responses', async () => {
     const asked: number[] = [];
     const statuses = (status: number) => {
       asked.push(status);
       return status === 202;
     };
-    const { api } = resilient({ adapter: scripted(202, 200) }, { retry: { ...FAST, statuses } });
+    const { api } = resilient({ adapter: scripted(202, 200) }, { retry: { ...FAST, statusCodes: statuses } });
     expect(await reported(api.get('/'))).toEqual([2, 'success']);
     expect(new Set(asked)).toEqual(new Set([202, 200]));
     expect(await reported(api.get('/', { adapter: scripted(503) }))).toEqual([1, 'not-retryable']);
   });
 
-  test('`codes` replaces the list', async () => {
-    const { api } = resilient({}, { retry: { ...FAST, codes: ['EWEIRD'] } });
+  test('`errorCodes` replaces the list', async () => {
+    const { api } = resilient({}, { retry: { ...FAST, errorCodes: ['EWEIRD'] } });
     expect(await reported(api.get('/', { adapter: scripted(connectionError('EWEIRD')) }))).toEqual([3, 'exhausted']);
     expect(await reported(api.get('/', { adapter: scripted(connectionError('ECONNRESET')) }))).toEqual([
       1,
@@ -198,7 +198,7 @@ describe.each(ADAPTERS)('case 21, the %s adapter: POST and PATCH', (adapter) => 
 
   test('with an idempotency key they are retried, and it is the same on each attempt', async () => {
     server.script(reset, 503, 200);
-    const { api } = resilient(config, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient(config, { retry: { ...FAST }, idempotencyKey: true });
     expect(await reported(api.post('/', { a: 1 }))).toEqual([3, 'success']);
     const keys = server.requests.map(({ headers }) => headers['idempotency-key']);
     expect(keys[0]).toMatch(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
@@ -208,7 +208,7 @@ describe.each(ADAPTERS)('case 21, the %s adapter: POST and PATCH', (adapter) => 
 
 describe('idempotency keys', () => {
   test('each call gets a key of its own', async () => {
-    const { api } = resilient({}, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey: true });
     await api.post('/');
     await api.patch('/');
     const [first, second] = server.requests.map(({ headers }) => headers['idempotency-key']);
@@ -218,7 +218,7 @@ describe('idempotency keys', () => {
   });
 
   test('methods other than POST and PATCH get none', async () => {
-    const { api } = resilient({}, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey: true });
     await api.get('/');
     await api.put('/');
     await api.delete('/');
@@ -237,7 +237,7 @@ describe('idempotency keys', () => {
   });
 
   test('with the option one that is there is kept too', async () => {
-    const { api } = resilient({}, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey: true });
     await api.post('/', {}, { headers: { 'IDEMPOTENCY-KEY': 'mine' } });
     expect(server.requests[0]?.headers['idempotency-key']).toBe('mine');
   });
@@ -246,7 +246,7 @@ describe('idempotency keys', () => {
     server.script(503, 200);
     let made = 0;
     const idempotencyKey = { header: 'X-Request-Token', generate: () => `key-${++made}`, quoted: true };
-    const { api } = resilient({}, { retry: { ...FAST, idempotencyKey } });
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey });
     expect(await reported(api.post('/'))).toEqual([2, 'success']);
     expect(server.requests.map(({ headers }) => headers['x-request-token'])).toEqual(['"key-1"', '"key-1"']);
     expect(server.requests.map(({ headers }) => headers['idempotency-key'])).toEqual([undefined, undefined]);
@@ -255,10 +255,7 @@ describe('idempotency keys', () => {
   test('can be asked for by one request', async () => {
     server.script(503, 200);
     const { api } = resilient();
-    expect(await reported(api.post('/', {}, { resilience: { retry: { idempotencyKey: true } } }))).toEqual([
-      2,
-      'success',
-    ]);
+    expect(await reported(api.post('/', {}, { resilience: { idempotencyKey: true } }))).toEqual([2, 'success']);
   });
 });
 
@@ -488,12 +485,12 @@ describe.each(ADAPTERS)('case 24, the %s adapter: a 200 whose body is cut off', 
 
   test.each(['post', 'patch'])('is retried for %s with an idempotency key', async (method) => {
     server.script(cutOff, 200);
-    const { api } = resilient({ adapter }, { retry: { ...FAST, idempotencyKey: true } });
+    const { api } = resilient({ adapter }, { retry: { ...FAST }, idempotencyKey: true });
     expect(await reported(api.request({ method, url: '/', data: { a: 1 } }))).toEqual([2, 'success']);
   });
 });
 
-describe('case 25: overrides', () => {
+describe('case 25: perKey', () => {
   const failing = (options: ResilienceOptions = {}): AxiosInstance =>
     resilient({ adapter: scripted(503) }, options).api;
 
@@ -514,7 +511,7 @@ describe('case 25: overrides', () => {
 
   test('a request beats the instance, up and down', async () => {
     expect(await reported(failing().get('/', { resilience: { retry: 3 } }))).toEqual([4, 'exhausted']);
-    expect(await reported(failing().get('/', { resilience: { retry: { statuses: [500] } } }))).toEqual([
+    expect(await reported(failing().get('/', { resilience: { retry: { statusCodes: [500] } } }))).toEqual([
       1,
       'not-retryable',
     ]);
@@ -659,11 +656,11 @@ describe('case 27: 409 and 422', () => {
     { status: 409, key: false, listed: false, expected: [1, 'not-retryable'] },
     { status: 422, key: true, listed: false, expected: [1, 'not-retryable'] },
     { status: 422, key: false, listed: false, expected: [1, 'not-retryable'] },
-  ])('a POST answered $status, key: $key, listed in statuses: $listed, ends as $expected', async (given) => {
+  ])('a POST answered $status, key: $key, listed in statusCodes: $listed, ends as $expected', async (given) => {
     const statuses = given.listed ? [given.status] : undefined;
     const { api } = resilient(
       { adapter: scripted(given.status) },
-      { retry: { ...FAST, statuses, idempotencyKey: given.key } },
+      { retry: { ...FAST, statusCodes: statuses }, idempotencyKey: given.key },
     );
     expect(await reported(api.post('/'))).toEqual(given.expected);
   });

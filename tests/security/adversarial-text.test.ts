@@ -85,9 +85,18 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
   'the URL of an event': (text) => urlWithoutSecrets(config({ url: text })),
   'the URL of an event behind a base URL': (text) => urlWithoutSecrets(config({ baseURL: text, url: text })),
   'the log of the error of a listener': (text) =>
-    log.record({ ...base, type: 'listenerError', source: 'x', error: new Error(text) }),
-  'the log of the error of a store': (text) => log.record({ ...base, type: 'storeDegraded', error: text }),
-  'the log of a key': (text) => log.record({ ...base, key: text, type: 'fallback', cause: 'circuit-open' }),
+    log.record({ ...base, type: 'callbackError', source: 'x', error: new Error(text) }),
+  'the log of the error of a store': (text) => log.record({ ...base, type: 'store', status: 'degraded', error: text }),
+  'the log of a key': (text) =>
+    log.record({
+      ...base,
+      key: text,
+      type: 'call',
+      attempts: 0,
+      stopped: 'circuit-open',
+      elapsedMs: 0,
+      fallback: true,
+    }),
   'the log of a retry': (text) =>
     log.record({ ...base, type: 'retry', attempt: 1, delayMs: 1, reason: text, method: text, url: text }),
   withoutSecrets: withoutSecrets,
@@ -138,7 +147,9 @@ describe.each(Object.keys(FUNCTIONS))('%s', (name) => {
 test('a list of options of a megabyte is refused within 50 ms of CPU', () => {
   const statuses = new Array<number>(MEGABYTE / 2).fill(42);
   const refuse = () =>
-    attach({ interceptors: { request: [], response: [] }, request() {} } as never, { retry: { statuses } });
+    attach({ interceptors: { request: [], response: [] }, request() {} } as never, {
+      retry: { statusCodes: statuses },
+    });
   expect(cpuMs(() => ignoringErrors(refuse), MOST_MS)).toBeLessThan(MOST_MS);
 });
 
@@ -156,7 +167,7 @@ test('a line of the log is no longer than 5,000 characters, whatever an error sa
   const write = (line: string) => void lines.push(line);
   const sink = logSink({ info: write, warn: write, error: write });
   for (const text of Object.values(KINDS)) {
-    const event: ResilienceEvent = { ...base, type: 'listenerError', source: 'x', error: new Error(text) };
+    const event: ResilienceEvent = { ...base, type: 'callbackError', source: 'x', error: new Error(text) };
     sink.record(event);
   }
   expect(lines).toHaveLength(Object.keys(KINDS).length);

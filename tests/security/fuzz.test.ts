@@ -54,8 +54,8 @@ function refusal(act: () => unknown): void {
 
 const GROUPS = ['retry', 'breaker', 'fallback', 'fallbackOn', 'sinks', 'clock', 'random', 'registry', 'any'];
 const FIELDS = [
-  'retries', 'methods', 'statuses', 'codes', 'backoff', 'retryAfter', 'deadlineMs', 'budget', 'idempotencyKey', 'attemptHeader',
-  'detector', 'cooldownMs', 'halfOpen', 'mode', 'store', 'maxBreakers', 'overrides', 'key', '__proto__', 'constructor', 'toString',
+  'retries', 'methods', 'statusCodes', 'codes', 'backoff', 'retryAfter', 'deadlineMs', 'budget', 'idempotencyKey', 'attemptHeader',
+  'detector', 'cooldownMs', 'halfOpen', 'mode', 'store', 'maxBreakers', 'perKey', 'key', '__proto__', 'constructor', 'toString',
 ]; // biome-ignore format: one name after the other
 
 const group = fc.oneof(anything, fc.dictionary(fc.constantFrom(...FIELDS), anything, { maxKeys: 3 }));

@@ -45,7 +45,7 @@ const CALLS = 100;
 describe('a signal that outlives the calls which it is given to, under `deadlineMs` with streams', () => {
   const start = () => {
     const api = axios.create({ baseURL: server.url, responseType: 'stream' });
-    attach(api, { breaker: false, retry: { deadlineMs: 60_000, backoff: () => 0, retries: 1, budget: false } });
+    attach(api, { breaker: false, retry: { backoff: () => 0, retries: 1, budget: false }, deadlineMs: 60_000 });
     return { api, controller: new AbortController() };
   };
 

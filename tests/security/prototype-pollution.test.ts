@@ -22,14 +22,15 @@ import { redisStore } from '../../src/redis/index.js';
 
 /** Every name of an option that we read, wherever it stands; but `rate`, which is a field of detectors as well. */
 const OPTIONS = [
-  'resilience', 'retry', 'breaker', 'fallback', 'fallbackOn', 'registry', 'sinks', 'random', 'retries', 'methods', 'statuses', 'codes',
-  'backoff', 'retryAfter', 'respect', 'maxMs', 'deadlineMs', 'budget', 'ratio', 'minPerSecond', 'idempotencyKey', 'generate', 'quoted',
-  'attemptHeader', 'shouldRetry', 'shouldRetryResponse', 'beforeRetry', 'detector', 'cooldownMs', 'maxRetryAfterMs', 'openOnRetryAfter',
-  'halfOpen', 'permits', 'successThreshold', 'failureRatio', 'leaseMs', 'probeTimeoutMs', 'classify', 'createError', 'mode', 'store',
-  'maxBreakers', 'overrides', 'size', 'minimumCalls', 'maxAgeMs', 'windowMs', 'slowMs', 'baseMs', 'factor', 'jitter', 'forMs',
+  'resilience', 'retry', 'breaker', 'fallback', 'fallbackOn', 'registry', 'sinks', 'random', 'retries', 'methods', 'statusCodes', 'codes',
+  'backoff', 'retryAfter', 'maxMs', 'deadlineMs', 'budget', 'ratio', 'minPerSecond', 'idempotencyKey', 'generate', 'quoted',
+  'attemptHeader', 'shouldRetry', 'shouldRetryResponse', 'beforeRetry', 'detector', 'cooldownMs', 'opens',
+  'halfOpen', 'permits', 'successThreshold', 'failureRate', 'leaseMs', 'probeTimeoutMs', 'classify', 'createError', 'mode', 'store',
+  'maxBreakers', 'perKey', 'size', 'minAttempts', 'maxAgeMs', 'windowMs', 'slowMs', 'baseMs', 'factor', 'jitter', 'cooldownMs',
   'level', 'share', 'lingerMs', 'commandTimeoutMs', 'resyncMs', 'quorum', 'prefix', 'subscribe', 'buckets', 'meter', 'clock',
 ]; // biome-ignore format: one name after the other
 
+const END = { type: 'call', attempts: 1, stopped: 'exhausted', elapsedMs: 1, fallback: false } as const;
 const pollution = Object.prototype as unknown as Record<string, unknown>;
 afterEach(() => {
   for (const name of [...OPTIONS, 'baseURL', 'params', 'data', 'resilienceState']) delete pollution[name];
@@ -87,10 +88,10 @@ const READERS: Readonly<Record<string, () => unknown>> = {
   'attach, update and a call': () => call(status(200)),
   'a call that is retried': () => call(status(503), { method: 'get' }, { retry: { backoff: () => 0 }, breaker: {} }),
   'a call with options of its own': () =>
-    call(status(503), { resilience: { retry: { backoff: () => 0, retryAfter: {}, idempotencyKey: {} }, breaker: {} } }),
+    call(status(503), { resilience: { retry: { backoff: () => 0, retryAfter: {} }, idempotencyKey: {}, breaker: {} } }),
   'a call that is rejected': () =>
     call(status(503), { method: 'get' }, { breaker: { detector: consecutiveFailures(1) } }),
-  'a registry': () => new BreakerRegistry({ overrides: () => ({ halfOpen: {} }) }).ensure('key').trip(),
+  'a registry': () => new BreakerRegistry({ perKey: () => ({ halfOpen: {} }) }).ensure('key').trip(),
   'a breaker': async () => {
     const breaker = new CircuitBreaker('key', {});
     breaker.trip({});
@@ -112,7 +113,7 @@ const READERS: Readonly<Record<string, () => unknown>> = {
   'a budget': () => new RetryBudget({}).withdraw(0),
   'a fleet': () => fleet(memoryStore(), {}).close(),
   'a store on Redis': () => redisStore(redis, {}).close(),
-  'the log': () => logSink(console, {}).record({ type: 'fallback', key: '', at: 1, cause: 'exhausted' }),
+  'the log': () => logSink(console, {}).record({ ...END, key: '', at: 1 }),
   'metrics of Prometheus': () => prometheusSink(promClient, { register: new promClient.Registry() }),
   'metrics of OpenTelemetry': () =>
     openTelemetrySink(

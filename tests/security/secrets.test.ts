@@ -86,7 +86,7 @@ test('the content of a data URL is in neither key nor event', () => {
 test.each([
   ['logSink', () => logSink('redis://user:pass/word@h:6379' as never)],
   ['redisStore', () => redisStore('redis://:pa?ssword@h:6379' as never)],
-  ['an option', () => attach(axios.create(), { registry: 'https://user:password@h' as never })],
+  ['an option', () => attach(axios.create(), { breaker: 'https://user:password@h' as never })],
   ['the name of an option', () => attach(axios.create(), { 'https://user:password@h': 1 } as never)],
 ])('an address that %s is given in the place of a client is not quoted with its password', (_what, act) => {
   expect(act).toThrow(/@|h:6379|h"|h`/);
@@ -96,8 +96,8 @@ test.each([
 test('an option whose value holds itself is refused like any other', () => {
   const cyclic: unknown[] = [];
   cyclic.push(cyclic);
-  const message = 'Expected `retry.statuses[0]` to be a status or a range [from, to], got [[a list]]';
-  expect(() => attach(axios.create(), { retry: { statuses: [cyclic] as never } })).toThrow(new TypeError(message));
+  const message = 'Expected `retry.statusCodes[0]` to be a status or a range [from, to], got [[a list]]';
+  expect(() => attach(axios.create(), { retry: { statusCodes: [cyclic] as never } })).toThrow(new TypeError(message));
 });
 
 test('a long value is quoted up to its tenth item', () => {
@@ -116,7 +116,7 @@ async function everythingShown({ url }: UrlWithSecret, place: 'baseURL' | 'url')
     Promise.reject(new AxiosError(`no answer from ${sent.baseURL ?? ''}`, 'ECONNRESET', sent));
   const api = axios.create({ adapter });
   const resilience = attach(api, {
-    registry,
+    breaker: registry,
     retry: { backoff: () => 0 },
     sinks: [
       memory,
@@ -125,7 +125,7 @@ async function everythingShown({ url }: UrlWithSecret, place: 'baseURL' | 'url')
       logSink(pino({ level: 'trace' }, { write })),
       {
         record(event) {
-          if (event.type === 'giveUp') throw new Error(`cannot record ${url}`);
+          if (event.type === 'call') throw new Error(`cannot record ${url}`);
         },
       },
     ],

@@ -4,7 +4,8 @@ import axios, { AxiosError, AxiosHeaders } from 'axios';
 import pino from 'pino';
 import { afterEach, expect, test, vi } from 'vitest';
 import winston from 'winston';
-import { attach, BreakerRegistry, type Logger, type LogLevel, logSink, type ResilienceEvent } from '../../src/index.js';
+import { attach, BreakerRegistry, logSink, type ResilienceEvent } from '../../src/index.js';
+import type { Logger, LogLevel } from '../../src/sinks/log.js';
 import { CLASSIC } from '../support/classic.js';
 import { startServer, type TestServer } from '../support/server.js';
 
@@ -40,12 +41,12 @@ test.each<[string, ResilienceEvent, string]>([
   ],
   [
     'the end of a call without success as a warning',
-    { ...base, type: 'giveUp', attempts: 4, stopped: 'exhausted', elapsedMs: 1234.5 },
+    { ...base, type: 'call', attempts: 4, stopped: 'exhausted', elapsedMs: 1234.5, fallback: false },
     `warn [axios-resilience] ${KEY}: gave up after 4 attempts in 1235 ms (exhausted)`,
   ],
   [
     'the end of a call that was cancelled as information',
-    { ...base, type: 'giveUp', attempts: 1, stopped: 'aborted', elapsedMs: 5 },
+    { ...base, type: 'call', attempts: 1, stopped: 'aborted', elapsedMs: 5, fallback: false },
     `info [axios-resilience] ${KEY}: gave up after 1 attempts in 5 ms (aborted)`,
   ],
   [
@@ -53,7 +54,7 @@ test.each<[string, ResilienceEvent, string]>([
     {
       ...base,
       key: 'my\r\nkey\u001b[31m',
-      type: 'listenerError',
+      type: 'callbackError',
       source: 'listener',
       error: new Error('a\n\tb\u2028c'),
     },
@@ -79,22 +80,22 @@ test.each<[string, ResilienceEvent, string]>([
   ],
   [
     'an answer by fallback as information',
-    { ...base, type: 'fallback', cause: 'circuit-open' },
+    { ...base, type: 'call', attempts: 0, stopped: 'circuit-open', elapsedMs: 5, fallback: true },
     `info [axios-resilience] ${KEY}: answered by fallback (circuit-open)`,
   ],
   [
     'a broken listener as an error',
-    { ...base, type: 'listenerError', source: 'listener', error: new Error('broken') },
+    { ...base, type: 'callbackError', source: 'listener', error: new Error('broken') },
     `error [axios-resilience] ${KEY}: listener threw Error: broken`,
   ],
   [
     'a store that does not answer as an error',
-    { type: 'storeDegraded', key: '', at: 1, error: new Error('connect ECONNREFUSED') },
+    { type: 'store', status: 'degraded', key: null, at: 1, error: new Error('connect ECONNREFUSED') },
     'error [axios-resilience] the store of shared circuits does not answer: Error: connect ECONNREFUSED',
   ],
   [
     'a store that answers again as information',
-    { type: 'storeRecovered', key: '', at: 1, degradedMs: 1234.5 },
+    { type: 'store', status: 'recovered', key: null, at: 1, degradedMs: 1234.5 },
     'info [axios-resilience] the store of shared circuits answers again after 1235 ms',
   ],
 ])('logs %s', (_what, event, line) => {
@@ -114,13 +115,14 @@ test.each<ResilienceEvent>([
     durationMs: 5,
     guarded: true,
   },
-  { ...base, type: 'rejected', retryAfterMs: 10, observed: false },
+  { ...base, type: 'rejected', by: 'circuit', retryAfterMs: 10 },
+  { ...base, type: 'wouldReject', retryAfterMs: 10 },
   { ...base, type: 'late', outcome: 'failure' },
-  { ...base, type: 'call', attempts: 1, stopped: 'success', elapsedMs: 5 },
-  { ...base, type: 'registered', state: 'closed' },
-  { ...base, type: 'evicted', state: 'closed' },
-  { ...base, type: 'storeDropped', outcomes: 3 },
-  { ...base, type: 'resync', circuits: 3 },
+  { ...base, type: 'call', attempts: 1, stopped: 'success', elapsedMs: 5, fallback: false },
+  { ...base, type: 'breakerAdded', state: 'closed' },
+  { ...base, type: 'breakerRemoved', state: 'closed' },
+  { ...base, type: 'store', status: 'dropped', outcomes: 3 },
+  { ...base, type: 'store', status: 'resync', circuits: 3 },
 ])('logs nothing for $type', (event) => {
   const { lines, sink } = createLog();
   sink.record(event);
@@ -163,9 +165,9 @@ test('calls the methods on the logger, so that those which need their `this` wor
   }
   const logger = new CountingLogger();
   const sink = logSink(logger);
-  sink.record({ ...base, type: 'fallback', cause: 'circuit-open' });
-  sink.record({ ...base, type: 'giveUp', attempts: 1, stopped: 'disabled', elapsedMs: 1 });
-  sink.record({ ...base, type: 'listenerError', source: 'listener', error: 'x' });
+  sink.record({ ...base, type: 'call', attempts: 0, stopped: 'circuit-open', elapsedMs: 5, fallback: true });
+  sink.record({ ...base, type: 'call', attempts: 1, stopped: 'disabled', elapsedMs: 1, fallback: false });
+  sink.record({ ...base, type: 'callbackError', source: 'listener', error: 'x' });
   expect(logger.count).toBe(3);
 });
 
@@ -211,7 +213,12 @@ test.each<[LogLevel | undefined, string[]]>([
 ])('from level %s on it writes %j', (level, written) => {
   const { lines, logger } = createLog();
   const sink = logSink(logger, { level });
-  for (const event of [{ ...base, type: 'fallback', cause: 'budget' } as const, RETRY, OPENED]) sink.record(event);
+  for (const event of [
+    { ...base, type: 'call', attempts: 0, stopped: 'budget', elapsedMs: 5, fallback: true } as const,
+    RETRY,
+    OPENED,
+  ])
+    sink.record(event);
   expect(lines.map((line) => line.split(' ')[0])).toEqual(written);
 });
 
@@ -291,7 +298,7 @@ test('the error of a listener is logged by name and message: an object of it wou
   const error = new AxiosError(message, 'ERR_BAD_RESPONSE', { headers });
   logSink(pino({ base: null, timestamp: false }, stream)).record({
     ...base,
-    type: 'listenerError',
+    type: 'callbackError',
     source: 'sink',
     error,
   });
@@ -299,7 +306,7 @@ test('the error of a listener is logged by name and message: an object of it wou
   expect(written).toEqual([
     {
       level: 50,
-      event: 'listenerError',
+      event: 'callbackError',
       key: KEY,
       source: 'sink',
       error: shown,
@@ -324,14 +331,14 @@ test.each<[string, string]>([
   ['is /a/b there? yes', 'is /a/b there? yes'],
 ])('of the error %j it writes %j', (message, shown) => {
   const { lines, sink } = createLog();
-  sink.record({ type: 'storeDegraded', key: '', at: 1, error: new Error(message) });
+  sink.record({ type: 'store', status: 'degraded', key: null, at: 1, error: new Error(message) });
   expect(lines).toEqual([`error [axios-resilience] the store of shared circuits does not answer: Error: ${shown}`]);
 });
 
 test('a logger given to both instances of a shared registry has one line for each of its transitions', () => {
   const { lines, sink } = createLog();
   const registry = new BreakerRegistry();
-  for (let count = 0; count < 2; count++) attach(axios.create(), { registry, sinks: [sink] });
+  for (let count = 0; count < 2; count++) attach(axios.create(), { breaker: registry, sinks: [sink] });
   registry.ensure(KEY).trip();
   expect(lines).toEqual([`error [axios-resilience] ${KEY}: circuit closed -> open (manual, failures: 0)`]);
 });

@@ -1,12 +1,12 @@
 import axios from 'axios';
 import { afterEach, expect, test } from 'vitest';
-import { type AttemptEvent, attach, memorySink, type ResilienceEvent } from '../../src/index.js';
+import { attach, memorySink, type ResilienceEvent, type ResilienceEvents } from '../../src/index.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer | undefined;
 afterEach(() => server?.close());
 
-const attempt = (key: string, durationMs: number): AttemptEvent => ({
+const attempt = (key: string, durationMs: number): ResilienceEvents['attempt'] => ({
   type: 'attempt',
   key,
   at: 1,
@@ -18,7 +18,7 @@ const attempt = (key: string, durationMs: number): AttemptEvent => ({
   guarded: true,
 });
 
-const rejected = (key: string): ResilienceEvent => ({ type: 'rejected', key, at: 1, retryAfterMs: 5, observed: false });
+const rejected = (key: string): ResilienceEvent => ({ type: 'rejected', by: 'circuit', key, at: 1, retryAfterMs: 5 });
 
 test('keeps the events themselves, the oldest first', () => {
   const sink = memorySink();
@@ -86,8 +86,8 @@ test('attached, it sees everything that happens to a call', async () => {
   attach(api, { retry: { backoff: () => 1 }, sinks: [sink] });
   await api.get('/');
   const key = `GET ${server.url}`;
-  expect(sink.events.map(({ type }) => type)).toEqual(['registered', 'attempt', 'retry', 'attempt', 'call']);
+  expect(sink.events.map(({ type }) => type)).toEqual(['breakerAdded', 'attempt', 'retry', 'attempt', 'call']);
   expect(sink.events.every((event) => event.key === key)).toBe(true);
-  expect(sink.summary()[key]?.counts).toEqual({ registered: 1, attempt: 2, retry: 1, call: 1 });
+  expect(sink.summary()[key]?.counts).toEqual({ breakerAdded: 1, attempt: 2, retry: 1, call: 1 });
   expect(sink.summary()[key]?.averageLatencyMs).toBeGreaterThan(0);
 });

@@ -6,7 +6,7 @@ import {
   CanceledError,
   type InternalAxiosRequestConfig,
 } from 'axios';
-import type { Clock } from '../../src/index.js';
+import type { Clock } from '../../src/clock.js';
 
 /** How one attempt ends: a status, a response, an error, or a function that yields one of them. */
 export type Step =

@@ -1,12 +1,11 @@
-import axios, { type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import axios, { type AxiosError, type InternalAxiosRequestConfig } from 'axios';
 import { expectTypeOf, test } from 'vitest';
+import type { DelayContext } from '../../src/delay.js';
 import {
   attach,
-  type BeforeRetryContext,
+  type CallContext,
   CircuitBreaker,
-  type ClassifyContext,
   type Delay,
-  type DelayContext,
   type FallbackContext,
   fullJitter,
   type Outcome,
@@ -26,39 +25,34 @@ test('the hooks of retry are given their contexts', () => {
       },
       shouldRetry: (context) => {
         expectTypeOf(context).toEqualTypeOf<RetryContext>();
-        return context.response?.status === 404 ? true : undefined;
+        // What is pasted from elsewhere.
+        if (context.error?.response?.status === 404 || context.error?.code === 'ECONNRESET') return true;
+        return context.status === 404 || context.response?.status === 404 ? true : undefined;
       },
       shouldRetryResponse: async (context) => {
-        expectTypeOf(context.response).toEqualTypeOf<AxiosResponse | undefined>();
-        return context.response?.status === 202;
+        expectTypeOf(context.response.status).toBeNumber();
+        return context.response.status === 202;
       },
       beforeRetry: async ({ config, delayMs, ...context }) => {
         expectTypeOf(config).toEqualTypeOf<InternalAxiosRequestConfig>();
         expectTypeOf(delayMs).toBeNumber();
-        expectTypeOf(context.error).toBeUnknown();
+        expectTypeOf(context.error).toEqualTypeOf<Partial<AxiosError> | undefined>();
         config.headers.set('X-Attempt', String(context.attempt + 1));
       },
     },
   });
-  expectTypeOf<BeforeRetryContext>().toExtend<RetryContext>();
+  expectTypeOf<RetryContext>().toExtend<CallContext>();
+  expectTypeOf<FallbackContext>().toExtend<CallContext>();
 });
 
 test('the callbacks of the circuit breaker are given their contexts', () => {
   attach(api, {
     breaker: {
-      key: (config) => {
-        expectTypeOf(config).toEqualTypeOf<InternalAxiosRequestConfig>();
-        return config.baseURL ?? null;
-      },
-      classify: (context) => {
-        expectTypeOf(context).toEqualTypeOf<ClassifyContext>();
-        return context.status === 404 ? 'failure' : undefined;
-      },
       cooldownMs: (context) => {
         expectTypeOf(context).toEqualTypeOf<DelayContext>();
         return context.attempt * 1_000;
       },
-      overrides: (key) => {
+      perKey: (key) => {
         expectTypeOf(key).toBeString();
         return key.startsWith('POST ') ? { cooldownMs: 30_000 } : undefined;
       },
@@ -66,6 +60,14 @@ test('the callbacks of the circuit breaker are given their contexts', () => {
         expectTypeOf(context).toEqualTypeOf<RejectionContext>();
         return new Error(context.key);
       },
+    },
+    key: (config) => {
+      expectTypeOf(config).toEqualTypeOf<InternalAxiosRequestConfig>();
+      return config.baseURL ?? null;
+    },
+    classify: (context) => {
+      expectTypeOf(context).toEqualTypeOf<CallContext>();
+      return context.status === 404 ? 'failure' : undefined;
     },
   });
 });
@@ -101,13 +103,11 @@ test('callbacks that answer with the wrong type do not compile', () => {
       shouldRetry: () => 'yes',
     },
     breaker: {
-      // @ts-expect-error not an outcome
-      classify: () => 'broken',
-      // @ts-expect-error a key is text or null
-      key: () => 42,
       // @ts-expect-error a cooldown does not wait
       cooldownMs: async () => 5,
-    },
+    }, // @ts-expect-error not an outcome
+    classify: () => 'broken', // @ts-expect-error a key is text or null
+    key: () => 42,
     // @ts-expect-error a predicate does not wait
     fallbackOn: async () => true,
   });

@@ -1,21 +1,18 @@
 import axios from 'axios';
 import { expectTypeOf, test } from 'vitest';
 import {
-  type AttemptEvent,
   attach,
   BreakerRegistry,
   CircuitBreaker,
   CircuitOpenError,
   type CircuitState,
-  type EventOf,
-  type EventType,
   isCircuitOpenError,
   type MemorySink,
   memorySink,
   type Outcome,
   type ResilienceEvent,
+  type ResilienceEvents,
   type Sink,
-  type StateChangeEvent,
   type Stopped,
 } from '../../src/index.js';
 
@@ -23,7 +20,7 @@ const resilience = attach(axios.create());
 
 test('events are told apart by type', () => {
   const describe = (event: ResilienceEvent): string => {
-    expectTypeOf(event.key).toBeString();
+    expectTypeOf(event.key).toEqualTypeOf<string | null>();
     expectTypeOf(event.at).toBeNumber();
     switch (event.type) {
       case 'attempt':
@@ -33,52 +30,36 @@ test('events are told apart by type', () => {
         return `${event.method} ${event.url} ${event.attempt} ${event.delayMs} ${event.reason}`;
       case 'call':
         expectTypeOf(event.stopped).toEqualTypeOf<Stopped>();
-        return `${event.attempts} ${event.elapsedMs}`;
-      case 'giveUp':
-        expectTypeOf(event.stopped).toEqualTypeOf<Stopped>();
-        return `${event.attempts} ${event.elapsedMs}`;
+        expectTypeOf(event.error).toBeUnknown();
+        return `${event.attempts} ${event.elapsedMs} ${event.fallback}`;
       case 'stateChange':
         expectTypeOf(event.from).toEqualTypeOf<CircuitState>();
         return `${event.to} ${event.reason} ${event.failures} ${event.cooldownMs}`;
       case 'rejected':
-        expectTypeOf(event.observed).toBeBoolean();
+        if (event.by === 'limiter') return `${event.why} ${event.retryAfterMs}`;
+        expectTypeOf(event.by).toEqualTypeOf<'circuit'>();
+        return `${event.retryAfterMs}`;
+      case 'wouldReject':
         return `${event.retryAfterMs}`;
       case 'queued':
-        return `${event.queued}`;
-      case 'limited':
-        return `${event.why} ${event.retryAfterMs}`;
+        return `${event.by} ${event.queued}`;
       case 'limiter':
         expectTypeOf(event.limit).toEqualTypeOf<number | undefined>();
         return `${event.inFlight} ${event.queued}`;
-      case 'fallback':
-        return event.cause;
       case 'late':
         return event.outcome;
-      case 'registered':
-      case 'evicted':
+      case 'breakerAdded':
+      case 'breakerRemoved':
         expectTypeOf(event.state).toEqualTypeOf<CircuitState>();
         return event.state;
-      case 'listenerError':
+      case 'callbackError':
         expectTypeOf(event.error).toBeUnknown();
         return event.source;
-      case 'storeUnsubscribed':
-        expectTypeOf(event.error).toBeUnknown();
-        return event.key;
-      case 'storeSubscribed':
-        return event.key;
-      case 'storeMismatch':
-        return `${event.ours} ${event.theirs}`;
-      case 'storeDegraded':
-        expectTypeOf(event.error).toBeUnknown();
-        return event.key;
-      case 'storeRecovered':
-        return `${event.degradedMs}`;
-      case 'storeDropped':
-        return `${event.key} ${event.outcomes}`;
-      case 'waiting':
-        return `${event.key} ${event.waiting} ${event.maxWaitMs}`;
-      case 'resync':
-        return `${event.circuits}`;
+      case 'store':
+        if (event.status === 'mismatch') return `${event.ours} ${event.theirs}`;
+        if (event.status === 'recovered') return `${event.degradedMs}`;
+        if (event.status === 'dropped') return `${event.outcomes}`;
+        return event.status === 'resync' ? `${event.circuits}` : event.status;
       default:
         expectTypeOf(event).toBeNever();
         return event;
@@ -88,14 +69,12 @@ test('events are told apart by type', () => {
 });
 
 test('a listener is given the event of its type', () => {
-  resilience.on('stateChange', (event) => expectTypeOf(event).toEqualTypeOf<StateChangeEvent>());
-  resilience.on('attempt', (event) => expectTypeOf(event).toEqualTypeOf<AttemptEvent>());
-  resilience.on('giveUp', ({ stopped, attempts, elapsedMs }) => {
-    expectTypeOf(stopped).toEqualTypeOf<Stopped>();
-    expectTypeOf(attempts + elapsedMs).toBeNumber();
-  });
-  new BreakerRegistry().on('evicted', ({ state }) => expectTypeOf(state).toEqualTypeOf<CircuitState>());
-  new CircuitBreaker('queue').on('rejected', ({ observed }) => expectTypeOf(observed).toBeBoolean());
+  resilience.on('stateChange', (event) => expectTypeOf(event).toEqualTypeOf<ResilienceEvents['stateChange']>());
+  resilience.on('attempt', (event) => expectTypeOf(event).toEqualTypeOf<ResilienceEvents['attempt']>());
+  resilience.on('*', (event) => expectTypeOf(event).toEqualTypeOf<ResilienceEvent>());
+  new BreakerRegistry().on('breakerRemoved', ({ state }) => expectTypeOf(state).toEqualTypeOf<CircuitState>());
+  new CircuitBreaker('queue').on('rejected', ({ retryAfterMs }) => expectTypeOf(retryAfterMs).toBeNumber());
+  new CircuitBreaker('queue').on('*', (event) => expectTypeOf(event).toEqualTypeOf<ResilienceEvent>());
   expectTypeOf(resilience.on('late', () => undefined)).toEqualTypeOf<() => void>();
 });
 
@@ -105,18 +84,19 @@ test('a listener for what does not happen does not compile', () => {
   // @ts-expect-error a retry has no cooldown
   resilience.on('retry', ({ cooldownMs }) => cooldownMs);
   // @ts-expect-error the listener is for another event
-  resilience.on('retry', (event: StateChangeEvent) => event.from);
+  resilience.on('retry', (event: ResilienceEvents['stateChange']) => event.from);
+  // @ts-expect-error a registry knows circuits, and no calls
+  new BreakerRegistry().on('call', () => undefined);
+  // @ts-expect-error a breaker does not see attempts
+  new CircuitBreaker('queue').on('attempt', () => undefined);
+  // @ts-expect-error a breaker is not told that it was added
+  new CircuitBreaker('queue').on('breakerAdded', () => undefined);
   // @ts-expect-error events are read-only
   resilience.on('retry', (event) => (event.delayMs = 0));
 });
 
-test('EventOf takes the event of a type out of the union', () => {
-  expectTypeOf<EventOf<'attempt'>>().toEqualTypeOf<AttemptEvent>();
-  expectTypeOf<EventOf<EventType>>().toEqualTypeOf<ResilienceEvent>();
-});
-
-test('a sink takes every event', () => {
-  expectTypeOf<Sink['record']>().parameter(0).toEqualTypeOf<ResilienceEvent>();
+test('a sink is a function, or an object that takes every event', () => {
+  expectTypeOf<(event: ResilienceEvent) => void>().toExtend<Sink>();
   expectTypeOf(memorySink).returns.toEqualTypeOf<MemorySink>();
   expectTypeOf<MemorySink>().toExtend<Sink>();
   expectTypeOf(memorySink().summary()['GET https://api.example.com']?.counts.retry).toEqualTypeOf<number | undefined>();

@@ -3,8 +3,8 @@ import { expectTypeOf, test } from 'vitest';
 import {
   attach,
   consecutiveFailures,
-  type RequestResilience,
   type ResilienceReport,
+  type ResilienceRequestOptions,
   reportOf,
 } from '../../src/index.js';
 
@@ -13,12 +13,12 @@ const api = axios.create();
 test('config.resilience is typed on every way to make a request', () => {
   expectTypeOf<AxiosRequestConfig>()
     .toHaveProperty('resilience')
-    .toEqualTypeOf<RequestResilience | false | undefined>();
+    .toEqualTypeOf<ResilienceRequestOptions | false | undefined>();
   expectTypeOf<InternalAxiosRequestConfig>().toHaveProperty('resilience');
 
   void api.get('/', { resilience: { retry: 1 } });
   void api.get('/', { resilience: false });
-  void api.post('/', {}, { resilience: { retry: { retries: 2, idempotencyKey: true } } });
+  void api.post('/', {}, { resilience: { retry: { retries: 2 }, idempotencyKey: true } });
   void api.request({ url: '/', resilience: { retry: false, breaker: false } });
   void api({ url: '/', resilience: { fallback: null, fallbackOn: 'failure' } });
   axios.create({ resilience: { retry: { budget: false } } });
@@ -41,7 +41,7 @@ test('what belongs to the circuit is no option of one request', () => {
   void api.get('/', { resilience: { breaker: { cooldownMs: 1 } } });
   // @ts-expect-error the mode is the circuit's
   void api.get('/', { resilience: { breaker: { mode: 'observe' } } });
-  // @ts-expect-error the budget can only be turned off
+  // @ts-expect-error the budget can only be turned on and off
   void api.get('/', { resilience: { retry: { budget: { ratio: 0.5 } } } });
   // @ts-expect-error sinks are the instance's
   void api.get('/', { resilience: { sinks: [] } });
@@ -50,19 +50,25 @@ test('what belongs to the circuit is no option of one request', () => {
 test('a bad override does not compile', () => {
   // @ts-expect-error a misspelt option
   void api.get('/', { resilience: { retires: 1 } });
-  // @ts-expect-error there is nothing to turn on
+  // @ts-expect-error only `false` leaves a request alone
   void api.get('/', { resilience: true });
   // @ts-expect-error no such condition
   void api.get('/', { resilience: { fallbackOn: 'closed' } });
   // @ts-expect-error a number as text
-  void api.post('/', {}, { resilience: { retry: { deadlineMs: '5s' } } });
-  // @ts-expect-error defaults are overrides too
+  void api.post('/', {}, { resilience: { deadlineMs: '5s' } });
+  // @ts-expect-error the defaults of an instance are checked too
   axios.create({ resilience: { breaker: { maxBreakers: 5 } } });
 });
 
 test('update takes the policies and the mode, and nothing else', () => {
   const { update } = attach(axios.create());
-  update({ retry: false, breaker: { mode: 'observe', classify: () => 'neutral' }, fallback: [], fallbackOn: 'open' });
+  update({
+    retry: false,
+    breaker: { mode: 'observe' },
+    classify: () => 'neutral',
+    fallback: [],
+    fallbackOn: 'rejected',
+  });
   // @ts-expect-error circuits keep their detector
   update({ breaker: { detector: consecutiveFailures(3) } });
   // @ts-expect-error circuits keep their cooldown

@@ -104,7 +104,7 @@ class ConsecutiveFailures implements FailureDetector {
       windowMs: 0,
       failures: this.#needed,
       rate: 0,
-      minimumCalls: 1,
+      minAttempts: 1,
       minSpanMs: this.#minSpanMs,
       ...(maxAgeMs !== undefined && { maxAgeMs }),
       ...(this.#perCall && { perCall: true }),

@@ -99,7 +99,7 @@ export class GuardedDetector {
   }
 
   #complain<T>(error: unknown, otherwise: T): T {
-    this.#owner.emit({ type: 'listenerError', key: this.#owner.key, source: 'breaker.detector', error });
+    this.#owner.emit({ type: 'callbackError', key: this.#owner.key, source: 'breaker.detector', error });
     return otherwise;
   }
 }

@@ -16,14 +16,14 @@ interface Limits {
   /** Share of bad outcomes that trips. */
   readonly rate: number;
   /** Outcomes below which nothing trips. */
-  readonly minimumCalls: number;
+  readonly minAttempts: number;
   /** From how long on an outcome is bad; `undefined`: failures are. */
   readonly slowMs: number | undefined;
   /** The length of a window of time, ms; `undefined`: the last outcomes, of whatever age. */
   readonly windowMs: number | undefined;
 }
 
-const ANY: Limits = { failures: 1, rate: 0, minimumCalls: 1, slowMs: undefined, windowMs: undefined };
+const ANY: Limits = { failures: 1, rate: 0, minAttempts: 1, slowMs: undefined, windowMs: undefined };
 
 class WindowDetector implements FailureDetector {
   readonly #window: RollingWindow;
@@ -65,8 +65,8 @@ class WindowDetector implements FailureDetector {
   }
 
   get threshold(): SharedThreshold | undefined {
-    const { windowMs, failures, rate, minimumCalls } = this.#limits;
-    return windowMs === undefined ? undefined : { windowMs, failures, rate, minimumCalls };
+    const { windowMs, failures, rate, minAttempts } = this.#limits;
+    return windowMs === undefined ? undefined : { windowMs, failures, rate, minAttempts };
   }
 
   get reason(): 'threshold' | 'slow' {
@@ -74,11 +74,11 @@ class WindowDetector implements FailureDetector {
   }
 
   record(outcome: 'success' | 'failure', now: number, durationMs: number): boolean {
-    const { failures, rate, minimumCalls, slowMs } = this.#limits;
+    const { failures, rate, minAttempts, slowMs } = this.#limits;
     const window = this.#window;
     window.add(slowMs === undefined ? outcome === 'failure' : durationMs >= slowMs, now);
     const { bad, total } = window;
-    return total >= minimumCalls && bad >= failures && bad / total >= rate;
+    return total >= minAttempts && bad >= failures && bad / total >= rate;
   }
 
   reset(): void {
@@ -139,7 +139,7 @@ export interface FailureRateOptions {
    * Attempts below which nothing trips; an integer from 1 to `size`.
    * @default 5
    */
-  minimumCalls?: number | undefined;
+  minAttempts?: number | undefined;
   /**
    * Attempts that are this old do not count, ms >= 1.
    * @default none
@@ -147,19 +147,19 @@ export interface FailureRateOptions {
   maxAgeMs?: number | undefined;
 }
 
-const checkFailureRate = options({ size: aSize, rate: aRatio, minimumCalls: aCount, maxAgeMs: aDuration });
+const checkFailureRate = options({ size: aSize, rate: aRatio, minAttempts: aCount, maxAgeMs: aDuration });
 
-const checkMinimum = (size: number, minimumCalls: number, path: string) =>
-  anInteger(1, size)(minimumCalls, `${path}.minimumCalls`);
+const checkMinimum = (size: number, minAttempts: number, path: string) =>
+  anInteger(1, size)(minAttempts, `${path}.minAttempts`);
 
-const SIZED = { size: 10, rate: 0.5, minimumCalls: 5 };
+const SIZED = { size: 10, rate: 0.5, minAttempts: 5 };
 
 /** Trips when at least this share of the last `size` attempts failed. */
 export function failureRate(given: FailureRateOptions = {}): DetectorFactory {
   checkFailureRate(given, 'failureRate(options)');
-  const { size, rate, minimumCalls, maxAgeMs } = merged({ ...SIZED, maxAgeMs: undefined as number | undefined }, given);
-  checkMinimum(size, minimumCalls, 'failureRate(options)');
-  const limits = { ...ANY, rate, minimumCalls };
+  const { size, rate, minAttempts, maxAgeMs } = merged({ ...SIZED, maxAgeMs: undefined as number | undefined }, given);
+  checkMinimum(size, minAttempts, 'failureRate(options)');
+  const limits = { ...ANY, rate, minAttempts };
   return () => new WindowDetector(new CountWindow(size, maxAgeMs), limits);
 }
 
@@ -179,16 +179,16 @@ export interface FailureRateInWindowOptions {
    * Attempts below which nothing trips; an integer >= 1.
    * @default 5
    */
-  minimumCalls?: number | undefined;
+  minAttempts?: number | undefined;
 }
 
-const checkFailureRateInWindow = options({ windowMs: aDuration, rate: aRatio, minimumCalls: aCount });
+const checkFailureRateInWindow = options({ windowMs: aDuration, rate: aRatio, minAttempts: aCount });
 
 /** Trips when at least this share of the attempts of the last `windowMs` failed. */
 export function failureRateInWindow(given: FailureRateInWindowOptions = {}): DetectorFactory {
   checkFailureRateInWindow(given, 'failureRateInWindow(options)');
-  const { windowMs, rate, minimumCalls } = merged({ windowMs: 60_000, rate: 0.5, minimumCalls: 5 }, given);
-  const limits = { ...ANY, rate, minimumCalls, windowMs };
+  const { windowMs, rate, minAttempts } = merged({ windowMs: 60_000, rate: 0.5, minAttempts: 5 }, given);
+  const limits = { ...ANY, rate, minAttempts, windowMs };
   return () => new WindowDetector(new TimeWindow(windowMs), limits);
 }
 
@@ -210,17 +210,17 @@ export interface SlowCallRateOptions {
    * Attempts below which nothing trips; an integer from 1 to `size`.
    * @default 5
    */
-  minimumCalls?: number | undefined;
+  minAttempts?: number | undefined;
 }
 
-const checkSlowCallRate = options({ slowMs: aDuration, size: aSize, rate: aRatio, minimumCalls: aCount });
+const checkSlowCallRate = options({ slowMs: aDuration, size: aSize, rate: aRatio, minAttempts: aCount });
 
 /** Trips when at least this share of the last `size` attempts was slow: a service that hangs is as ill as one that fails. */
 export function slowCallRate(given: SlowCallRateOptions): DetectorFactory {
   checkSlowCallRate(given, 'slowCallRate(options)');
   aDuration(own(given).slowMs, 'slowCallRate(options).slowMs');
-  const { size, rate, minimumCalls, slowMs } = merged({ ...SIZED, slowMs: 0 }, given);
-  checkMinimum(size, minimumCalls, 'slowCallRate(options)');
-  const limits = { ...ANY, rate, minimumCalls, slowMs };
+  const { size, rate, minAttempts, slowMs } = merged({ ...SIZED, slowMs: 0 }, given);
+  checkMinimum(size, minAttempts, 'slowCallRate(options)');
+  const limits = { ...ANY, rate, minAttempts, slowMs };
   return () => new WindowDetector(new CountWindow(size, undefined), limits);
 }

@@ -1,9 +1,8 @@
 import type { AxiosAdapter, InternalAxiosRequestConfig } from 'axios';
 import { Attempt, type Call } from '../call/call.js';
-import { circuitKeyOf } from '../call/circuit-key.js';
-import type { Admission, Guard, Later } from '../call/guard.js';
+import { keyOf } from '../call/circuit-key.js';
+import type { Admission, Guard, Later, Pass } from '../call/guard.js';
 import { interruptible } from '../call/interruptible.js';
-import { byMethodAndBaseUrl } from '../call/key.js';
 import { resolveAdapter } from '../config/adapters.js';
 import { discard } from '../config/bodies.js';
 import { writeOwnHeader } from '../config/concealment.js';
@@ -24,44 +23,49 @@ export function armed(call: Call, config: Config): Sent {
   call.attempt = attempt;
   try {
     const adapter = resolveAdapter(captured.adapter, config);
-    attempt.circuitKey = circuitKeyOf(config, captured.policy);
-    attempt.key = attempt.circuitKey ?? byMethodAndBaseUrl(config);
+    attempt.key = keyOf(config, captured.policy);
+    if (captured.policy.breaker.enabled) attempt.circuitKey = attempt.key;
     if (call.report) call.report.key = attempt.key;
     call.attachment.times.see(attempt.startedAt);
-    return passFrom(0, attempt, adapter);
+    return pass(attempt, adapter);
   } catch (error) {
     return unmade(attempt, error);
   }
 }
 
-function passFrom(first: number, attempt: Attempt, adapter: AxiosAdapter): Sent {
-  const { guards } = attempt.call.attachment;
-  for (let index = first; index < guards.length; index++) {
-    const answer = (guards[index] as Guard<Attempt>).admit(attempt);
+/**
+ * Asks the guards in their order. An attempt that has to wait for one of them holds nothing of the others meanwhile, no slot
+ * and no seat: when the wait is over, those are asked anew.
+ *
+ * @param waitedFor Which of the guards the attempt has waited for: what that gave is held.
+ */
+function pass(attempt: Attempt, adapter: AxiosAdapter, waitedFor?: Guard<Attempt>): Sent {
+  for (const guard of attempt.call.attachment.guards) {
+    const answer = guard === waitedFor ? attempt.held : guard.admit(attempt);
     if (answer?.admitted === 'later') {
+      settleUnmade(attempt);
       return whileWanted(attempt, answer).then((admission) => {
         try {
           attempt.startedAt = attempt.call.attachment.clock.now();
-          enter(attempt, admission);
-          return passFrom(index + 1, attempt, adapter);
+          attempt.held = passOf(attempt, admission);
+          return pass(attempt, adapter, guard);
         } catch (error) {
           return unmade(attempt, error);
         }
       });
     }
-    enter(attempt, answer);
+    const given = passOf(attempt, answer);
+    if (guard === waitedFor) attempt.held = undefined;
+    if (given) attempt.passes = attempt.passes.length === 0 ? [given] : [...attempt.passes, given];
   }
   return send(attempt, adapter);
 }
 
-function enter(attempt: Attempt, admission: Admission | undefined): void {
-  if (!admission) return;
-  if (admission.admitted) {
-    attempt.passes = attempt.passes.length === 0 ? [admission] : [...attempt.passes, admission];
-  } else {
-    attempt.refusal = admission.stopped;
-    throw admission.error;
-  }
+/** What the attempt may go on with; a refusal is thrown. */
+function passOf(attempt: Attempt, admission: Admission | undefined): Pass | undefined {
+  if (!admission || admission.admitted) return admission;
+  attempt.refusal = admission.stopped;
+  throw admission.error;
 }
 
 /** The answer, unless the call is cancelled or its deadline passes before: then what is given later goes back. */
@@ -82,35 +86,41 @@ function unmade(attempt: Attempt, error: unknown): Promise<never> {
 }
 
 function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
-  const { call, captured, config, key, passes } = attempt;
+  const { call, captured, config, passes } = attempt;
   const { budget, attemptHeader } = captured.policy.retry;
-  discard(call.superseded);
-  call.superseded = undefined;
+  if (call.superseded) {
+    discard(call.superseded);
+    call.superseded = undefined;
+  }
   attempt.number = ++call.made;
   if (call.report) call.report.attempts = call.made;
-  if (call.made === 1 && budget) call.attachment.budgets.deposit(key, budget, attempt.startedAt);
-  if (attemptHeader) writeOwnHeader(call, config.headers, attemptHeader, String(attempt.number));
-  const { timeout } = config;
-  let isCut = false;
-  for (const { timeoutMs } of passes) {
-    if (!timeoutMs) continue;
-    config.timeout = Math.min(config.timeout || timeoutMs, timeoutMs);
-    isCut = true;
-  }
+  if (call.made === 1 && budget) call.attachment.budgets.deposit(attempt.name, budget, attempt.startedAt);
+  if (attemptHeader) writeOwnHeader(call, config, attemptHeader, String(attempt.number));
+  const theirs = shortened(config, passes);
   attempt.remainingMs = call.remainingMs();
   return dispatch(adapter, config, attempt.remainingMs).then(
     (response) => {
-      if (isCut) config.timeout = timeout as number;
+      if (theirs) config.timeout = theirs.timeout as number;
       settleAnswer(attempt, response);
       return response;
     },
     (error: unknown) => {
-      const { timeout: timeoutMs } = config;
-      if (isCut) config.timeout = timeout as number;
-      settleError(attempt, error, timeoutMs);
+      const { timeout } = config;
+      if (theirs) config.timeout = theirs.timeout as number;
+      settleError(attempt, error, timeout);
       throw error;
     },
   );
+}
+
+/** Shortens the timeout to the least that a pass says; what it was, if so. */
+function shortened(config: Config, passes: readonly Pass[]): { readonly timeout: number | undefined } | undefined {
+  let least = Number.POSITIVE_INFINITY;
+  for (const { timeoutMs } of passes) if (timeoutMs) least = Math.min(least, timeoutMs);
+  if (least === Number.POSITIVE_INFINITY) return undefined;
+  const { timeout } = config;
+  config.timeout = Math.min(timeout || least, least);
+  return { timeout };
 }
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): Sent {

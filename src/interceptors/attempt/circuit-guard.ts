@@ -6,6 +6,7 @@ import type { Waiting } from '../../circuit/waiting/waiting.js';
 import type { Clock } from '../../clock.js';
 import { CircuitOpenError, markRejection, type RejectionContext } from '../../errors.js';
 import type { Attempt } from '../call/call.js';
+import { contextOf } from '../call/context.js';
 import { hasFallback } from '../call/fallback-condition.js';
 import type { Admission, Guard, Later, Pass, Refusal } from '../call/guard.js';
 import { openReport } from '../call/records.js';
@@ -45,14 +46,17 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: Att
   };
   return {
     admit(attempt) {
-      const { call, circuitKey, config, startedAt } = attempt;
+      const { call, circuitKey, config } = attempt;
       if (circuitKey === null) return undefined;
+      const breaker = registry.ensure(circuitKey);
+      const now = isOnItsClock ? attempt.startedAt : undefined;
+      const permit = breaker.enter(now, call);
+      if (permit) return admissionOf(attempt, permit);
       const { timeout }: { timeout?: unknown } = config;
       const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
-      const breaker = registry.ensure(circuitKey);
       const remainingMs = call.remainingMs();
       const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(circuitKey) ?? 0);
-      const given = breaker.ask(isOnItsClock ? startedAt : undefined, leaseMs, call, mayProbe);
+      const given = breaker.ask(now, leaseMs, call, mayProbe);
       if (!(given instanceof Promise)) {
         return typeof given === 'number'
           ? waitOrRefuse(attempt, breaker, { leaseMs, mayProbe }, given)
@@ -82,12 +86,14 @@ function patienceMs({ call, captured: { policy } }: Attempt): number {
 }
 
 /** Whether a fallback would answer the call if its circuit rejected it. */
-function answersInstead({ call: { failure }, key, config, captured }: Attempt, retryAfterMs: number): boolean {
+function answersInstead({ call, circuitKey, config, captured }: Attempt, retryAfterMs: number): boolean {
+  const key = circuitKey ?? '';
   const { policy } = captured;
-  if (policy.fallback === undefined) return false;
-  const error = failure ? failure.error : new CircuitOpenError({ key, retryAfterMs, config });
-  const { response, outcome } = failure ?? {};
-  return hasFallback(policy, { key, stopped: 'circuit-open', outcome, error, response, config: captured.config });
+  return hasFallback(policy, 'circuit-open', call.failure?.outcome, () => {
+    const error = new CircuitOpenError({ key, retryAfterMs, config });
+    const last = call.failure ?? { error, attempt: undefined, outcome: undefined };
+    return contextOf(call, { key, config: captured.config, ...last });
+  });
 }
 
 /** Notes the wait, which a shutdown ends; the returned function is called when it is over. */
@@ -107,7 +113,8 @@ function waiting({ call }: Attempt, place: Waiting): () => void {
 /** An error of the user's own may take its time. */
 function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Later {
   const refusal = (error: unknown): Refusal => ({ admitted: false, stopped: 'circuit-open', error });
-  const { key, config, captured } = attempt;
+  const { config, captured } = attempt;
+  const key = attempt.circuitKey ?? '';
   const { retryAfterMs, cause } = rejection;
   const context: RejectionContext = { key, retryAfterMs, config, cause };
   const marked = (error: unknown): Refusal => {

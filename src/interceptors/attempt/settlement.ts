@@ -3,6 +3,7 @@ import type { FailureDetails } from '../../circuit/options.js';
 import type { Outcome } from '../../events.js';
 import { oneOf } from '../../validation.js';
 import type { Attempt } from '../call/call.js';
+import { contextOf } from '../call/context.js';
 import { openReport, recordAttempt, recordOf } from '../call/records.js';
 import { conceal } from '../config/concealment.js';
 import { serverDelay } from '../config/headers.js';
@@ -40,8 +41,12 @@ export function settleError(attempt: Attempt, error: unknown, timeoutMs: number 
 }
 
 /** What was not made, or cannot be read, says nothing of the service, and must not cost a seat. */
-export function settleUnmade({ passes }: Attempt): void {
+export function settleUnmade(attempt: Attempt): void {
+  const { passes, held } = attempt;
+  attempt.passes = [];
+  attempt.held = undefined;
   for (const pass of passes) pass.settle('neutral');
+  held?.settle('neutral');
 }
 
 /** A 2xx needs no diagnosis. */
@@ -59,16 +64,16 @@ function settle(
   const now = clock.now();
   times.see(now);
   attempt.endedAt = now;
-  attempt.diagnosis = diagnosis;
+  if (diagnosis) attempt.diagnosis = diagnosis;
   let outcome = diagnosis?.outcome ?? 'success';
   if (diagnosis && result?.rejected) outcome = judgedByTime(attempt, diagnosis, result.error, timeoutMs);
-  const isTimed = captured.policy.retry.deadlineMs !== undefined || config.signal;
-  if (outcome === 'success' && isTimed) times.succeeded(key, now - attempt.startedAt, now);
-  if (captured.policy.breaker.classify) outcome = classified(attempt, result?.error) ?? outcome;
+  const isTimed = captured.policy.deadlineMs !== undefined || config.signal;
+  if (outcome === 'success' && isTimed) times.succeeded(attempt.name, now - attempt.startedAt, now);
+  if (captured.policy.classify) outcome = classified(attempt, result?.error, outcome);
   attempt.outcome = outcome;
   if (call.report) recordAttempt(call.report, attempt);
   else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
-  conceal(call, config);
+  if (call.report || call.ownHeaders || captured.policy !== call.attachment.policy) conceal(call, config);
   const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
   let meaning = outcome;
   for (const pass of passes) if (pass.settle(meaning, now, details) === 'neutral') meaning = 'neutral';
@@ -80,13 +85,13 @@ function settle(
 
 /** What a failed attempt says when also its time is looked at. */
 function judgedByTime(attempt: Attempt, diagnosis: Diagnosis, error: unknown, timeoutMs: number | undefined): Outcome {
-  const { call, captured, config, key, startedAt, endedAt: now, remainingMs, passes } = attempt;
+  const { call, captured, config, startedAt, endedAt: now, remainingMs, passes } = attempt;
   const timing = {
-    key,
+    key: attempt.name,
     now,
     durationMs: now - startedAt,
     elapsedMs: call.elapsedMs(now),
-    deadlineMs: captured.policy.retry.deadlineMs,
+    deadlineMs: captured.policy.deadlineMs,
     remainingMs,
     timeoutMs,
     isProbe: passes.some((pass) => pass.isProbe),
@@ -94,18 +99,16 @@ function judgedByTime(attempt: Attempt, diagnosis: Diagnosis, error: unknown, ti
   return outcomeInTime(diagnosis, error, config, timing, call.attachment.times);
 }
 
-function classified(attempt: Attempt, error: unknown): Outcome | undefined {
+function classified(attempt: Attempt, error: unknown, outcome: Outcome): Outcome {
   const { call, captured, config, key, response } = attempt;
-  const { status, code, durationMs } = recordOf(attempt);
   try {
-    const headers = response?.headers;
-    const data: unknown = response?.data;
-    const judged = captured.policy.breaker.classify?.({ key, status, code, headers, data, error, durationMs, config });
-    if (judged !== undefined) anOutcome(judged, 'breaker.classify(context)');
-    return judged;
+    const context = contextOf(call, { key, config, attempt, error, response, outcome });
+    const judged = captured.policy.classify?.(context) ?? outcome;
+    anOutcome(judged, 'classify(context)');
+    return judged as Outcome;
   } catch (thrown) {
-    call.attachment.events.emit({ type: 'listenerError', key, source: 'breaker.classify', error: thrown });
-    return undefined;
+    call.attachment.events.emit({ type: 'callbackError', key, source: 'classify', error: thrown });
+    return outcome;
   }
 }
 

@@ -8,6 +8,7 @@ import type { Dispatch, Fields } from '../config/dispatch.js';
 import type { Diagnosis } from '../outcome/diagnosis.js';
 import type { AttemptTimes } from '../time/attempt-times.js';
 import type { Guard, Pass } from './guard.js';
+import { byMethodAndBaseUrl } from './key.js';
 import { type CallHandlers, type Handler, handler } from './placement.js';
 import type { Policy } from './policy.js';
 import type { CallState } from './report.js';
@@ -62,12 +63,13 @@ interface Failure {
   readonly error?: unknown;
   readonly response?: AxiosResponse | undefined;
   readonly outcome: Outcome | undefined;
+  readonly attempt: Attempt | undefined;
 }
 
 /**
  * One call of the user's, from its beginning to its result: what is fixed for it. Handlers and adapter know it by closure;
  * on the config there is only its report. It is a handler of the response side itself, since objects are what a healthy
- * call costs.
+ * call costs; for the same reason what is written in trouble alone has no place before.
  */
 export class Call implements CallHandlers {
   readonly attachment: Attachment;
@@ -88,15 +90,15 @@ export class Call implements CallHandlers {
   /** Written by the armed adapter: how many attempts were made. */
   made = 0;
   /** Written where a call turns out to be no success at the first attempt. */
-  report: CallState | undefined = undefined;
+  report: CallState | undefined;
   /** Written where the circuit would reject: what the call has waited for it. */
-  waits: Waits | undefined = undefined;
+  waits: Waits | undefined;
   /** Written by `repeat`: the failure that is to be repeated. */
-  failure: Failure | undefined = undefined;
+  failure: Failure | undefined;
   /** Written by `repeat`: the response of the attempt before, which the next one replaces. */
-  superseded: AxiosResponse | undefined = undefined;
+  superseded: AxiosResponse | undefined;
   /** The headers that the call puts on its requests by itself, in lower case; written where they are. */
-  ownHeaders: Set<string> | undefined = undefined;
+  ownHeaders: Set<string> | undefined;
   /** Written by the conclusion. */
   over = false;
 
@@ -135,7 +137,7 @@ export class Call implements CallHandlers {
 
   /** What is left of the deadline, ms. */
   remainingMs(): number {
-    const deadlineMs = this.captured?.policy.retry.deadlineMs;
+    const deadlineMs = this.captured?.policy.deadlineMs;
     return deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - this.elapsedMs();
   }
 }
@@ -148,8 +150,8 @@ export class Attempt {
   readonly config: Config;
   /** The circuit's key; `null` where there is none. */
   circuitKey: string | null = null;
-  /** The circuit's key, or the default one where there is no circuit; empty until that is known. */
-  key = '';
+  /** What the call is counted by, whether or not there is a circuit; `null` where the user says so. */
+  key: string | null = null;
   /** When it was admitted, on the attachment's clock, ms. */
   startedAt: number;
   /** From 1; 0 until it is admitted. */
@@ -158,8 +160,10 @@ export class Attempt {
   remainingMs = Number.POSITIVE_INFINITY;
   /** What guards gave for it. */
   passes: readonly Pass[] = NO_PASSES;
+  /** What the guard gave that it has waited for, until those before that have been asked anew. */
+  held: Pass | undefined;
   /** Why it was not made. */
-  refusal: Stopped | undefined = undefined;
+  refusal: Stopped | undefined;
   /** When the adapter settled, ms. */
   endedAt = 0;
   /** What it said about the service; `undefined` until it has ended. */
@@ -167,7 +171,7 @@ export class Attempt {
   /** What the adapter was answered, before `transformResponse`. */
   response: AxiosResponse | undefined = undefined;
   /** For an attempt that failed. */
-  diagnosis: Diagnosis | undefined = undefined;
+  diagnosis: Diagnosis | undefined;
 
   constructor(call: Call, captured: Captured, config: Config) {
     this.call = call;
@@ -175,14 +179,23 @@ export class Attempt {
     this.config = config;
     this.startedAt = (call.made === 0 ? captured.readyAt : undefined) ?? call.attachment.clock.now();
   }
+
+  /** The key, or the default one where there is none: budget and times are kept by it. */
+  get name(): string {
+    return this.key ?? byMethodAndBaseUrl(this.config);
+  }
 }
 
 const NO_PASSES: readonly Pass[] = [];
 
-/** Puts an adapter on a config; the absence of one too. */
+/** Puts an adapter on a config, the absence of one too, unless somebody has closed it since: `Reflect.set` would be slow. */
 export function setAdapter(config: Config, adapter: Adapter): void {
-  if (adapter) Reflect.set(config, 'adapter', adapter);
-  else Reflect.deleteProperty(config, 'adapter');
+  try {
+    if (adapter) config.adapter = adapter;
+    else delete config.adapter;
+  } catch {
+    return;
+  }
 }
 
 /** On an armed adapter that a hook may send again: the call whose it is. */

@@ -6,7 +6,8 @@ import { fieldsOf } from '../config/dispatch.js';
 import { IDEMPOTENCY_KEY, plainHeaders, readHeader } from '../config/headers.js';
 import { writable } from '../config/writable-config.js';
 import { type Call, setAdapter } from './call.js';
-import { checkRequestOptions, extendPolicy, type Policy } from './policy.js';
+import { checkRequestOptions } from './option-rules.js';
+import { extendPolicy, type Policy } from './policy.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -17,7 +18,8 @@ type Config = InternalAxiosRequestConfig;
 export function capture(call: Call, given: Config, readyAt?: number): Config {
   // An interceptor that returns nothing is for axios to complain about.
   if (!(given as Config | undefined)) return given;
-  const config = writable(given);
+  // The one that the call began with has been written to already.
+  const config = readyAt === undefined ? writable(given) : given;
   const resilience = Object.hasOwn(config, 'resilience') ? config.resilience : undefined;
   if (resilience === false) {
     if (config.adapter === call.armed) setAdapter(config, call.adapter);
@@ -49,13 +51,13 @@ function policyOf(policy: Policy, resilience: Exclude<Config['resilience'], fals
   return extendPolicy(policy, resilience);
 }
 
-function giveIdempotencyKey(call: Call, config: Config, { retry: { idempotencyKey } }: Policy): void {
-  if (!idempotencyKey || !/^(post|patch)$/i.test(config.method ?? '')) return;
+function giveIdempotencyKey(call: Call, config: Config, { idempotencyKey }: Policy): void {
+  if (!idempotencyKey.enabled || !/^(post|patch)$/i.test(config.method ?? '')) return;
   const { header = IDEMPOTENCY_KEY, generate = randomUuid, quoted } = idempotencyKey;
   if (readHeader(config.headers, header) !== undefined) return;
   const key: unknown = generate();
-  aName(key, 'retry.idempotencyKey.generate()');
-  writeOwnHeader(call, config.headers, header, quoted ? `"${String(key)}"` : String(key));
+  aName(key, 'idempotencyKey.generate()');
+  writeOwnHeader(call, config, header, quoted ? `"${String(key)}"` : String(key));
 }
 
 /** A random byte; React Native has no `crypto` unless it is polyfilled. */

@@ -10,8 +10,8 @@ export interface AttemptRecord {
 
 /** What became of a call; JSON-safe. */
 export interface ResilienceReport {
-  /** The circuit's key of the last attempt. */
-  readonly key: string;
+  /** What the last attempt was counted by; `null` where the `key` function says so. */
+  readonly key: string | null;
   /** Attempts made; 0 when the circuit rejected the call, or an interceptor answered it. */
   readonly attempts: number;
   /** The delay before each retry, ms. */
@@ -41,7 +41,8 @@ export interface Reported extends ResilienceReport {
 
 /** The report of a call that is more than a success at the first attempt. */
 export class CallState implements Reported {
-  key = '';
+  /** Empty until it is known. */
+  key: string | null = '';
   attempts = 0;
   delaysMs: readonly number[] = NONE;
   waitedMs: { readonly circuit: number } = NO_WAIT;
@@ -67,12 +68,12 @@ export class CallState implements Reported {
 
 /** The report of a success at the first attempt: as little as it can be told from. */
 export class FirstSuccess implements Reported {
-  readonly key: string;
+  readonly key: string | null;
   readonly elapsedMs: number;
   readonly #status: number | undefined;
   readonly #durationMs: number;
 
-  constructor(key: string, elapsedMs: number, status: number | undefined, durationMs: number) {
+  constructor(key: string | null, elapsedMs: number, status: number | undefined, durationMs: number) {
     this.key = key;
     this.elapsedMs = elapsedMs;
     this.#status = status;
@@ -130,6 +131,16 @@ export function asCause(error: unknown, response: AxiosResponse | undefined, sta
   Reflect.defineProperty(cause, 'response', { value: response, configurable: true, writable: true });
   remember(cause, state);
   return cause;
+}
+
+/** Puts the report on the config of its call; whether it could. */
+export function show(config: { resilienceState?: unknown }, state: Reported): boolean {
+  try {
+    config[STATE] = state;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The report on a config; not what is inherited, nor what somebody else has put there under the same name. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.js';
-import { DEFAULTS } from '../../options.js';
+import { DEFAULTS } from '../../defaults.js';
 import type { Policy } from './policy.js';
 
 /** The gate's timer must be due before that of the deadline: such a call is rejected, and not out of time. */

@@ -1,9 +1,10 @@
 import type { AxiosResponse } from 'axios';
 import type { Outcome, Stopped } from '../../events.js';
 import { type Attempt, type Call, type Captured, setAdapter } from '../call/call.js';
+import { keyOf } from '../call/circuit-key.js';
 import { byMethodAndBaseUrl } from '../call/key.js';
 import { openReport } from '../call/records.js';
-import { FirstSuccess, type Reported, remember } from '../call/report.js';
+import { type CallState, FirstSuccess, type Reported, remember, show } from '../call/report.js';
 import { exchangeConfig } from '../config/carried-config.js';
 import { conceal } from '../config/concealment.js';
 import { overwrite } from '../config/writable-config.js';
@@ -21,8 +22,8 @@ export interface Ending {
 }
 
 /**
- * Closes a call: its config is put in order, its report completed; a failure is announced, and answered by fallback if
- * there is data for it.
+ * Closes a call: its config is put in order, its report completed; a failure is answered by fallback if there is data for it.
+ * Then it is told how the call ended.
  */
 export function conclude(
   call: Call,
@@ -30,7 +31,6 @@ export function conclude(
   ending: Ending,
 ): Promise<AxiosResponse | undefined> | undefined {
   const { stopped, result, attempt } = ending;
-  const { events } = call.attachment;
   const report = openReport(call);
   call.over = true;
   showLast(captured, ending);
@@ -38,13 +38,48 @@ export function conclude(
   report.stopped = stopped;
   if (call.waits) report.waitedMs = { circuit: call.waits.queuedMs };
   report.elapsedMs = call.elapsedMs(stopped === 'success' ? attempt?.endedAt : undefined);
-  if (!report.key) report.key = byMethodAndBaseUrl(captured.config);
+  if (report.key === '') report.key = keyAtTheEnd(captured);
   restore(call, captured, result.response, report);
-  const { key, attempts, elapsedMs } = report;
-  if (events.active) events.emit({ type: 'call', key, attempts, stopped, elapsedMs });
-  if (stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected)) return undefined;
-  events.emit({ type: 'giveUp', key, attempts, stopped, elapsedMs });
-  return fallbackFor(call, captured, report, ending);
+  const isAnswered = stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected);
+  if (!isAnswered && captured.policy.fallback !== undefined) return answerInstead(call, captured, report, ending);
+  tellOfEnd(call, report, result.error);
+  return undefined;
+}
+
+async function answerInstead(
+  call: Call,
+  captured: Captured,
+  report: CallState,
+  ending: Ending,
+): Promise<AxiosResponse | undefined> {
+  let { error } = ending.result;
+  try {
+    const answer = await fallbackFor(call, captured, report, ending);
+    if (answer) error = undefined;
+    return answer;
+  } catch (thrown) {
+    error = thrown;
+    throw thrown;
+  } finally {
+    report.elapsedMs = call.elapsedMs();
+    tellOfEnd(call, report, error);
+  }
+}
+
+function tellOfEnd({ attachment: { events } }: Call, report: CallState, error: unknown): void {
+  if (!events.active) return;
+  const { key, attempts, elapsedMs, fallback, stopped = 'success' } = report;
+  const event = { type: 'call' as const, key, attempts, stopped, elapsedMs, fallback };
+  events.emit(error === undefined ? event : Object.defineProperty(event, 'error', { value: error }));
+}
+
+/** The key of a call whose adapter was not asked. */
+function keyAtTheEnd({ config, policy }: Captured): string | null {
+  try {
+    return keyOf(config, policy);
+  } catch {
+    return byMethodAndBaseUrl(config);
+  }
 }
 
 /** The same for a success at the first attempt; it ends with its answer, whose time is known. */
@@ -58,7 +93,7 @@ export function succeed(
   const elapsedMs = endedAt - call.startedAt;
   call.over = true;
   restore(call, captured, response, new FirstSuccess(key, elapsedMs, response.status, endedAt - startedAt));
-  if (events.active) events.emit({ type: 'call', key, attempts: 1, stopped: 'success', elapsedMs });
+  if (events.active) events.emit({ type: 'call', key, attempts: 1, stopped: 'success', elapsedMs, fallback: false });
 }
 
 /** The call's own config shows the last attempt, and is the one that is carried. */
@@ -70,10 +105,11 @@ function showLast({ config }: Captured, { attempt, result }: Ending): void {
 
 /** Puts the adapter that the user chose and the report on the call's own config; lets go of what only the call needed. */
 function restore(call: Call, captured: Captured, response: AxiosResponse | undefined, report: Reported): void {
-  const { config, fields, adapter } = captured;
+  const { config, fields, adapter, policy } = captured;
   setAdapter(config, fields.adapter === call.armed ? adapter : fields.adapter);
-  if (!Reflect.set(config, 'resilienceState', report)) remember(response, report);
-  conceal(call, config);
+  if (!show(config, report)) remember(response, report);
+  if (report === call.report || call.ownHeaders || policy !== call.attachment.policy) conceal(call, config);
   // A kept response keeps its request, and that knows the call: it must not keep the bodies of other attempts.
-  call.superseded = call.attempt = call.failure = undefined;
+  call.attempt = undefined;
+  if (call.report) call.superseded = call.failure = undefined;
 }

@@ -1,9 +1,10 @@
 import { AxiosHeaders, type AxiosResponse } from 'axios';
+import type { FallbackContext } from '../../contexts.js';
 import { giveCause, isAbort } from '../../errors.js';
 import type { Outcome, Stopped } from '../../events.js';
-import type { FallbackContext } from '../../options.js';
 import { unexpected } from '../../validation.js';
-import type { Call, Captured } from '../call/call.js';
+import type { Attempt, Call, Captured } from '../call/call.js';
+import { contextOf } from '../call/context.js';
 import { appliesTo } from '../call/fallback-condition.js';
 import { interruptible } from '../call/interruptible.js';
 import { asCause, type CallState } from '../call/report.js';
@@ -15,6 +16,7 @@ import { isDeadlineError } from '../time/deadline.js';
 interface FallbackCause {
   readonly stopped: Stopped;
   readonly outcome?: Outcome | undefined;
+  readonly attempt?: Attempt | undefined;
   readonly result: Result;
 }
 
@@ -23,14 +25,14 @@ export function fallbackFor(
   call: Call,
   { config, policy }: Captured,
   report: CallState,
-  { stopped, outcome, result: { error, response } }: FallbackCause,
+  { stopped, outcome, attempt, result: { error, response } }: FallbackCause,
 ): Promise<AxiosResponse | undefined> | undefined {
   const { fallback, fallbackOn } = policy;
   if (fallback === undefined || stopped === 'aborted') return undefined;
-  const { attachment } = call;
-  const { key } = report;
-  const context: FallbackContext = { key, stopped, outcome, error, response, config };
-  const applies = typeof fallbackOn === 'function' ? asked(fallbackOn, context) : appliesTo(fallbackOn, context);
+  const told = { key: report.key, config, attempt, error, response, outcome };
+  const context: FallbackContext = { ...contextOf(call, told), stopped };
+  const applies =
+    typeof fallbackOn === 'function' ? asked(fallbackOn, context) : appliesTo(fallbackOn, stopped, outcome);
   if (applies instanceof Promise) throw unexpected('fallbackOn(context)', 'a boolean', applies);
   if (!applies) return undefined;
   const respond = async (): Promise<AxiosResponse | undefined> => {
@@ -46,7 +48,6 @@ export function fallbackFor(
     if (data === undefined) return undefined;
     discard(response);
     report.fallback = true;
-    attachment.events.emit({ type: 'fallback', key, cause: stopped });
     const headers = new AxiosHeaders({ 'cache-control': 'no-store' });
     return { data, status: 200, statusText: 'OK (fallback)', headers, config };
   };

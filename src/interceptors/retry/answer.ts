@@ -11,9 +11,9 @@ export function answered(call: Call, response: AxiosResponse): unknown {
   if (!captured || call.over) return response;
   if (!attempt)
     return conclude(call, captured, { stopped: 'adapter-replaced', result: accepted(response) }) ?? response;
-  const { enabled, statuses, shouldRetryResponse } = captured.policy.retry;
+  const { enabled, statusCodes, shouldRetryResponse } = captured.policy.retry;
   const isDoubtful =
-    attempt.outcome === 'failure' || hasStatus(statuses, response.status) || (enabled && shouldRetryResponse);
+    attempt.outcome === 'failure' || hasStatus(statusCodes, response.status) || (enabled && shouldRetryResponse);
   if (isDoubtful) return repeated(call, captured, accepted(response));
   if (call.report || attempt.config !== captured.config)
     return conclude(call, captured, { stopped: 'success', result: accepted(response), attempt }) ?? response;

@@ -2,7 +2,7 @@ import type { InternalAxiosRequestConfig } from 'axios';
 import type { Outcome, Stopped } from '../../events.js';
 import { hasStatus } from '../../retry/statuses.js';
 import { methodOf } from '../call/key.js';
-import type { RetryPolicy } from '../call/policy.js';
+import type { Policy, RetryPolicy } from '../call/policy.js';
 import { IDEMPOTENCY_KEY, readHeader } from '../config/headers.js';
 import type { Diagnosis, Result } from '../outcome/diagnosis.js';
 
@@ -11,25 +11,26 @@ export function objectionTo(
   outcome: Outcome | undefined,
   diagnosis: Diagnosis,
   { rejected }: Result,
-  retry: RetryPolicy,
+  policy: Policy,
   config: InternalAxiosRequestConfig,
 ): Stopped | undefined {
+  const { retry } = policy;
   if (!isRetryable(diagnosis, rejected, retry)) {
     return rejected || outcome === 'failure' ? 'not-retryable' : 'success';
   }
-  return diagnosis.unsent || isRepeatable(retry, config) ? undefined : 'method';
+  return diagnosis.unsent || isRepeatable(policy, config) ? undefined : 'method';
 }
 
 /** Whether the same request may come to something better when it is sent again. */
 function isRetryable({ status, broken, codes }: Diagnosis, rejected: boolean, retry: RetryPolicy): boolean {
-  if (status !== undefined && !broken && hasStatus(retry.statuses, status)) return true;
+  if (status !== undefined && !broken && hasStatus(retry.statusCodes, status)) return true;
   if (!rejected) return false;
-  return retry.codes ? codes.some((code) => retry.codes?.includes(code)) : broken === true;
+  return retry.errorCodes ? codes.some((code) => retry.errorCodes?.includes(code)) : broken === true;
 }
 
 /** RFC 9110, section 9.2.2: a request is repeated if doing it twice is as good as once. */
-function isRepeatable({ methods, idempotencyKey }: RetryPolicy, config: InternalAxiosRequestConfig): boolean {
+function isRepeatable({ retry: { methods }, idempotencyKey }: Policy, config: InternalAxiosRequestConfig): boolean {
   const method = methodOf(config);
-  const { header = IDEMPOTENCY_KEY } = idempotencyKey || {};
+  const { header = IDEMPOTENCY_KEY } = idempotencyKey;
   return methods.some((name) => name.toUpperCase() === method) || readHeader(config.headers, header) !== undefined;
 }

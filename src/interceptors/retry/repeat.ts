@@ -1,21 +1,24 @@
 import type { AxiosResponse } from 'axios';
-import { giveCause, isAbort } from '../../errors.js';
+import type { RetryContext } from '../../contexts.js';
+import { giveCause } from '../../errors.js';
 import type { Outcome, Stopped } from '../../events.js';
-import type { FallbackContext, RetryContext } from '../../options.js';
 import { TIMEOUT_RETRY_COST } from '../../retry/budget.js';
 import { decideRetry } from '../../retry/decision.js';
 import { type Attempt, type Call, type Captured, rememberArmed } from '../call/call.js';
-import { circuitKeyOf } from '../call/circuit-key.js';
+import { keyOf } from '../call/circuit-key.js';
+import { contextOf } from '../call/context.js';
 import { hasFallback } from '../call/fallback-condition.js';
 import { interruptible, wait } from '../call/interruptible.js';
 import { methodOf, urlWithoutSecrets } from '../call/key.js';
 import { openReport } from '../call/records.js';
-import { asCause, type CallState } from '../call/report.js';
+import { asCause, type CallState, show } from '../call/report.js';
 import type { Ending } from '../conclusion/conclusion.js';
 import { discard, isOneShot } from '../config/bodies.js';
 import { configLike } from '../config/dispatch.js';
 import { serverDelay } from '../config/headers.js';
+import { isCancelled } from '../outcome/cancellation.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from '../outcome/diagnosis.js';
+import { leavingMs } from '../outcome/page.js';
 import { isDeadlineError } from '../time/deadline.js';
 import { objectionTo } from './objection.js';
 
@@ -30,7 +33,7 @@ interface Round {
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
   const report = openReport(call);
-  Reflect.set(captured.config, 'resilienceState', report);
+  show(captured.config, report);
   rememberArmed(call);
   let round: Round = { result: first, attempt: call.attempt, outcome: call.attempt?.outcome };
   for (;;) {
@@ -56,19 +59,19 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const next = configLike(config, fields, headers);
   const { beforeRetry } = policy.retry;
   if (beforeRetry) {
-    const context = { ...contextOf(call, captured, report, result, report.delaysMs.length), config: next, delayMs };
+    const context = { ...retryContext(call, captured, key, round, report.delaysMs.length), config: next, delayMs };
     await interruptible(config, call.remainingMs(), () => beforeRetry(context));
   }
   if (next.data === fields.data && isOneShot(next.data)) return { ...round, stopped: 'body' };
   const { attempt: before } = call;
   call.superseded = result.response;
-  call.failure = { ...result, outcome: round.outcome };
+  call.failure = { ...result, outcome: round.outcome, attempt: round.attempt };
   const repeated = await call.attachment.dispatch(next).then(accepted, failed);
   const attempt = call.attempt === before ? undefined : call.attempt;
   if (attempt?.refusal === 'aborted') return { ...round, stopped: 'aborted', result: repeated };
   if (attempt?.refusal && repeated.rejected) {
-    if (attempt.refusal === 'limited' && policy.retry.budget && round.outcome !== 'success')
-      call.attachment.budgets.giveBack(key);
+    const hasPaid = policy.retry.budget && round.outcome !== 'success' && !call.waits?.owedTokens;
+    if (attempt.refusal === 'limited' && hasPaid) call.attachment.budgets.giveBack(attempt.name, policy.retry.budget);
     return { ...round, stopped: attempt.refusal };
   }
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
@@ -83,7 +86,7 @@ function interrupted({ config }: Captured, report: CallState, round: Round, erro
   if (config.signal?.aborted || config.cancelToken?.reason)
     return { ...round, stopped: 'aborted', result: failed(error) };
   giveCause(error, asCause(result.error, result.response, report));
-  return { ...round, stopped: 'vetoed', result: failed(error), outcome: undefined };
+  return { ...round, stopped: 'hook-failed', result: failed(error), outcome: undefined };
 }
 
 /** The delay before the next attempt in ms, or why there is none. */
@@ -94,32 +97,32 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
   const { retry } = policy;
   const refusal = made?.refusal ?? captured.refusal;
   if (refusal && result.rejected) return refusal;
-  if (config.signal?.aborted || isAbort(result.error)) return 'aborted';
+  if (isCancelled(result.error, config)) return 'aborted';
   if (isDeadlineError(result.error)) return 'deadline';
   if (!made) return fields.adapter === call.armed && result.rejected ? 'not-retryable' : 'adapter-replaced';
   const { key, delaysMs } = report;
   const attempt = delaysMs.length + 1;
   // What the adapter came to: a `transformResponse` that throws would hide it.
   const diagnosis = made.outcome ? diagnosisOf(made) : diagnose(result, config);
-  const objection = objectionTo(outcome, diagnosis, result, retry, made.config);
+  const objection = objectionTo(outcome, diagnosis, result, policy, made.config);
   if (!retry.enabled) return objection === 'success' ? objection : 'disabled';
   const hook = objection && !result.rejected ? 'shouldRetryResponse' : 'shouldRetry';
   const question = attempt > retry.retries && hook === 'shouldRetry' ? undefined : retry[hook];
   const verdict =
     question &&
     (await interruptible(config, call.remainingMs(), () =>
-      question(contextOf(call, captured, report, result, attempt)),
+      question(retryContext(call, captured, key, round, attempt) as Parameters<typeof question>[0]),
     ));
   const circuit = circuitAhead(call, captured, key, round);
   const response = result.response ?? made.response;
-  const retryAfterMs = retry.retryAfter.respect ? serverDelay({ response }) : undefined;
+  const retryAfterMs = retry.retryAfter.enabled ? serverDelay({ response }) : undefined;
   const delayMs = decideRetry(
     retry,
     {
       attempt,
       key,
       previousMs: delaysMs.at(-1),
-      error: result.error,
+      error: result.error as RetryContext['error'],
       response,
       retryAfterMs,
       random: attachment.random,
@@ -131,12 +134,15 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
     () => {
       if (!retry.budget || objection === 'success') return true;
       const cost = retryCost(diagnosis);
-      if (circuit !== 'open') return attachment.budgets.withdraw(key, retry.budget, attachment.clock.now(), cost);
+      if (circuit !== 'open') return attachment.budgets.withdraw(made.name, retry.budget, attachment.clock.now(), cost);
       call.openWaits().owedTokens = cost ?? 1;
       return true;
     },
   );
   if (typeof delayMs === 'number') {
+    const pageMs = diagnosis.broken ? leavingMs() : 0;
+    // Nobody is to hear of a retry that goes with the page.
+    if (pageMs > 0 && pageMs + delayMs < call.remainingMs()) await wait(config, pageMs, attachment.pauses);
     report.delaysMs = [...delaysMs, delayMs];
     const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
     const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
@@ -159,20 +165,19 @@ const retryCost = ({ codes }: Diagnosis): number | undefined =>
 function circuitAhead(
   call: Call,
   { config, policy }: Captured,
-  latestKey: string,
-  { result, outcome }: Round,
+  latestKey: string | null,
+  { result, outcome, attempt }: Round,
 ): 'hopeless' | 'open' | undefined {
-  const keys = policy.breaker.enabled ? new Set([circuitKeyOf(config, policy), latestKey]) : [];
+  const keys = policy.breaker.enabled ? new Set([keyOf(config, policy), latestKey]) : [];
   let answer: 'open' | undefined;
   for (const key of keys) {
     const breaker = key === null ? undefined : call.attachment.registry.get(key);
     if (breaker?.mode !== 'enforce' || !breaker.isOpen) continue;
     const waits = call.openWaits();
     waits.begin();
-    const { error, response } = result;
-    const context: FallbackContext = { key: breaker.key, stopped: 'circuit-open', outcome, error, response, config };
     const isWorthIt = breaker.isWorthWaiting(waits.leftMs(policy, call.remainingMs()));
-    if (!isWorthIt || hasFallback(policy, context)) return 'hopeless';
+    const context = () => contextOf(call, { key, config, attempt, outcome, ...result });
+    if (!isWorthIt || hasFallback(policy, 'circuit-open', outcome, context)) return 'hopeless';
     answer = 'open';
   }
   return answer;
@@ -185,18 +190,14 @@ function obstacleTo({ attachment }: Call, { fields, policy }: Captured, serverDe
   return serverDelayMs > policy.retry.retryAfter.maxMs ? 'retry-after' : undefined;
 }
 
-const contextOf = (
+const retryContext = (
   call: Call,
   { config, policy }: Captured,
-  { key }: CallState,
-  { response, error }: Result,
+  key: string | null,
+  { result: { error, response }, attempt: made, outcome }: Round,
   attempt: number,
 ): RetryContext => ({
+  ...contextOf(call, { key, config, attempt: made, error, response, outcome }),
   attempt,
   retriesLeft: policy.retry.retries - attempt + 1,
-  key,
-  error,
-  response,
-  config,
-  elapsedMs: call.elapsedMs(),
 });

@@ -1,22 +1,21 @@
 import axios, { type AxiosAdapter, type AxiosInstance } from 'axios';
 import {
-  type AttemptEvent,
   attach,
   BreakerRegistry,
   byOrigin,
   type CircuitState,
   consecutiveFailures,
   type Delay,
-  type EventOf,
   exponential,
   fullJitter,
   isCircuitOpenError,
   logSink,
   memorySink,
-  type RequestResilience,
   type Resilience,
+  type ResilienceEvents,
   type ResilienceOptions,
   type ResilienceReport,
+  type ResilienceRequestOptions,
   type RetryContext,
   reportOf,
 } from 'axios-resilience';
@@ -33,22 +32,20 @@ const shouldRetry = ({ attempt, response }: RetryContext): boolean | undefined =
   attempt > 2 ? response?.status === 503 : undefined;
 const options: ResilienceOptions = {
   retry: { retries: 2, backoff, shouldRetry, budget: { ratio: 0.5 } },
-  breaker: {
-    maxWaitMs: 0,
-    detector: consecutiveFailures(4),
-    key: byOrigin,
-    cooldownMs: ({ attempt }) => attempt * 1_000,
-  },
+  breaker: { maxWaitMs: 0, detector: consecutiveFailures(4), cooldownMs: ({ attempt }) => attempt * 1_000 },
+  key: byOrigin,
   sinks: [memorySink(), logSink({ info() {}, warn() {}, error() {} })],
 };
-const override: RequestResilience = { retry: { backoff: fullJitter(exponential({ baseMs: 1 })), retries: 1 } };
+const override: ResilienceRequestOptions = { retry: { backoff: fullJitter(exponential({ baseMs: 1 })), retries: 1 } };
 
 const api: AxiosInstance = axios.create({ baseURL: 'https://api.example.com/v1', adapter, resilience: { retry: 2 } });
 const resilience: Resilience = attach(api, options);
 
 const attempts: number[] = [];
-resilience.on('attempt', (event: AttemptEvent) => attempts.push(event.attempt));
-resilience.on('stateChange', ({ key, from, to }: EventOf<'stateChange'>) => console.log(`${key} ${from} -> ${to}`));
+resilience.on('attempt', (event: ResilienceEvents['attempt']) => attempts.push(event.attempt));
+resilience.on('stateChange', ({ key, from, to }: ResilienceEvents['stateChange']) =>
+  console.log(`${key} ${from} -> ${to}`),
+);
 
 const first: unknown = await api.get('/users/42', { resilience: override }).catch((error: unknown) => error);
 const report: ResilienceReport | undefined = reportOf(first);

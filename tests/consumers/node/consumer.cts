@@ -26,15 +26,11 @@ const shouldRetry = ({ attempt, response }: axiosResilience.RetryContext): boole
   attempt > 2 ? response?.status === 503 : undefined;
 const options: axiosResilience.ResilienceOptions = {
   retry: { retries: 2, backoff, shouldRetry, budget: { ratio: 0.5 } },
-  breaker: {
-    maxWaitMs: 0,
-    detector: consecutiveFailures(4),
-    key: byOrigin,
-    cooldownMs: ({ attempt }) => attempt * 1_000,
-  },
+  breaker: { maxWaitMs: 0, detector: consecutiveFailures(4), cooldownMs: ({ attempt }) => attempt * 1_000 },
+  key: byOrigin,
   sinks: [memorySink(), logSink({ info() {}, warn() {}, error() {} })],
 };
-const override: axiosResilience.RequestResilience = {
+const override: axiosResilience.ResilienceRequestOptions = {
   retry: { backoff: fullJitter(exponential({ baseMs: 1 })), retries: 1 },
 };
 
@@ -46,8 +42,8 @@ const api: axios.AxiosInstance = axios.create({
 const resilience: axiosResilience.Resilience = attach(api, options);
 
 const attempts: number[] = [];
-resilience.on('attempt', (event: axiosResilience.AttemptEvent) => attempts.push(event.attempt));
-resilience.on('stateChange', ({ key, from, to }: axiosResilience.EventOf<'stateChange'>) =>
+resilience.on('attempt', (event: axiosResilience.ResilienceEvents['attempt']) => attempts.push(event.attempt));
+resilience.on('stateChange', ({ key, from, to }: axiosResilience.ResilienceEvents['stateChange']) =>
   console.log(`${key} ${from} -> ${to}`),
 );
 

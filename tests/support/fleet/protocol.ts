@@ -1,4 +1,4 @@
-import type { CircuitState, CircuitStats, HalfOpenOptions } from 'axios-resilience';
+import type { BreakerOptions, CircuitState, CircuitStats } from 'axios-resilience';
 
 /** A client of Redis as a user makes it, as plain data. */
 export interface ClientSpec {
@@ -30,7 +30,7 @@ export type DetectorSpec = readonly [name: DetectorName, ...args: unknown[]];
 interface BreakerSpec {
   readonly detector?: DetectorSpec;
   readonly cooldownMs?: number;
-  readonly halfOpen?: HalfOpenOptions;
+  readonly halfOpen?: NonNullable<BreakerOptions['halfOpen']>;
   /** The key of every call. */
   readonly key?: string;
   /** Without it every process is for itself. */

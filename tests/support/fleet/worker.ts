@@ -61,7 +61,12 @@ function record(event: ResilienceEvent): void {
   const plain = Object.fromEntries(
     Object.entries(event).map(([field, value]) => [field, value instanceof Error ? value.message : (value as unknown)]),
   );
-  const recorded = { ...plain, type: event.type, key: event.key, recordedAt: now() };
+  const recorded = {
+    ...plain,
+    type: event.type === 'store' ? event.status : event.type,
+    key: event.key ?? '',
+    recordedAt: now(),
+  };
   events.push(recorded);
   for (const waiter of waiters) {
     if (!waiter.matches(recorded)) continue;
@@ -94,7 +99,7 @@ function breakerOf(key: string | undefined): CircuitBreaker | undefined {
 async function callOnce(key: string | undefined): Promise<CallOutcome> {
   const startedAt = now();
   try {
-    const { status } = await api.get('/', key === undefined ? {} : { resilience: { breaker: { key: () => key } } });
+    const { status } = await api.get('/', key === undefined ? {} : { resilience: { key: () => key } });
     return { result: 'answered', status, startedAt, endedAt: now() };
   } catch (error) {
     const { status, code } = isAxiosError(error) ? { status: error.response?.status, code: error.code } : {};
@@ -117,11 +122,11 @@ const worker: WorkerApi = {
     });
     resilience = attach(api, {
       retry: false,
-      sinks: [{ record }],
+      sinks: [record],
+      ...(key !== undefined && { key: () => key }),
       breaker: {
         ...rest,
         ...(detector && { detector: detectorOf(detector) }),
-        ...(key !== undefined && { key: () => key }),
         ...(store && { store }),
       },
     });

@@ -1,0 +1,37 @@
+import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { CallContext } from '../../contexts.js';
+import type { Outcome } from '../../events.js';
+import { serverDelay } from '../config/headers.js';
+import type { Attempt, Call } from './call.js';
+import { recordOf } from './records.js';
+
+/** What a callback is to be told. */
+interface Told {
+  readonly key: string | null;
+  readonly config: InternalAxiosRequestConfig;
+  /** The last attempt that was made. */
+  readonly attempt: Attempt | undefined;
+  readonly error?: unknown;
+  readonly response?: AxiosResponse | undefined;
+  readonly outcome: Outcome | undefined;
+}
+
+/** The context that all callbacks have. */
+export function contextOf(call: Call, { key, config, attempt, error, response, outcome }: Told): CallContext {
+  const { status = response?.status, code, durationMs } = attempt?.number ? recordOf(attempt) : NO_RECORD;
+  return {
+    key,
+    config,
+    elapsedMs: call.elapsedMs(),
+    attempt: attempt?.number ?? 0,
+    outcome,
+    durationMs,
+    status,
+    code,
+    error: error as CallContext['error'],
+    response,
+    retryAfterMs: serverDelay({ response }),
+  };
+}
+
+const NO_RECORD = { status: undefined, code: undefined, durationMs: undefined };
