@@ -6,6 +6,7 @@ import { faults } from './faults/faults.js';
 import { limiters } from './faults/limiters.js';
 import { tried } from './faults/tried.js';
 import { fleet } from './fleet/fleet.js';
+import { fleetSim } from './fleet-sim/fleet-sim.js';
 import { memory } from './memory/memory.js';
 import { outage } from './outage/outage.js';
 import { overhead } from './overhead/overhead.js';
@@ -27,6 +28,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   tried,
   limiters,
   fleet,
+  'fleet-sim': fleetSim,
 };
 
 const USAGE = `npm run bench [-- ${Object.keys(PARTS).join(' | ')}]

@@ -494,7 +494,7 @@ describe('the other tables', () => {
       description,
     ]);
     expect(table('Metrics and tracing', 'instrument').rows).toEqual(actual);
-    expect(actual).toHaveLength(17);
+    expect(actual).toHaveLength(18);
   });
 
   test('sinks for metrics: every option, with the default of its type', () => {

@@ -51,6 +51,7 @@ const aName = (name: unknown, path: string): void => {
   if (length === 0 || length > 100) throw unexpected(path, 'a string of 1 to 100 characters', name, RangeError);
 };
 
+/** What the options must be like. */
 export const FLEET_RULES = {
   share: oneOf('counts', 'state'),
   lingerMs: aDuration,

@@ -378,6 +378,38 @@ describe('messages', () => {
   });
 });
 
+describe('that messages do not arrive', () => {
+  test('is told of each registry once, also of one that comes later', async () => {
+    const access = new Access({ ...memoryStore(), subscribe: () => Promise.reject(new Error('NOPERM')) });
+    const store = fleet(access);
+    await flush();
+    const registries = [1, 2].map(() => new BreakerRegistry({ ...SUMMED, store }));
+    const heard = registries.map((registry) => {
+      const errors: unknown[] = [];
+      registry.on('store', (event) => {
+        if (event.status === 'unsubscribed') errors.push(event.error);
+      });
+      return errors;
+    });
+    for (const registry of registries) for (const key of ['a', 'b']) registry.ensure(key);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(heard).toMatchObject([[{ message: 'NOPERM' }], [{ message: 'NOPERM' }]]);
+    await store.close();
+  });
+
+  test('is heard by whoever listens to one circuit of a registry', async () => {
+    const access = new Access(memoryStore());
+    const store = fleet(access);
+    const breaker = new BreakerRegistry({ ...SUMMED, store }).ensure('a');
+    const heard: string[] = [];
+    breaker.on('store', ({ status }) => heard.push(status));
+    access.interrupt();
+    access.resume();
+    expect(heard).toEqual(['unsubscribed', 'subscribed']);
+    await store.close();
+  });
+});
+
 describe('a registry', () => {
   test('of 1,000 circuits is read a few at a time, and each has its time from when it is asked for', async () => {
     const access = new Access(memoryStore());

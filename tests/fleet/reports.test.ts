@@ -369,6 +369,31 @@ describe('successes', () => {
   });
 });
 
+describe('processes that have all opened by themselves', () => {
+  test('open the fleet by their probes that fail, once the successes of before are too old', async () => {
+    const rate = { detector: failureRateInWindow({ windowMs: 10_000, minAttempts: 5 }), cooldownMs: 1_000 };
+    const [healthy, ...processes] = await startAll(7, rate);
+    for (let i = 0; i < 200; i++) succeed(healthy!.breaker);
+    fail(healthy!.breaker);
+    await healthy!.fleet.close();
+    for (const { breaker } of processes) fail(breaker, 5);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(processes.map(() => 'open'));
+    expect(processes[0]!.breaker.stats().shared).toMatchObject({ generation: 0 });
+    for (let second = 0; second < 12; second++) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      for (const { breaker } of processes) {
+        const permit = await breaker.acquire();
+        if (permit.admitted) permit.settle('failure');
+      }
+    }
+    expect(processes[0]!.breaker.stats().shared).toMatchObject({
+      why: expect.stringMatching(/threshold|probe-failed/),
+    });
+    expect(processes[0]!.breaker.stats().shared!.generation).toBeGreaterThan(0);
+  });
+});
+
 describe('a detector that counts a call once', () => {
   const PER_CALL = { detector: consecutiveFailures(3, { perCall: true, minSpanMs: 600 }), cooldownMs: 10_000 };
 
