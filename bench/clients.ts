@@ -1,5 +1,5 @@
 import type { AxiosInstance, AxiosResponse } from 'axios';
-import { attach, type BreakerOptions, type ResilienceOptions } from '../dist/index.js';
+import { adaptiveLimit, attach, type BreakerOptions, type ResilienceOptions } from '../dist/index.js';
 import { loadAxiosRetry, loadCockatiel, loadOpossum, loadRetryAxios } from './peers.js';
 
 /** Somebody's way of calling a service. */
@@ -63,6 +63,13 @@ export const CLIENTS = {
     retry: false,
     breaker: false,
   }),
+  'axios-resilience, adaptiveLimit()': {
+    settings: '`attach(api, { limiter: adaptiveLimit() })`',
+    equip: async (api) => {
+      attach(api, { limiter: adaptiveLimit() });
+      return callerOf(api);
+    },
+  },
   'axios-retry': {
     settings: '`axiosRetry(api, { retries: 3, retryDelay: axiosRetry.exponentialDelay })`',
     equip: withAxiosRetry,

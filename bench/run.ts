@@ -4,12 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { breaker } from './breaker/breaker.js';
 import { faults } from './faults/faults.js';
 import { limiters } from './faults/limiters.js';
+import { trade } from './faults/trade.js';
 import { tried } from './faults/tried.js';
 import { fleet } from './fleet/fleet.js';
 import { fleetSim } from './fleet-sim/fleet-sim.js';
 import { memory } from './memory/memory.js';
 import { outage } from './outage/outage.js';
 import { overhead } from './overhead/overhead.js';
+import { real } from './real/real.js';
 import { surroundings } from './report/machine.js';
 import { sectionText } from './report/markdown.js';
 import { circumstances, withSections } from './report/results.js';
@@ -26,7 +28,9 @@ const PARTS: Readonly<Record<string, Part>> = {
   storm,
   faults,
   tried,
+  trade,
   limiters,
+  real,
   fleet,
   'fleet-sim': fleetSim,
 };

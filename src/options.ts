@@ -82,7 +82,7 @@ export interface RetryOptions {
   /**
    * The cap on retries as a share of calls, per key; `false`: none. A `RetryBudget` is one for all keys, and can be shared with
    * other instances and with `retry`.
-   * @default { ratio: 0.5, minPerSecond: 2 }
+   * @default { ratio: 0.5, minPerSecond: 1 }
    */
   budget?: Switch<BudgetOptions> | RetryBudget | undefined;
   /**

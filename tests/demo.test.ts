@@ -45,18 +45,23 @@ describe('the demo', { timeout: 60_000 }, () => {
     expect(changesOf('service')).toEqual([
       'healthy',
       'healthy -> failing',
-      'failing -> hanging',
-      'hanging -> down',
-      'down -> healthy',
+      'failing -> healthy',
+      'healthy -> failing',
+      'failing -> down',
+      'down -> hanging',
+      'hanging -> healthy',
     ]);
   });
 
   it('names each change of the circuit: it opens, is probed in vain, and closes when the service is back', () => {
     const changes = changesOf('circuit');
-    const probes = changes.slice(1, -2);
+    const [befores, afters] = [0, 1].map((side) => changes.map((change) => change?.split(' -> ')[side])) as [
+      string[],
+      string[],
+    ];
+    expect(befores).toEqual(['closed', ...afters.slice(0, -1)]);
     expect(changes[0]).toBe('closed -> open');
-    expect(probes.length).toBeGreaterThanOrEqual(2);
-    expect(probes).toEqual(probes.map((_, index) => (index % 2 === 0 ? 'open -> half-open' : 'half-open -> open')));
+    expect(changes.filter((change) => change === 'half-open -> open').length).toBeGreaterThanOrEqual(2);
     expect(changes.slice(-2)).toEqual(['open -> half-open', 'half-open -> closed']);
   });
 
@@ -64,19 +69,17 @@ describe('the demo', { timeout: 60_000 }, () => {
     const [calls, sameCalls] = row('calls');
     expect(calls).toBeGreaterThan(50);
     expect(sameCalls).toBe(calls);
-    const results = [row('answered'), row('answered by fallback'), row('failed')];
+    const results = [row('answered'), row('failed')];
     for (const caller of [0, 1] as const) {
       expect(results.reduce((sum, counts) => sum + counts[caller], 0)).toBe(calls);
     }
   });
 
-  it('fails calls of plain axios in the outage and none of the attached instance, which answers by fallback', () => {
-    const [plainFailed, attachedFailed] = row('failed');
-    const [plainFallback, attachedFallback] = row('answered by fallback');
-    expect(plainFailed).toBeGreaterThan(20);
-    expect(attachedFailed).toBe(0);
-    expect(plainFallback).toBe(0);
-    expect(attachedFallback).toBeGreaterThan(20);
+  it('answers more calls than plain axios, and none fails after the service is back for as long as with that', () => {
+    const [plainAnswered, attachedAnswered] = row('answered');
+    const [plainFailedUntil, attachedFailedUntil] = row('calls failed until, after its return');
+    expect(attachedAnswered).toBeGreaterThan(plainAnswered + 10);
+    expect(attachedFailedUntil).toBeLessThan(plainFailedUntil);
   });
 
   it('spares the service while it is ill', () => {
@@ -84,14 +87,13 @@ describe('the demo', { timeout: 60_000 }, () => {
     const [plainInAll, attachedInAll] = row('requests that reached the service');
     expect(plain).toBeLessThan(plainInAll);
     expect(attached).toBeLessThan(attachedInAll);
-    expect(attached).toBeLessThan(plain / 2);
+    expect(attached).toBeLessThan((3 / 4) * plain);
   });
 
   it('shows what callers waited, the median never above the p99', () => {
     const medians = row('median wait');
     const p99s = row('p99 wait');
     for (const caller of [0, 1] as const) expect(p99s[caller]).toBeGreaterThanOrEqual(medians[caller]);
-    expect(medians[1]).toBeLessThan(medians[0]);
   });
 
   it('writes no escape sequences without a terminal, also where colours are forced', () => {

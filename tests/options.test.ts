@@ -701,7 +701,7 @@ describe('DEFAULTS', () => {
       methods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE', 'QUERY'],
       statusCodes: [429, 500, 502, 503, 504, 408, 425, 520, 521, 522, 523, 524, 529, 530],
       retryAfter: { maxMs: 60_000 },
-      budget: { ratio: 0.5, minPerSecond: 2 },
+      budget: { ratio: 0.5, minPerSecond: 1 },
       attemptHeader: false,
     });
     expect(DEFAULTS).toMatchObject({ deadlineMs: undefined, idempotencyKey: false });

@@ -15,6 +15,8 @@ const ALL_ROWS = [...ROWS.filter(({ name }) => LIKE_OVERLOAD.test(name)), ...OVE
 
 const TRIED_IN: readonly Cell[] = [MAIN, { ...MAIN, processes: 20 }];
 
+const SEEDS = seedsUpTo(2);
+
 /** All faults with the limiter, beside without it. */
 const COMPARED_IN: readonly Cell[] = [
   ...TRIED_IN,
@@ -30,14 +32,13 @@ export async function limiters(): Promise<Section> {
   const compared = [BARE, OURS, WITH_LIMITER];
   const rows = [...ROWS, ...OVERLOAD_ROWS];
   const all = await measure([
-    ...COMPARED_IN.map((cell) => ({ cell, rows, clients: compared, seeds: seedsUpTo(3), endsEarly: true })),
-    ...TRIED_IN.map((cell) => ({ cell, rows: ALL_ROWS, clients: tried, seeds: seedsUpTo(3), endsEarly: true })),
+    ...COMPARED_IN.map((cell) => ({ cell, rows, clients: compared, seeds: SEEDS, endsEarly: true })),
+    ...TRIED_IN.map((cell) => ({ cell, rows: ALL_ROWS, clients: tried, seeds: SEEDS, endsEarly: true })),
   ]);
   const triedFrom = COMPARED_IN.length;
   return {
     title: 'Faults: limiters',
-    intro:
-      'The simulation of the section Faults with `limiter: adaptiveLimit()`, and other limits that were tried (bench/faults/limiter-variants.ts); 3 seeds, medians.',
+    intro: `The simulation of the section Faults with \`limiter: adaptiveLimit()\`, and other limits that were tried (bench/faults/limiter-variants.ts); ${SEEDS.length} seeds, medians.`,
     verdicts: [],
     tables: [
       ...COMPARED_IN.map((cell, index) => answeredTable({ cell, rows, clients: compared }, all[index] as Measured)),

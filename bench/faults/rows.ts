@@ -6,7 +6,7 @@ export const WINDOW_MS = 20_000;
 /** How much is drawn before it. */
 export const BEFORE_S = 3;
 
-interface Step {
+export interface Step {
   readonly atMs: number;
   readonly condition: Partial<Condition>;
 }
@@ -57,7 +57,7 @@ export const during = (name: string, forMs: number, condition: Partial<Condition
 });
 
 /** A service that is down for so long. */
-const outage = (forMs: number, goal?: RowGoal): Row =>
+export const outage = (forMs: number, goal?: RowGoal): Row =>
   during(`503 for ${forMs / 1_000} s`, forMs, { state: 'unavailable' }, goal);
 
 const hang = (forMs: number, goal?: RowGoal): Row =>

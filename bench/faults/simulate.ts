@@ -37,6 +37,8 @@ export interface Outcome {
   readonly againMs: number | undefined;
   /** Calls answered in each second, from `BEFORE_S` before the fault. */
   readonly answeredPerSecond: readonly number[];
+  /** Requests that reached the service in each of the same seconds. */
+  readonly requestsPerSecond: readonly number[];
 }
 
 const WARM_UP_MS = 5_000;
@@ -46,7 +48,7 @@ const AFTERWARDS_MS = 15_000;
 const DRAIN_MS = 30_000;
 
 interface Call extends Arrival {
-  requests: number;
+  readonly requestedAt: number[];
   endedAt: number;
   isAnswered: boolean;
 }
@@ -79,7 +81,7 @@ async function callsOf(
 ): Promise<Call[]> {
   time.restart(seed);
   const arrivals = arrivalsOf({ cell, row, faultAt, endAt, random: randomOf(seed + 100_000_000) });
-  const calls = arrivals.map((arrival) => ({ ...arrival, requests: 0, endedAt: Number.NaN, isAnswered: false }));
+  const calls = arrivals.map((arrival) => ({ ...arrival, requestedAt: [], endedAt: Number.NaN, isAnswered: false }));
   const service = new Service({
     time,
     random: randomOf(seed + 200_000_000),
@@ -91,7 +93,7 @@ async function callsOf(
   const { blockedMs } = row;
   if (blockedMs) time.after(faultAt, () => time.block(blockedMs));
   const onRequest = (path: string) => {
-    (calls[Number(path.slice(path.lastIndexOf('/') + 1))] as Call).requests++;
+    (calls[Number(path.slice(path.lastIndexOf('/') + 1))] as Call).requestedAt.push(time.now);
   };
   const adapter = networkAdapter({ time, service, onRequest });
   const callers = await Promise.all(
@@ -127,6 +129,8 @@ function outcomeOf(all: readonly Call[], { faultAt, recoveredAt, endAt }: Times)
   const waits = (some: readonly Call[]) => some.map(({ at, endedAt }) => endedAt - at);
   const failingMs = waits(calls.filter(({ isAnswered }) => !isAnswered));
   const answeredMs = waits(answered);
+  const counted = (times: readonly number[]) =>
+    perSecond(times, faultAt - BEFORE_S * 1_000, BEFORE_S + WINDOW_MS / 1_000);
   const lastFailedAt = Math.max(
     recoveredAt,
     ...all.filter(({ at, isAnswered }) => at > recoveredAt && !isAnswered).map(({ at }) => at),
@@ -134,15 +138,12 @@ function outcomeOf(all: readonly Call[], { faultAt, recoveredAt, endAt }: Times)
   return {
     calls: calls.length,
     answered: answered.length,
-    requests: sum(calls.map(({ requests }) => requests)),
-    retries: sum(calls.map(({ requests }) => Math.max(0, requests - 1))),
+    requests: sum(calls.map(({ requestedAt }) => requestedAt.length)),
+    retries: sum(calls.map(({ requestedAt }) => Math.max(0, requestedAt.length - 1))),
     failingMs: { median: quantile(failingMs, 0.5), p90: quantile(failingMs, 0.9), p99: quantile(failingMs, 0.99) },
     answeredMs: { median: quantile(answeredMs, 0.5), p99: quantile(answeredMs, 0.99) },
     againMs: lastFailedAt > endAt - 1_000 ? undefined : lastFailedAt - recoveredAt,
-    answeredPerSecond: perSecond(
-      all.filter(({ isAnswered }) => isAnswered).map(({ endedAt }) => endedAt),
-      faultAt - BEFORE_S * 1_000,
-      BEFORE_S + WINDOW_MS / 1_000,
-    ),
+    answeredPerSecond: counted(all.filter(({ isAnswered }) => isAnswered).map(({ endedAt }) => endedAt)),
+    requestsPerSecond: counted(all.flatMap(({ requestedAt }) => requestedAt)),
   };
 }

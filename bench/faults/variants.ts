@@ -41,6 +41,22 @@ const isTimeout = ({ error }: RetryContext): boolean =>
 
 const withoutTimeouts = { shouldRetry: (context: RetryContext) => (isTimeout(context) ? false : undefined) };
 
+interface Cap {
+  readonly factor: number;
+  readonly maxMs: number;
+}
+
+/** Other cooldowns from 500 ms, by name: how fast they grow, and how far. */
+export const CAPS: Readonly<Record<string, Cap>> = {
+  'cooldown x 1.15 up to 1.5 s': { factor: 1.15, maxMs: 1_500 },
+  'cooldown x 1.15 up to 3 s': { factor: 1.15, maxMs: 3_000 },
+  'cooldown x 1.25 up to 3 s': { factor: 1.25, maxMs: 3_000 },
+  'cooldown x 1.5 up to 3 s': { factor: 1.5, maxMs: 3_000 },
+  'cooldown x 1.5 up to 10 s': { factor: 1.5, maxMs: 10_000 },
+};
+
+const withCap = (cap: Cap) => () => ({ breaker: { cooldownMs: exponential({ baseMs: 500, jitter: 0.2, ...cap }) } });
+
 const cooldownMs = exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 });
 
 const unusualRun = { detector: () => new UnusualRun(5, 700, 6, 0.3), cooldownMs };
@@ -58,14 +74,12 @@ export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
   'timeouts are not retried': () => ({ retry: withoutTimeouts }),
   'budget of 0.2': () => ({ retry: { budget: { ratio: 0.2, minPerSecond: 2 } } }),
   'budget of 0.3, 1 per second': () => ({ retry: { budget: { ratio: 0.3, minPerSecond: 1 } } }),
+  'budget of 0.5, 2 per second': () => ({ retry: { budget: { ratio: 0.5, minPerSecond: 2 } } }),
+  'budget of 0.5, 1 per second': () => ({ retry: { budget: { ratio: 0.5, minPerSecond: 1 } } }),
+  'budget of 0.5, 0.5 per second': () => ({ retry: { budget: { ratio: 0.5, minPerSecond: 0.5 } } }),
+  'budget of 0.4, 1 per second': () => ({ retry: { budget: { ratio: 0.4, minPerSecond: 1 } } }),
   'span of 700 ms': () => ({
     breaker: { detector: consecutiveFailures(5, { perCall: true, minSpanMs: 700, maxAgeMs: 60_000 }) },
-  }),
-  'cooldown up to 3 s': () => ({
-    breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 3_000, jitter: 0.2 }) },
-  }),
-  'cooldown up to 10 s': () => ({
-    breaker: { cooldownMs: exponential({ baseMs: 500, factor: 1.5, maxMs: 10_000, jitter: 0.2 }) },
   }),
   'four calls': () => ({
     breaker: { detector: consecutiveFailures(4, { perCall: true, minSpanMs: 600, maxAgeMs: 60_000 }) },
@@ -73,10 +87,12 @@ export const VARIANTS: Readonly<Record<string, () => ResilienceOptions>> = {
   'attempts in place of calls': () => ({
     breaker: { detector: consecutiveFailures(5, { minSpanMs: 600, maxAgeMs: 60_000 }) },
   }),
+  ...Object.fromEntries(Object.entries(CAPS).map(([name, cap]) => [name, withCap(cap)])),
   'cooldown of 400 ms up to 1.5 s': () => ({
     breaker: { cooldownMs: exponential({ baseMs: 400, factor: 1.25, maxMs: 1_500, jitter: 0.2 }) },
   }),
   'no waiting': () => ({ breaker: { maxWaitMs: 0 } }),
+  'no waiting, timeouts are not retried': () => ({ breaker: { maxWaitMs: 0 }, retry: withoutTimeouts }),
   'waits of 700 ms': () => ({ breaker: { maxWaitMs: 700 } }),
   'unusual run': () => ({ breaker: unusualRun }),
   'unusual run, timeouts are not retried': () => ({ breaker: unusualRun, retry: withoutTimeouts }),

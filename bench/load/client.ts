@@ -8,7 +8,7 @@ export interface LoadTask {
   readonly client: ClientName;
   readonly url: string;
   readonly timeoutMs: number;
-  readonly cooldownMs: number;
+  readonly cooldownMs?: number | undefined;
   readonly stretches: readonly Stretch[];
 }
 

@@ -18,7 +18,8 @@ export interface Experiment {
   /** They begin one after the other, so that the worst second of each is not that of all. */
   readonly apartMs: number;
   readonly timeoutMs: number;
-  readonly cooldownMs: number;
+  /** In place of what each has by default. */
+  readonly cooldownMs?: number | undefined;
   readonly stretches: readonly Stretch[];
 }
 

@@ -15,7 +15,6 @@ const CAPACITY = (WORKERS * 1_000) / WORK_MS;
 const CALLS_PER_SECOND = 50;
 const SPIKE_PER_SECOND = 600;
 const TIMEOUT_MS = 1_000;
-const COOLDOWN_MS = 10_000;
 const BEFORE_S = 6;
 const SPIKE_S = 1;
 const AFTER_S = 29;
@@ -44,6 +43,7 @@ const SCENARIOS: readonly Scenario[] = [
       'axios-retry, timeouts too',
       'axios-resilience, no breaker',
       OURS,
+      'axios-resilience, adaptiveLimit()',
       'axios-retry',
       'axios-retry + opossum',
       'retry-axios',
@@ -54,7 +54,13 @@ const SCENARIOS: readonly Scenario[] = [
     name: 'storm-partial-failure',
     title: 'The same, while the service answers 503 to three of ten requests',
     failingDigits: [0, 3, 6],
-    clients: ['axios-retry, timeouts too', 'cockatiel', 'axios-resilience, no breaker', OURS],
+    clients: [
+      'axios-retry, timeouts too',
+      'cockatiel',
+      'axios-resilience, no breaker',
+      OURS,
+      'axios-resilience, adaptiveLimit()',
+    ],
   },
 ];
 
@@ -152,7 +158,6 @@ const brew = (scripts: Scripts): Promise<Observed<StormReport>[]> =>
     atATime: AT_A_TIME,
     apartMs: APART_MS,
     timeoutMs: TIMEOUT_MS,
-    cooldownMs: COOLDOWN_MS,
     stretches: [
       { lastsMs: BEFORE_S * 1_000, callsPerSecond: CALLS_PER_SECOND },
       { lastsMs: SPIKE_S * 1_000, callsPerSecond: SPIKE_PER_SECOND },
@@ -188,7 +193,7 @@ export async function storm(): Promise<Section> {
   }
   return {
     title: 'A retry storm',
-    intro: `A service with ${WORKERS} workers, each busy for ${WORK_MS} ms per request: ${CAPACITY} requests per second, the rest waits in a queue without a bound, and work is done also for those who gave up. ${CALLS_PER_SECOND} calls per second whatever becomes of them, for one second ${SPIKE_PER_SECOND}. Timeout ${TIMEOUT_MS} ms, cooldown ${COOLDOWN_MS / 1_000} s where there is a circuit. Recovered: the goodput of any five seconds together is back at 95 % of what it was before, and stays. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. One run of each, to the second: a difference of a second or two says nothing. Where three of ten requests are answered 503, a probe meets one of those in three of ten cases, and the circuit stays open for a cooldown more; and the retries that are needed then, some 21 per second, are what the budget allows at most, 20 per second. ${PUNCTUALITY}`,
+    intro: `A service with ${WORKERS} workers, each busy for ${WORK_MS} ms per request: ${CAPACITY} requests per second, the rest waits in a queue without a bound, and work is done also for those who gave up. ${CALLS_PER_SECOND} calls per second whatever becomes of them, for one second ${SPIKE_PER_SECOND}. Timeout ${TIMEOUT_MS} ms; each circuit has the cooldown that it has by default: 0.5 to 1.2 s, cockatiel 10 s, opossum 30 s. Recovered: the goodput of any five seconds together is back at 95 % of what it was before, and stays. Each client and each service is a process of its own; they run ${AT_A_TIME} at a time. One run of each, to the second: a difference of a second or two says nothing. ${PUNCTUALITY}`,
     verdicts,
     tables,
     plots,

@@ -1,8 +1,8 @@
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
-import { attach, type BreakerOptions, type Resilience, reportOf, type Sink } from 'axios-resilience';
+import { attach, type Resilience, type ResilienceOptions } from 'axios-resilience';
 import { CALLER_HEADER } from './service.js';
 
-export type Result = 'answered' | 'fallback' | 'failed';
+export type Result = 'answered' | 'failed';
 
 /** A call that came to its end. */
 export interface FinishedCall {
@@ -33,19 +33,12 @@ export function plainCaller(name: string, options: CallerOptions): Caller {
 /** The same, but for one line. */
 export function resilientCaller(
   name: string,
-  breaker: BreakerOptions,
+  resilience: ResilienceOptions,
   options: CallerOptions,
-  sinks: Sink[] = [],
 ): Caller & { readonly resilience: Resilience } {
   const api = createApi(name, options);
-  let lastPrices: unknown = {};
-  const resilience = attach(api, { breaker, fallback: () => lastPrices, fallbackOn: 'failure', sinks });
-  const caller = record(name, options.now, async () => {
-    const response = await api.get('/prices');
-    lastPrices = response.data;
-    return response;
-  });
-  return { ...caller, resilience };
+  const attached = attach(api, resilience);
+  return { ...record(name, options.now, () => api.get('/prices')), resilience: attached };
 }
 
 function createApi(name: string, { baseURL, timeout }: CallerOptions): AxiosInstance {
@@ -60,7 +53,7 @@ function record(name: string, now: () => number, get: () => Promise<AxiosRespons
     async call() {
       const startedAt = now();
       const result = await get().then(
-        (response): Result => (reportOf(response)?.fallback ? 'fallback' : 'answered'),
+        (): Result => 'answered',
         (): Result => 'failed',
       );
       const endedAt = now();

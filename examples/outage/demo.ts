@@ -1,33 +1,47 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type CircuitState, consecutiveFailures, exponential, type ResilienceEvents } from 'axios-resilience';
+import {
+  type CircuitState,
+  consecutiveFailures,
+  exponential,
+  fullJitter,
+  type ResilienceEvents,
+  type ResilienceOptions,
+} from 'axios-resilience';
 import { plainCaller, resilientCaller } from './callers.js';
 import { serveMetrics } from './metrics.js';
-import { type Phase, startService } from './service.js';
+import { type Arrival, type Phase, startService } from './service.js';
 import { tableOf } from './table.js';
 import { paint, print } from './terminal.js';
 import { type Change, openTimeline } from './timeline.js';
 import { inItsColour } from './words.js';
 
 const { values } = parseArgs({ options: { fast: { type: 'boolean', default: false }, metrics: { type: 'string' } } });
-const pace = values.fast ? 0.3 : 1;
+const pace = values.fast ? 0.5 : 1;
 
 const CALLS_PER_SECOND = 25;
-const LATENCY_MS = 20 * pace;
+const WORKERS = 2;
+const WORK_MS = 40;
 const TIMEOUT_MS = 750 * pace;
 
-/** The circuit as it is by default, at the pace of the demo. */
-const CIRCUIT = {
-  detector: consecutiveFailures(5, { perCall: true, minSpanMs: 600 * pace, maxAgeMs: 60_000 }),
-  cooldownMs: exponential({ baseMs: 500 * pace, factor: 1.15, maxMs: 1_200 * pace, jitter: 0.2 }),
+/** The defaults, at the pace of a demo that is in a hurry. */
+const HURRIED: ResilienceOptions = {
+  retry: { backoff: fullJitter(exponential({ baseMs: 100 * pace, factor: 2, maxMs: 30_000 * pace })) },
+  breaker: {
+    detector: consecutiveFailures(5, { perCall: true, minSpanMs: 600 * pace, maxAgeMs: 60_000 * pace }),
+    cooldownMs: exponential({ baseMs: 500 * pace, factor: 1.15, maxMs: 1_200 * pace, jitter: 0.2 }),
+    maxWaitMs: 1_000 * pace,
+  },
 };
 
 const OUTAGE: readonly { readonly phase: Phase; readonly lastsMs: number; readonly meaning: string }[] = [
-  { phase: 'healthy', lastsMs: 1_500 * pace, meaning: `answers 200 after ${LATENCY_MS} ms` },
-  { phase: 'failing', lastsMs: 2_500 * pace, meaning: 'answers 503' },
-  { phase: 'hanging', lastsMs: 2_500 * pace, meaning: 'takes requests and never answers' },
-  { phase: 'down', lastsMs: 2_000 * pace, meaning: 'refuses connections' },
-  { phase: 'healthy', lastsMs: 2_500 * pace, meaning: 'answers 200 again' },
+  { phase: 'healthy', lastsMs: 1_500 * pace, meaning: `answers 200 after ${WORK_MS} ms` },
+  { phase: 'failing', lastsMs: 300 * pace, meaning: 'answers 503 for a moment' },
+  { phase: 'healthy', lastsMs: 1_500 * pace, meaning: 'answers 200' },
+  { phase: 'failing', lastsMs: 2_000 * pace, meaning: 'answers 503' },
+  { phase: 'down', lastsMs: 1_500 * pace, meaning: 'refuses connections' },
+  { phase: 'hanging', lastsMs: 3_000 * pace, meaning: 'takes requests, and lets them wait' },
+  { phase: 'healthy', lastsMs: 5_000 * pace, meaning: 'works on what it was sent meanwhile' },
 ];
 
 const REASONS: Partial<
@@ -43,11 +57,18 @@ const REASONS: Partial<
 const startedAt = performance.now();
 const now = (): number => performance.now() - startedAt;
 
-const service = await startService(LATENCY_MS, now);
+const arrivals: Arrival[] = [];
+const start = () =>
+  startService({ workers: WORKERS, workMs: WORK_MS, now, onArrival: (arrival) => arrivals.push(arrival) });
+const services = await Promise.all([start(), start()]);
 const metrics = values.metrics === undefined ? undefined : await serveMetrics(Number(values.metrics));
-const options = { baseURL: service.url, timeout: TIMEOUT_MS, now };
-const plain = plainCaller('plain axios', options);
-const resilient = resilientCaller('with attach()', CIRCUIT, options, metrics ? [metrics.sink] : []);
+const options = { timeout: TIMEOUT_MS, now };
+const plain = plainCaller('plain axios', { ...options, baseURL: services[0].url });
+const resilient = resilientCaller(
+  'with attach()',
+  { ...(values.fast ? HURRIED : {}), sinks: metrics ? [metrics.sink] : [] },
+  { ...options, baseURL: services[1].url },
+);
 
 const phases: Change<Phase>[] = [];
 const circuit: Change<CircuitState>[] = [];
@@ -56,7 +77,7 @@ const timeline = openTimeline({
   timeoutMs: TIMEOUT_MS,
   callsPerSecond: CALLS_PER_SECOND,
   now,
-  arrivals: service.arrivals,
+  arrivals,
   plain,
   resilient,
   service: phases,
@@ -65,11 +86,9 @@ const timeline = openTimeline({
 
 print(
   '',
-  `  Two callers, one service, ${CALLS_PER_SECOND} calls/s each, timeout ${TIMEOUT_MS} ms. The only difference:`,
+  `  Two callers, each of a service that falls ill, ${CALLS_PER_SECOND} calls/s each, timeout ${TIMEOUT_MS} ms. The only difference:`,
   '',
-  ...['attach(api, {', '  fallback: () => lastPrices,', "  fallbackOn: 'failure',", '});'].map(
-    (code) => `      ${paint('bold', code)}`,
-  ),
+  `      ${paint('bold', 'attach(api);')}`,
   '',
 );
 
@@ -90,7 +109,7 @@ const updating = setInterval(() => timeline.update(), timeline.everyMs);
 
 for (const { phase, lastsMs, meaning } of OUTAGE) {
   const before = phases.at(-1)?.state;
-  await service.enter(phase);
+  await Promise.all(services.map((service) => service.enter(phase)));
   phases.push({ at: now(), state: phase });
   timeline.announce('service', `${before ? `${inItsColour(before)} -> ` : ''}${inItsColour(phase)}: ${meaning}`);
   await delay(lastsMs);
@@ -100,6 +119,6 @@ clearInterval(calling);
 await Promise.all(calls);
 clearInterval(updating);
 timeline.update();
-await service.close();
+await Promise.all(services.map((service) => service.close()));
 
-print('', ...tableOf([plain, resilient], service.arrivals), '');
+print('', ...tableOf([plain, resilient], arrivals, phases.at(-1)?.at ?? 0), '');

@@ -12,7 +12,7 @@ const { stdout } = process;
 
 export const fits = (): boolean => stdout.columns >= MIN_TERMINAL.columns && stdout.rows >= MIN_TERMINAL.rows;
 
-const CELLS = { answered: '█', fallback: '▓', failed: '×', closed: '━', open: '╌', 'half-open': '◆' } as const;
+const CELLS = { answered: '█', failed: '×', closed: '━', open: '╌', 'half-open': '◆' } as const;
 const NO_ANSWER = '·';
 const LEVELS = ' ▁▂▃▄▅▆▇█';
 
@@ -61,7 +61,7 @@ const heading = (text: string): string => `  ${paint('bold', text.padEnd(LABEL_W
 const subheading = (text: string): string => `   ${paint('dim', text.padEnd(LABEL_WIDTH - 3))}`;
 
 function worstOf(calls: readonly FinishedCall[]): string {
-  const worst = (['failed', 'fallback', 'answered'] as const).find((result) => calls.some((c) => c.result === result));
+  const worst = (['failed', 'answered'] as const).find((result) => calls.some((c) => c.result === result));
   return worst ? inItsColour(worst, CELLS[worst]) : paint('dim', NO_ANSWER);
 }
 
@@ -93,7 +93,6 @@ function legend(): string {
   const entry = (name: keyof typeof CELLS, text: string) => `${inItsColour(name, CELLS[name])} ${text}`;
   return [
     entry('answered', 'answered'),
-    entry('fallback', 'by fallback'),
     entry('failed', 'failed'),
     `${NO_ANSWER} no answer`,
     entry('closed', 'closed'),

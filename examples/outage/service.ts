@@ -1,8 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 
-/** What the service does: answers, answers 503, takes requests and never answers, or refuses connections. */
+/** What the service does: answers, answers 503, takes requests and lets them wait, or refuses connections. */
 export type Phase = 'healthy' | 'failing' | 'hanging' | 'down';
 
 /** A request as it reached the service. */
@@ -12,11 +11,9 @@ export interface Arrival {
   readonly phase: Phase;
 }
 
-/** A real HTTP server on loopback that can fall ill. */
+/** A real HTTP server on loopback that can fall ill. It has few workers, and works also for callers who gave up. */
 export interface Service {
   readonly url: string;
-  readonly phase: Phase;
-  readonly arrivals: readonly Arrival[];
   enter(phase: Phase): Promise<void>;
   close(): Promise<void>;
 }
@@ -24,22 +21,45 @@ export interface Service {
 /** Callers tell who they are in this header. */
 export const CALLER_HEADER = 'x-caller';
 
-export async function startService(latencyMs: number, now: () => number): Promise<Service> {
+export interface ServiceOptions {
+  readonly workers: number;
+  readonly workMs: number;
+  readonly now: () => number;
+  /** Told of each request. */
+  readonly onArrival: (arrival: Arrival) => void;
+}
+
+export async function startService({ workers, workMs, now, onArrival }: ServiceOptions): Promise<Service> {
   let phase: Phase = 'healthy';
-  const arrivals: Arrival[] = [];
+  let busy = 0;
+  const queue: ServerResponse[] = [];
   const sockets = new Set<Socket>();
 
   const server = createServer((request, response) => {
-    arrivals.push({ at: now(), from: String(request.headers[CALLER_HEADER]), phase });
-    if (phase !== 'hanging') void answer(response, phase === 'healthy' ? 200 : 503);
+    onArrival({ at: now(), from: String(request.headers[CALLER_HEADER]), phase });
+    if (phase === 'failing') answer(response, 503);
+    else queue.push(response);
+    work();
   });
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
 
-  async function answer(response: ServerResponse, status: number): Promise<void> {
-    await delay(latencyMs);
+  function work(): void {
+    while (phase === 'healthy' && busy < workers) {
+      const response = queue.shift();
+      if (!response) return;
+      busy++;
+      setTimeout(() => {
+        busy--;
+        answer(response, phase === 'failing' ? 503 : 200);
+        work();
+      }, workMs);
+    }
+  }
+
+  function answer(response: ServerResponse, status: number): void {
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(JSON.stringify(status === 200 ? { widget: 4.2 } : { error: 'try again later' }));
   }
@@ -47,6 +67,7 @@ export async function startService(latencyMs: number, now: () => number): Promis
   const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const stop = () =>
     new Promise<void>((resolve) => {
+      queue.length = 0;
       server.close(() => resolve());
       for (const socket of sockets) socket.destroy();
     });
@@ -55,14 +76,12 @@ export async function startService(latencyMs: number, now: () => number): Promis
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
-    get phase() {
-      return phase;
-    },
-    arrivals,
     async enter(next) {
       phase = next;
       if (next === 'down') await stop();
       else if (!server.listening) await listen(port);
+      if (next === 'failing') for (const response of queue.splice(0)) answer(response, 503);
+      work();
     },
     close: stop,
   };

@@ -7,7 +7,7 @@ const LABEL_WIDTH = 36;
 const COLUMN_WIDTH = 15;
 
 /** What it came to, side by side. */
-export function tableOf(callers: readonly Caller[], arrivals: readonly Arrival[]): string[] {
+export function tableOf(callers: readonly Caller[], arrivals: readonly Arrival[], recoveredAt: number): string[] {
   const requests = ({ name }: Caller) => arrivals.filter(({ from }) => from === name);
   const row = (label: string, cell: (caller: Caller) => number | string) =>
     `  ${label.padEnd(LABEL_WIDTH)}${callers.map((caller) => String(cell(caller)).padStart(COLUMN_WIDTH)).join('')}`;
@@ -21,14 +21,18 @@ export function tableOf(callers: readonly Caller[], arrivals: readonly Arrival[]
     paint('bold', header),
     row('calls', ({ finished }) => finished.length),
     results('answered', 'answered'),
-    results('answered by fallback', 'fallback'),
     results('failed', 'failed'),
     row('requests that reached the service', (caller) => requests(caller).length),
     row('  of these, while it was ill', (caller) => requests(caller).filter(({ phase }) => phase !== 'healthy').length),
+    row('calls failed until, after its return', (caller) => `${lastFailedAfter(caller, recoveredAt).toFixed(0)} ms`),
     row('median wait', (caller) => wait(caller, 0.5)),
     row('p99 wait', (caller) => wait(caller, 0.99)),
   ];
 }
+
+/** How long after that moment the last call failed, ms; 0 where none did. */
+const lastFailedAfter = ({ finished }: Caller, moment: number): number =>
+  Math.max(0, ...finished.filter(({ result }) => result === 'failed').map(({ endedAt }) => endedAt - moment));
 
 /** The wait that a share of the calls did not exceed (nearest rank). */
 function wait({ finished }: Caller, share: number): string {

@@ -5,7 +5,6 @@ import { type Format, paint } from './terminal.js';
 
 const FORMATS = {
   answered: 'green',
-  fallback: 'cyan',
   failed: 'red',
   healthy: 'green',
   failing: 'red',
@@ -16,17 +15,15 @@ const FORMATS = {
   'half-open': 'yellow',
 } as const satisfies Record<Result | Phase | CircuitState, Format>;
 
-const RESULTS = { answered: 'answered', fallback: 'by fallback', failed: 'failed' } as const;
-
 /** Each result, state and phase has one colour wherever it is shown. */
 export const inItsColour = (name: keyof typeof FORMATS, text: string = name): string => paint(FORMATS[name], text);
 
 export const count = (calls: readonly FinishedCall[], result: Result): number =>
   calls.filter((call) => call.result === result).length;
 
-/** `12 answered, 3 by fallback`; nothing where there is nothing. */
+/** `12 answered, 3 failed`; nothing where there is nothing. */
 export const countsOf = (calls: readonly FinishedCall[]): string =>
-  (['answered', 'fallback', 'failed'] as const)
+  (['answered', 'failed'] as const)
     .filter((result) => count(calls, result) > 0)
-    .map((result) => `${count(calls, result)} ${RESULTS[result]}`)
+    .map((result) => `${count(calls, result)} ${result}`)
     .join(', ');

@@ -1,6 +1,6 @@
 import { aPositiveNumber, aRatio, merged, options } from '../validation.js';
 
-/** How many retries there may be. What is not used is kept for ten seconds. The retry of a timeout counts as six. */
+/** How many retries there may be. What is not used is kept for ten seconds. The retry of a timeout counts as ten. */
 export interface BudgetOptions {
   /**
    * Retries per call, in (0, 1].
@@ -9,7 +9,7 @@ export interface BudgetOptions {
   ratio?: number | undefined;
   /**
    * Retries per second that are always there, > 0. A budget begins with ten seconds of it.
-   * @default 2
+   * @default 1
    */
   minPerSecond?: number | undefined;
 }
@@ -27,7 +27,7 @@ interface Bucket {
   at: number;
 }
 
-export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.5, minPerSecond: 2 });
+export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.5, minPerSecond: 1 });
 
 export const BUDGET_RULES = { ratio: aRatio, minPerSecond: aPositiveNumber };
 
@@ -41,7 +41,7 @@ const RETRY_COST = 1;
  * What the retry of a timeout takes: a service that does not answer in time may have too much to do, and repeats keep it
  * so. The AWS SDKs charge more for it, too.
  */
-export const TIMEOUT_RETRY_COST = 6;
+export const TIMEOUT_RETRY_COST = 10;
 
 /** How long tokens are kept. */
 const KEPT_SECONDS = 10;

@@ -98,9 +98,9 @@ test('what calls added fades over ten seconds', async () => {
   expect(await fail(api)).toEqual([8, 'budget']);
 });
 
-test('by default allows 20 retries at one moment', async () => {
+test('by default allows 10 retries at one moment', async () => {
   const { api } = start({ retry: { retries: 1_000, budget: {} } });
-  expect(await fail(api)).toEqual([21, 'budget']);
+  expect(await fail(api)).toEqual([11, 'budget']);
 });
 
 test('by default adds 0.5 for a call: two calls for one retry', async () => {
@@ -111,10 +111,10 @@ test('by default adds 0.5 for a call: two calls for one retry', async () => {
   expect(attempts.reduce((sum: number, made) => sum + Number(made), 0)).toBe(15);
 });
 
-test('by default adds 2 a second', async () => {
+test('by default adds 1 a second', async () => {
   const { api, clock } = start({ retry: { retries: 1_000, budget: { ratio: 0.001 } } });
   await fail(api);
-  clock.advance(1_000);
+  clock.advance(2_000);
   expect(await fail(api)).toEqual([3, 'budget']);
 });
 
@@ -124,11 +124,21 @@ test('a retry of a status that was listed is charged, though the service is well
   expect(await fail(api)).toEqual([3, 'budget']);
 });
 
-test('the retry of a timeout takes six', async () => {
-  const { api, adapter } = start({ retry: { budget: { ratio: 0.5, minPerSecond: 1.25 } } });
+test('the retry of a timeout takes ten', async () => {
+  const { api, adapter } = start({ retry: { budget: { ratio: 0.5, minPerSecond: 2.05 } } });
   adapter.script(new AxiosError('timeout of 5 ms exceeded', 'ECONNABORTED'));
   expect(await fail(api)).toEqual([3, 'budget']);
   adapter.script(503);
+  expect(await fail(api)).toEqual([2, 'budget']);
+});
+
+test('by default a call alone has one retry of a timeout, and the next after ten seconds', async () => {
+  const { api, adapter, clock } = start({ retry: { budget: {} } });
+  adapter.script(new AxiosError('timeout of 5 ms exceeded', 'ECONNABORTED'));
+  expect(await fail(api)).toEqual([2, 'budget']);
+  clock.advance(8_000);
+  expect(await fail(api)).toEqual([1, 'budget']);
+  clock.advance(1_000);
   expect(await fail(api)).toEqual([2, 'budget']);
 });
 

@@ -7,7 +7,7 @@ import { attach, type Outcome, type ResilienceOptions, type RetryContext, report
 import { connectionError, type Step, scripted } from '../support/scripted-adapter.js';
 import { cutOff, hang, json, reset, startServer, type TestServer } from '../support/server.js';
 
-const FAST = { retries: 2, backoff: 1 };
+const FAST = { retries: 2, backoff: 1, budget: false } as const;
 const ADAPTERS = ['http', 'fetch'] as const;
 
 let server: TestServer;

@@ -145,7 +145,7 @@ export class Gate {
     }
     const end = this.#endOf(outlook, now);
     const isJudged = outlook.name === 'cooling' && end === this.#judgedBy;
-    this.#judgedBy = end;
+    this.#judgedBy = outlook.name === 'cooling' ? end : undefined;
     for (const waiter of isJudged ? [] : this.#queue) {
       if (!this.#isHopeful(outlook, waiter.asking.until, now)) this.#reject(waiter, now);
       else if (outlook.name === 'probing') this.#wake(waiter.asking.until, now);

@@ -107,6 +107,18 @@ describe('the end of a cooldown', () => {
     expect(circuit.rejections).toBe(1);
   });
 
+  test('rejects those for whom the next cooldown does not fit, also where it ends when the patience with the probe would', async () => {
+    const circuit = new ScriptedCircuit({ patienceMs: 500 });
+    circuit.open(400);
+    const [first] = comers(circuit, 1);
+    const waiting = circuit.come(800);
+    await pass(400);
+    circuit.come(800);
+    circuit.cooldownMs = 500;
+    await end(first, 'failure');
+    expect(waiting?.rejection).toBeDefined();
+  });
+
   test('rejects whoever may not wait as long as the probe takes, each at its own time', async () => {
     const circuit = new ScriptedCircuit({ patienceMs: 1_000 });
     circuit.open(400);
