@@ -35,11 +35,12 @@ export default defineConfig({
         },
       })),
       // One file at a time and after all the others: they run many processes and measure time.
-      ...SUITES_WITH_PROGRAMS.filter(canRun).map(({ name, files }) => ({
+      ...SUITES_WITH_PROGRAMS.filter(canRun).map(({ name, files, env = {} }) => ({
         extends: true as const,
         test: {
           name,
           include: [files],
+          env,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 1,

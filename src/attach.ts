@@ -18,6 +18,7 @@ import { callOptionsOf, DEFAULT_POLICY, extendPolicy } from './interceptors/call
 import { Pauses } from './interceptors/call/waits.js';
 import { bareInstance, dispatchOf } from './interceptors/config/dispatch.js';
 import { readHeader } from './interceptors/config/headers.js';
+import { watchPage } from './interceptors/outcome/page.js';
 import { answered, refused } from './interceptors/retry/answer.js';
 import { AttemptTimes } from './interceptors/time/attempt-times.js';
 import type { AttachedLimiters, Limit, LimiterStats, LimitersOptions } from './limiter/contract.js';
@@ -109,6 +110,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     policy: extendPolicy(DEFAULT_POLICY, callOptionsOf(given, limiterPolicy)),
   };
 
+  watchPage();
   const remove = place(instance as AxiosInstance, (config) => new Call(attachment, CARETAKERS, config));
   for (const breaker of registry) {
     const { key, state } = breaker;

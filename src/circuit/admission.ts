@@ -183,15 +183,14 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   }
 
   #reject(now: number, retryAfterMs: number): Permit | Rejection {
-    const observed = this.mode === 'observe';
-    if (!observed) this.#rejected++;
-    if (!observed) {
+    if (this.mode === 'enforce') {
+      this.#rejected++;
       this.emit({ type: 'rejected', key: this.key, by: 'circuit', retryAfterMs });
       return new Denial(retryAfterMs, this.cause);
     }
     this.emit({ type: 'wouldReject', key: this.key, retryAfterMs });
     this.#inFlight++;
-    return new IssuedPermit(this, UNCOUNTED, now, now);
+    return new IssuedPermit(this, UNCOUNTED, now);
   }
 
   #ensureGate(): Gate {

@@ -4,9 +4,9 @@ import { rejectedKeyOf, withoutExchange } from '../errors.js';
 import type { Outcome, TransitionReason } from '../events.js';
 import { cooldownOf, isToldToWait, SERVED_AGAIN } from './cooldown.js';
 import { GuardedDetector } from './detectors/guarded-detector.js';
-import type { CircuitLink, Lease, Opening, SharedView } from './link.js';
+import { type CircuitLink, type Lease, type Opening, PROBE_LOST, type SharedView } from './link.js';
 import { type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
-import { IssuedPermit } from './permit.js';
+import { IssuedPermit, ProbePermit } from './permit.js';
 import { Probes } from './probes.js';
 import { CLOSED, type State } from './state.js';
 import type { CircuitOwner, GivenState } from './transition.js';
@@ -82,15 +82,14 @@ export class Circuit {
     const state = this.at(now);
     switch (state.name) {
       case 'closed':
-        return new IssuedPermit(this.#owner, this.#generation, now, undefined, undefined, undefined, caller);
+        return new IssuedPermit(this.#owner, this.#generation, now, caller);
       case 'open':
         return state.until - now;
       case 'half-open': {
         const { probes, probeTimeoutMs } = this.#policy.halfOpen;
         if (!lease && !state.probes.hasSeat(probes, caller)) return state.probes.waitMs(now);
-        const until = now + this.heldMs(leaseMs);
-        const permit = new IssuedPermit(this.#owner, this.#generation, now, until, probeTimeoutMs, lease, caller);
-        return state.probes.seat(permit);
+        const terms = { leaseMs: this.heldMs(leaseMs), timeoutMs: probeTimeoutMs, lease };
+        return state.probes.seat(new ProbePermit(this.#owner, this.#generation, now, caller, terms));
       }
     }
   }
@@ -142,19 +141,26 @@ export class Circuit {
   }
 
   /** Takes a state that was not found but given: by hand, by another process, or from a snapshot. */
-  assume({ state, remainingMs, openings }: GivenState, reason: TransitionReason, now: number, saved?: unknown): void {
-    const next = state === 'open' ? this.#opened(now + remainingMs, reason === 'manual') : CLOSED;
+  assume(
+    { state, remainingMs, openings }: GivenState,
+    reason: TransitionReason,
+    now: number,
+    saved?: unknown,
+    probes?: Probes,
+  ): void {
+    const next = state === 'open' ? this.#opened(now + remainingMs, reason === 'manual', probes) : CLOSED;
     this.#openings = openings;
     if (reason === 'manual') this.#lastCooldownMs = remainingMs;
     this.#transition(next, reason, now, remainingMs, saved);
   }
 
   /** Takes over what another process brought about; what this one did itself comes back to it without effect. */
-  adopt({ state, remainingMs, openings, byHand }: SharedView, now: number): void {
+  adopt({ state, remainingMs, openings, byHand, why }: SharedView, now: number): void {
     if (state === this.at(now).name && state !== 'open') this.#openings = openings;
     else {
       const given = { state: state === 'closed' ? state : 'open', remainingMs, openings } as const;
-      this.assume(given, byHand ? 'manual' : 'shared', now);
+      const probes = why === PROBE_LOST ? this.#state.probes?.next() : undefined;
+      this.assume(given, byHand ? 'manual' : 'shared', now, undefined, probes);
     }
   }
 
@@ -182,14 +188,14 @@ export class Circuit {
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
       if (outcome === 'success' && this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;
-      link?.record(outcome, outcome === 'failure' ? this.nextOpening(details) : undefined);
+      link?.record(outcome, outcome === 'failure' ? { opening: this.nextOpening(details), call: caller } : undefined);
       return;
     }
     const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
     const opening = this.nextOpening(details);
     tellAfterwards(() => {
       this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening);
-      link?.record('failure', opening, hasTripped ? 'detector' : 'retry-after');
+      link?.record('failure', { opening, tripped: hasTripped ? 'detector' : 'retry-after', call: caller });
     });
   }
 
@@ -215,12 +221,12 @@ export class Circuit {
   /** A probe that has not ended when its lease runs out has failed: at that moment, whenever it is seen. */
   #loseProbes(probes: Probes, now: number): void {
     const { allowed } = probeRules(this.#policy);
-    for (const { leaseUntil } of probes.takeLost(now)) {
+    for (const { leaseUntil, lease } of probes.takeLost(now)) {
       const opening = this.nextOpening();
       const isOver = ++probes.failures > allowed;
       tellAfterwards(() => {
         if (isOver) this.#open('probe-failed', leaseUntil, opening, probes.next());
-        this.link?.settle(undefined, 'failure', opening);
+        this.link?.settle(lease, 'failure', opening, true);
       });
       if (isOver) return;
     }

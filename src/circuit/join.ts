@@ -17,6 +17,9 @@ export const joined = (key: string, circuit: Circuit, events: Emitter): CircuitL
     get leaseMs() {
       return circuit.policy.halfOpen.leaseMs ?? DEFAULT_LEASE_MS;
     },
+    get reopening() {
+      return circuit.nextOpening();
+    },
     get isClosed() {
       return circuit.isClosed;
     },

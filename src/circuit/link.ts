@@ -65,6 +65,18 @@ export interface Opening {
   readonly openings: number;
 }
 
+/** A failure that counted in a closed circuit. */
+export interface RecordedFailure {
+  readonly opening: Opening;
+  /** What the failure tripped by itself. */
+  readonly tripped?: 'detector' | 'retry-after' | undefined;
+  /** The call that the attempt was of, if it is known. */
+  readonly call?: object | undefined;
+}
+
+/** The `why` of a `SharedView` that was brought about by leases which had run out. */
+export const PROBE_LOST = 'probe-lost';
+
 /** When the outcomes of all processes together trip a circuit. */
 export interface SharedThreshold {
   /** The length of the window, ms; 0: failures since the last success. */
@@ -82,6 +94,11 @@ export interface SharedThreshold {
    * @default none
    */
   readonly maxAgeMs?: number | undefined;
+  /**
+   * With a `windowMs` of 0: whether a call counts once, however many of its attempts fail.
+   * @default false
+   */
+  readonly perCall?: boolean | undefined;
 }
 
 /** How many probes there may be at a time, how many must succeed, and how many may fail. */
@@ -115,6 +132,8 @@ export interface LinkedCircuit {
   readonly probes: ProbeRules;
   /** The longest lease that the circuit itself asks for, ms. */
   readonly leaseMs: number;
+  /** How the circuit would open if a probe failed now. */
+  readonly reopening: Opening;
   /** Whether the circuit of this process is closed at present. */
   readonly isClosed: boolean;
   /** Takes over what another process brought about. */
@@ -128,11 +147,15 @@ export interface CircuitLink {
   /** Notes that the circuit is in use. */
   touch(): void;
   /** Takes an outcome that counted in the closed circuit. */
-  record(outcome: 'success' | 'failure', opening?: Opening, tripped?: 'detector' | 'retry-after'): void;
+  record(outcome: 'success' | 'failure', details?: RecordedFailure): void;
   /** Asks for the right to probe. */
   lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer>;
-  /** Says what a probe came to; `lease` is undefined for one that was admitted without the store. */
-  settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined): void;
+  /**
+   * Says what a probe came to; `lease` is undefined for one that was admitted without the store.
+   *
+   * @param isLost Whether it failed because its lease ran out: its success may come yet.
+   */
+  settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined, isLost?: boolean): void;
   /** Opens or closes the circuit everywhere; resolves to whether the store said that it took it. */
   force(state: 'open' | 'closed', opening: Opening): Promise<boolean>;
   /** Leaves the fleet. */

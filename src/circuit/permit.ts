@@ -8,49 +8,61 @@ export interface PermitIssuer {
   settled(permit: IssuedPermit, outcome: Outcome, now: number | undefined, details: FailureDetails | undefined): void;
 }
 
+/** What a probe is given on. */
+interface ProbeTerms {
+  readonly leaseMs: number;
+  readonly timeoutMs: number | undefined;
+  readonly lease: Lease | undefined;
+}
+
 /** The generation of permits that are given in `observe` where `enforce` would reject: no outcome of theirs counts. */
 export const UNCOUNTED = -1;
 
+/** The right to one attempt. What only a probe has is set by that alone: permits are made for every healthy call. */
 export class IssuedPermit implements Permit {
   readonly admitted = true;
   /** The generation of the circuit in which it was given. */
   readonly generation: number;
   readonly acquiredAt: number;
-  /** `Infinity`, but for a probe. */
-  readonly leaseUntil: number;
-  readonly timeoutMs: number | undefined;
-  /** For a probe of the whole fleet. */
-  readonly lease: Lease | undefined;
   /** The call that the attempt is of. */
   readonly caller: object | undefined;
+  readonly timeoutMs?: number | undefined;
+  /** For a probe of the whole fleet. */
+  readonly lease?: Lease | undefined;
   #issuer: PermitIssuer | undefined;
 
-  constructor(
-    issuer: PermitIssuer,
-    generation: number,
-    acquiredAt: number,
-    leaseUntil = Number.POSITIVE_INFINITY,
-    timeoutMs?: number,
-    lease?: Lease,
-    caller?: object,
-  ) {
+  constructor(issuer: PermitIssuer, generation: number, acquiredAt: number, caller?: object) {
     this.#issuer = issuer;
     this.generation = generation;
     this.acquiredAt = acquiredAt;
-    this.leaseUntil = leaseUntil;
-    this.timeoutMs = timeoutMs;
-    this.lease = lease;
     this.caller = caller;
   }
 
   get isProbe(): boolean {
-    return this.generation !== UNCOUNTED && this.leaseUntil !== Number.POSITIVE_INFINITY;
+    return false;
   }
 
   settle(outcome: Outcome, now?: number, details?: FailureDetails): void {
     const issuer = this.#issuer;
     this.#issuer = undefined;
     issuer?.settled(this, outcome, now, details);
+  }
+}
+
+export class ProbePermit extends IssuedPermit {
+  readonly leaseUntil: number;
+  override readonly timeoutMs: number | undefined;
+  override readonly lease: Lease | undefined;
+
+  constructor(issuer: PermitIssuer, generation: number, now: number, caller: object | undefined, terms: ProbeTerms) {
+    super(issuer, generation, now, caller);
+    this.leaseUntil = now + terms.leaseMs;
+    this.timeoutMs = terms.timeoutMs;
+    this.lease = terms.lease;
+  }
+
+  override get isProbe(): boolean {
+    return true;
   }
 }
 

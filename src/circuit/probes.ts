@@ -1,4 +1,4 @@
-import type { IssuedPermit } from './permit.js';
+import type { IssuedPermit, ProbePermit } from './permit.js';
 
 /** Calls that ask their own circuit a second time get a seat of their own for it; no more than these. */
 const MOST_SPARE = 8;
@@ -7,7 +7,7 @@ const MOST_SPARE = 8;
 export class Probes {
   successes = 0;
   failures = 0;
-  readonly #underWay = new Set<IssuedPermit>();
+  readonly #underWay = new Set<ProbePermit>();
   /** Probes whose success counts, also after their lease: of this round, and of the rounds before it that were lost. */
   #known = new WeakSet<IssuedPermit>();
   #callers = new WeakSet<object>();
@@ -46,7 +46,7 @@ export class Probes {
     return caller !== undefined && this.#callers.has(caller);
   }
 
-  seat(permit: IssuedPermit): IssuedPermit {
+  seat(permit: ProbePermit): ProbePermit {
     this.#underWay.add(permit);
     this.#known.add(permit);
     if (permit.caller) this.#callers.add(permit.caller);
@@ -59,7 +59,7 @@ export class Probes {
 
   /** Frees a seat; whether the probe had it still. */
   leave(permit: IssuedPermit): boolean {
-    return this.#underWay.delete(permit);
+    return this.#underWay.delete(permit as ProbePermit);
   }
 
   /** A probe that said nothing is none; one that was rejected by its own circuit needs two seats. */
@@ -69,7 +69,7 @@ export class Probes {
   }
 
   /** Takes out the probes whose lease has run out, in the order in which that happened. */
-  takeLost(now: number): IssuedPermit[] {
+  takeLost(now: number): ProbePermit[] {
     const lost = [...this.#underWay].filter(({ leaseUntil }) => leaseUntil <= now);
     for (const permit of lost) this.#underWay.delete(permit);
     return lost.sort((a, b) => a.leaseUntil - b.leaseUntil);

@@ -1,13 +1,15 @@
-import type {
-  CircuitLink,
-  CircuitVersion,
-  Lease,
-  LeaseAnswer,
-  LeaseDenied,
-  LinkedCircuit,
-  Opening,
-  SharedStats,
-  SharedView,
+import {
+  type CircuitLink,
+  type CircuitVersion,
+  type Lease,
+  type LeaseAnswer,
+  type LeaseDenied,
+  type LinkedCircuit,
+  type Opening,
+  PROBE_LOST,
+  type RecordedFailure,
+  type SharedStats,
+  type SharedView,
 } from '../circuit/link.js';
 import type { Outcome } from '../events.js';
 import { Commands } from './commands.js';
@@ -78,9 +80,9 @@ export class Link implements CircuitLink {
     this.#isUsed = true;
   }
 
-  record(outcome: 'success' | 'failure', opening?: Opening, tripped?: 'detector' | 'retry-after'): void {
-    if (tripped) this.#owed = undefined;
-    this.#reports.record(outcome, opening, tripped);
+  record(outcome: 'success' | 'failure', details?: RecordedFailure): void {
+    if (details?.tripped) this.#owed = undefined;
+    this.#reports.record(outcome, details);
   }
 
   lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer> {
@@ -95,7 +97,7 @@ export class Link implements CircuitLink {
     return asking;
   }
 
-  settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined): void {
+  settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined, isLost = false): void {
     if (this.#closed || !this.#commands.known || (!lease && (!this.#isShared || outcome === 'neutral'))) return;
     const { epoch, generation } = lease ?? this.#commands.known;
     if (lease) this.#deniedUntil = Number.NEGATIVE_INFINITY;
@@ -107,7 +109,7 @@ export class Link implements CircuitLink {
       outcome,
       probes: this.circuit.probes,
       opening: opening ?? { cooldownMs: 0, openings: 0 },
-      why: `probe-${outcome === 'success' ? 'succeeded' : 'failed'}`,
+      why: isLost ? PROBE_LOST : `probe-${outcome === 'success' ? 'succeeded' : 'failed'}`,
     });
   }
 
@@ -252,6 +254,8 @@ export class Link implements CircuitLink {
       token,
       leaseMs: Math.ceil(leaseMs),
       permits: this.circuit.probes.permits,
+      allowed: this.circuit.probes.allowed,
+      opening: this.circuit.reopening,
       waitedMs: Math.floor(this.#commands.knownForMs),
     };
     const reply = await health.runWaited(this.circuit.key, () => store.acquire(this.circuit.key, request));

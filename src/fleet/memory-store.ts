@@ -1,6 +1,6 @@
-import type { SharedView } from '../circuit/link.js';
+import { type Opening, PROBE_LOST, type SharedView } from '../circuit/link.js';
 import type { CircuitState } from '../events.js';
-import { makeCircuit, remainingMs, type SharedCircuit, transition, viewOf } from './shared-circuit.js';
+import { loseProbes, makeCircuit, remainingMs, type SharedCircuit, transition, viewOf } from './shared-circuit.js';
 import { judge, type Verdict } from './shared-counts.js';
 import type {
   CircuitStore,
@@ -53,10 +53,10 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
 
   const trip = (
     circuit: SharedCircuit,
-    { opening, by, why }: FailureReport | Settlement | ForceRequest,
-    byHand = false,
+    { opening, by, why }: { readonly opening: Opening; readonly by: string; readonly why: string },
+    { byHand = false, from = now() } = {},
   ): void => {
-    Object.assign(circuit, opening, { until: now() + opening.cooldownMs });
+    Object.assign(circuit, opening, { until: from + opening.cooldownMs });
     transition(circuit, 'open', by, why, byHand);
   };
 
@@ -73,7 +73,8 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     const { votes } = circuit;
     const horizonMs = threshold?.windowMs || Math.max(LEAST_HORIZON_MS, opening.cooldownMs);
     for (const [id, at] of votes) if (isReset || at <= now() - horizonMs || at > now()) votes.delete(id);
-    const hasFailed = threshold?.windowMs === 0 ? run.failures > 0 : outcomes.some(([, failures]) => failures > 0);
+    const hasFailed =
+      threshold?.windowMs === 0 ? run.lastAgeMs !== undefined : outcomes.some(([, failures]) => failures > 0);
     if (((threshold && hasFailed) || tripped) && !isTaken) votes.set(reporter, now());
     return votes.size >= quorum;
   };
@@ -129,6 +130,19 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     return { ...viewOf(circuit, now()), failures, total, judgeInMs, otherRules };
   };
 
+  /** Counts the leases that have run out as failed probes; whether there are any. */
+  const loseExpired = (circuit: SharedCircuit, { allowed, opening, by }: LeaseRequest): boolean => {
+    const { leases } = circuit;
+    const ends = [...leases.values()].filter((end) => end <= now()).sort((a, b) => a - b);
+    if (circuit.state !== 'half-open' || ends.length === 0) return false;
+    loseProbes(circuit);
+    for (const [token, end] of leases) if (end <= now()) leases.delete(token);
+    const last = ends[Math.max(0, allowed - circuit.failures)];
+    if (last === undefined) circuit.failures += ends.length;
+    else trip(circuit, { opening, by, why: PROBE_LOST }, { from: last });
+    return true;
+  };
+
   const acquire = (key: string, request: LeaseRequest): LeaseReply => {
     const { known, token, leaseMs, permits, waitedMs, by } = request;
     const circuit = open(key, request, 'open');
@@ -144,44 +158,49 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     if (isVoid(request)) return answer(false, 0, 0);
     if (isForgotten && circuit.state === 'closed') Object.assign(circuit, { state: 'open', until: now() });
     if (circuit.state === 'closed') return answer(false, 0, 0);
+    const before = circuit.generation;
+    const hasLost = loseExpired(circuit, request);
     const isClockBack = circuit.until > now() + circuit.cooldownMs;
     const hasWaited = isKnown && circuit.generation === known.generation && waitedMs >= circuit.cooldownMs;
-    const leftMs = isClockBack && hasWaited ? 0 : remainingMs(circuit, now());
-    if (circuit.state === 'open' && leftMs > 0) return answer(false, 0, leftMs);
-    const isFirst = circuit.state === 'open';
-    if (isFirst) transition(circuit, 'half-open', by, 'cooldown-elapsed');
+    const leftMs = circuit.state === 'half-open' || (isClockBack && hasWaited) ? 0 : remainingMs(circuit, now());
+    if (circuit.state === 'open' && leftMs === 0) transition(circuit, 'half-open', by, 'cooldown-elapsed');
     const longestMs = Math.max(circuit.leaseMs, leaseMs);
-    for (const [other, end] of leases) {
-      if (end <= now()) leases.delete(other);
-      else leases.set(other, Math.min(end, now() + longestMs));
-    }
-    const earliestEnd = () => Math.max(0, Math.min(...leases.values()) - now());
-    if (leases.size >= permits && !leases.has(token)) return answer(false, 0, earliestEnd());
-    if (!leases.has(token)) leases.set(token, now() + leaseMs);
-    circuit.leaseMs = longestMs;
-    save(key, circuit, request);
-    if (isFirst) tell(key, circuit);
-    return answer(true, Math.max(0, permits - leases.size), earliestEnd());
+    for (const [other, end] of leases) leases.set(other, Math.min(end, now() + longestMs));
+    const isGranted = leftMs === 0 && (leases.has(token) || leases.size < permits);
+    if (isGranted && !leases.has(token)) leases.set(token, now() + leaseMs);
+    if (isGranted) circuit.leaseMs = longestMs;
+    if (isGranted || hasLost) save(key, circuit, request);
+    if (circuit.generation > before) tell(key, circuit);
+    const free = isGranted ? Math.max(0, permits - leases.size) : 0;
+    return answer(isGranted, free, leftMs || Math.max(0, Math.min(...leases.values()) - now()));
   };
 
   const settle = (key: string, settlement: Settlement): SharedView => {
     const { known, token, leased, outcome, probes, by, why } = settlement;
     const circuit = open(key, settlement, 'open');
-    const isCurrent = circuit.epoch === known.epoch && circuit.generation === known.generation;
-    if (isVoid(settlement) || !isCurrent) return unchanged(key);
+    const { leases, lost, settled } = circuit;
+    const isCurrent = circuit.generation === known.generation;
+    const isLate = outcome === 'success' && circuit.state !== 'closed' && lost.has(token);
+    if (isVoid(settlement) || circuit.epoch !== known.epoch || !(isCurrent || isLate)) return unchanged(key);
     const isFirst = circuit.state === 'open' && remainingMs(circuit, now()) <= 0 && !leased;
-    if ((circuit.state !== 'half-open' && !isFirst) || circuit.settled.has(token)) return unchanged(key);
-    const end = circuit.leases.get(token) ?? 0;
+    if ((circuit.state !== 'half-open' && !isFirst && !isLate) || settled.has(token)) return unchanged(key);
+    const before = circuit.generation;
+    const end = leases.get(token);
+    const isLost = outcome === 'failure' && leased && end !== undefined && (why === PROBE_LOST || end <= now());
+    if (isLost) loseProbes(circuit);
     circuits.get(key)?.leases.delete(token);
-    circuit.leases.delete(token);
-    if (outcome === 'neutral' || (outcome === 'failure' && leased && end <= now())) return unchanged(key);
+    leases.delete(token);
+    if (outcome === 'neutral' || (outcome === 'failure' && leased && end === undefined)) return unchanged(key);
     if (isFirst) transition(circuit, 'half-open', by, 'cooldown-elapsed');
-    circuit.settled.add(token);
+    if (isLate && isCurrent) circuit.failures = Math.max(0, circuit.failures - 1);
+    if (isLate) lost.delete(token);
+    if (!isLost) settled.add(token);
     circuit[outcome === 'success' ? 'successes' : 'failures']++;
-    if (circuit.failures > probes.allowed) trip(circuit, settlement);
+    const opening = { ...settlement, why: isLost ? PROBE_LOST : why };
+    if (circuit.failures > probes.allowed) trip(circuit, opening, isLost ? { from: Math.min(now(), end) } : {});
     else if (circuit.successes >= probes.needed) transition(circuit, 'closed', by, why);
     save(key, circuit, settlement);
-    return circuit.generation > known.generation ? tell(key, circuit) : viewOf(circuit, now());
+    return circuit.generation > before ? tell(key, circuit) : viewOf(circuit, now());
   };
 
   const force = (key: string, request: ForceRequest): SharedView => {
@@ -193,7 +212,7 @@ export function memoryStore(now: () => number = () => performance.now()): Circui
     if (!isKnown) circuit.generation = known.generation;
     save(key, circuit, request);
     if (request.state === 'open') {
-      trip(circuit, request, true);
+      trip(circuit, request, { byHand: true });
     } else {
       circuit.openings = 0;
       transition(circuit, 'closed', by, why, true);

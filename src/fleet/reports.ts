@@ -1,4 +1,11 @@
-import type { LinkedCircuit, Opening, Question, SharedThreshold, SharedView } from '../circuit/link.js';
+import type {
+  LinkedCircuit,
+  Opening,
+  Question,
+  RecordedFailure,
+  SharedThreshold,
+  SharedView,
+} from '../circuit/link.js';
 import type { CommandContext, Commands } from './commands.js';
 import { unref } from './deadline.js';
 import type { FailureReport, ReportReply } from './store.js';
@@ -66,12 +73,12 @@ export class Reports {
   }
 
   /** A success is kept in mind, and told with the next failure or when it is asked for. */
-  record(outcome: 'success' | 'failure', opening?: Opening, tripped?: 'detector' | 'retry-after'): void {
+  record(outcome: 'success' | 'failure', { opening, tripped, call }: Partial<RecordedFailure> = {}): void {
     if (this.#closed) return;
     const isVote = tripped === 'retry-after' || (tripped === 'detector' && !this.#threshold);
     if (!this.#threshold && !isVote) return;
     const now = performance.now();
-    this.#tally.add(outcome, now);
+    this.#tally.add(outcome, now, call);
     if (outcome === 'success') {
       if (now < this.#askedUntil) this.#answer(this.#askedUntil - now);
       return;
@@ -82,7 +89,7 @@ export class Reports {
     const wasOver = this.#isOver;
     this.weigh();
     const isUrgent = tripped !== undefined || (this.#isOver && !wasOver);
-    const isFirst = this.#tally.failures === 1 && now - this.#lastReportAt >= QUIET_MS;
+    const isFirst = this.#tally.failures <= 1 && now - this.#lastReportAt >= QUIET_MS;
     if (isUrgent || isFirst) this.#send();
     else this.#sendWithin(this.#isCalm ? Math.max(QUIET_MS, this.#context.lingerMs) : this.#context.lingerMs);
   }
@@ -105,7 +112,7 @@ export class Reports {
 
   /** Tells what had to wait until it was known how the circuit stands. */
   begin(): void {
-    if (this.#tally.failures > 0) this.#sendWithin(0);
+    if (this.#tally.hasFailed) this.#sendWithin(0);
   }
 
   /** Finds out whether the outcomes that are not told yet would trip the circuit, with what is known of those of all. */
@@ -190,7 +197,7 @@ export class Reports {
     const { health, reporter, quorum, gatherMs } = this.#context;
     const { known, transitionsUnderWay } = this.#commands;
     if (this.#isReporting || this.#closed || health.isDegraded || !known || transitionsUnderWay > 0) return;
-    if (this.#tally.failures === 0 && !this.#isTripped && !this.#isDue) return;
+    if (!this.#tally.hasFailed && !this.#isTripped && !this.#isDue) return;
     const now = performance.now();
     const { failures } = this.#tally;
     const report: FailureReport = {
@@ -268,8 +275,8 @@ const MOST_DISAGREEMENTS = 8;
 /** The rules as text, to be compared with those of other processes and to be read by people. */
 function rulesOf(threshold: SharedThreshold | undefined, quorum: number): string {
   if (!threshold) return `none, quorum ${quorum}`;
-  const { windowMs, failures, rate, minAttempts, minSpanMs = 0, maxAgeMs } = threshold;
+  const { windowMs, failures, rate, minAttempts, minSpanMs = 0, maxAgeMs, perCall } = threshold;
   return windowMs === 0
-    ? `${failures} failures in a row over ${minSpanMs} ms, none older than ${maxAgeMs ?? 'any'} ms, quorum ${quorum}`
+    ? `${failures} ${perCall ? 'calls that failed' : 'failures'} in a row over ${minSpanMs} ms, none older than ${maxAgeMs ?? 'any'} ms, quorum ${quorum}`
     : `${failures} failures and a rate of ${rate} of at least ${minAttempts} calls in ${windowMs} ms, quorum ${quorum}`;
 }

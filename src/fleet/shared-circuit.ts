@@ -1,4 +1,4 @@
-import type { Question, SharedView } from '../circuit/link.js';
+import { PROBE_LOST, type Question, type SharedView } from '../circuit/link.js';
 import type { CircuitState } from '../events.js';
 import { noCounts, type SharedCounts } from './shared-counts.js';
 
@@ -28,6 +28,8 @@ export interface SharedCircuit {
   leaseMs: number;
   readonly leases: Map<string, number>;
   readonly settled: Set<string>;
+  /** The tokens of probes whose leases ran out, in this round and in those before it that were lost as a whole. */
+  readonly lost: Set<string>;
   /** The number of the latest report of each process. */
   readonly reporters: Map<string, number>;
   /** When each process failed last. */
@@ -58,6 +60,7 @@ export const makeCircuit = (): SharedCircuit => ({
   leaseMs: 0,
   leases: new Map(),
   settled: new Set(),
+  lost: new Set(),
   reporters: new Map(),
   votes: new Map(),
 });
@@ -106,6 +109,15 @@ function questionOf(circuit: SharedCircuit, now: number): Question | undefined {
   return { withinMs, windowMs: askedWindowMs, sinceMs: Math.max(0, now - askedSince) };
 }
 
+/** So many lost probes are kept in mind. */
+const MOST_LOST = 64;
+
+/** Notes that the probes under way are lost, one of them at least: the success of each counts all the same. */
+export function loseProbes({ leases, lost }: SharedCircuit): void {
+  for (const token of leases.keys()) lost.add(token);
+  for (const token of lost) if (lost.size > MOST_LOST) lost.delete(token);
+}
+
 /** Moves the circuit on: nothing of the generation before counts any more. */
 export function transition(circuit: SharedCircuit, state: CircuitState, by: string, why: string, byHand = false): void {
   Object.assign(circuit, {
@@ -123,6 +135,7 @@ export function transition(circuit: SharedCircuit, state: CircuitState, by: stri
     counts: noCounts(),
   });
   circuit.settled.clear();
+  if (why !== PROBE_LOST && why !== 'cooldown-elapsed') circuit.lost.clear();
   circuit.reporters.clear();
   circuit.votes.clear();
   circuit.leases.clear();

@@ -81,13 +81,13 @@ function withRun(shared: SharedRun, run: Run | undefined, maxAgeMs = 0, now: num
     if (at >= firstAt) failures = 0;
   }
   if (maxAgeMs > 0 && firstAt <= now - maxAgeMs) failures = 0;
-  const latestAt = now - Math.round(run.lastAgeMs);
-  if (run.failures === 0 || latestAt < before) return { failures, firstAt, lastAt, successAt };
+  const latestAt = run.lastAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - Math.round(run.lastAgeMs);
+  if (latestAt < before || failures + run.failures === 0) return { failures, firstAt, lastAt, successAt };
   const beganAt = now - Math.round(run.firstAgeMs);
   const isWhole = beganAt >= before;
   const mineAt = isWhole ? beganAt : latestAt;
   firstAt = failures === 0 ? mineAt : Math.min(firstAt, mineAt);
   lastAt = Math.max(failures === 0 ? 0 : lastAt, latestAt);
-  failures += isWhole ? run.failures : 1;
+  failures += isWhole ? run.failures : Math.min(1, run.failures);
   return { failures, firstAt, lastAt, successAt };
 }

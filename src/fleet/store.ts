@@ -21,9 +21,11 @@ export type OutcomesOfAge = readonly [age: number, failures: number, total: numb
 
 /** Failures in succession in one process, those that were reported before left out. Ages are in ms. */
 export interface Run {
+  /** How many count: with `perCall`, calls that have not been reported yet. */
   readonly failures: number;
   readonly firstAgeMs: number;
-  readonly lastAgeMs: number;
+  /** Of the last failure, also of one that does not count by itself; `undefined` where nothing failed. */
+  readonly lastAgeMs: number | undefined;
   /** Of the last success, which came before these failures; `undefined` where there was none. */
   readonly successAgeMs: number | undefined;
 }
@@ -71,6 +73,10 @@ export interface LeaseRequest extends StoreRequest {
   readonly token: string;
   readonly leaseMs: number;
   readonly permits: number;
+  /** How many probes may fail: a lease that has run out is a probe that failed. */
+  readonly allowed: number;
+  /** How the circuit re-opens, if such a lease re-opens it. */
+  readonly opening: Opening;
   /**
    * How long this process has known the circuit as it is, ms. Where the store's clock was set back, a process that has
    * waited for the whole cooldown is right.
@@ -137,12 +143,13 @@ export interface CircuitStore {
   report(key: string, report: FailureReport): Promise<ReportReply>;
   /**
    * Gives a lease on an open circuit whose cooldown is over, or a half-open one with permits left. A circuit that the store
-   * has forgotten, or remembers less of than `known`, is taken to be open with its cooldown over.
+   * has forgotten, or remembers less of than `known`, is taken to be open with its cooldown over. A lease that has run out
+   * is a failed probe: where that is one too many the circuit opens with `why` `probe-lost`, from the end of the lease on.
    */
   acquire(key: string, request: LeaseRequest): Promise<LeaseReply>;
   /**
-   * Ends a lease of the present generation. A success counts also after the lease has run out, a failure does not; the
-   * same token counts once.
+   * Ends a lease of the present generation. A failure counts once, as it comes or as the end of the lease. A success counts
+   * also after that, and where nothing but lost probes has opened the circuit since. The same token counts once.
    */
   settle(key: string, settlement: Settlement): Promise<SharedView>;
   /** Opens or closes a circuit, unless it has moved on from `known`. */

@@ -18,23 +18,36 @@ export class Tally {
   successes = 0;
   readonly #bucketMs: number;
   #buckets: Bucket[] = [];
-  #firstFailureAt = 0;
+  /** Calls that count already, where a call counts once; until a call succeeds. */
+  #calls: WeakSet<object> | undefined;
+  readonly #perCall: boolean;
+  #firstFailureAt: number | undefined;
   #lastFailureAt = 0;
   #successAt: number | undefined;
 
   constructor(threshold: SharedThreshold | undefined) {
     this.#bucketMs = (threshold?.windowMs ?? 0) / BUCKETS;
+    this.#perCall = threshold?.perCall ?? false;
   }
 
-  add(outcome: 'success' | 'failure', now: number): void {
+  /** Whether there is a failure to tell, be it another one of a call that counts already. */
+  get hasFailed(): boolean {
+    return this.#bucketMs > 0 ? this.failures > 0 : this.#firstFailureAt !== undefined;
+  }
+
+  add(outcome: 'success' | 'failure', now: number, call?: object): void {
     if (this.#bucketMs > 0) this.#addToWindow(outcome, now);
     if (outcome === 'failure') {
-      if (this.failures++ === 0) this.#firstFailureAt = now;
+      this.#firstFailureAt ??= now;
       this.#lastFailureAt = now;
+      if (!this.#isCounted(call)) this.failures++;
       return;
     }
     this.#successAt = now;
-    if (this.#bucketMs === 0) this.failures = 0;
+    this.#calls = undefined;
+    if (this.#bucketMs > 0) return;
+    this.failures = 0;
+    this.#firstFailureAt = undefined;
   }
 
   /** Whether a call has succeeded within so many milliseconds before now. */
@@ -51,19 +64,33 @@ export class Tally {
     );
     const run: Run = {
       failures: this.failures,
-      firstAgeMs: this.failures > 0 ? now - this.#firstFailureAt : 0,
-      lastAgeMs: this.failures > 0 ? now - this.#lastFailureAt : 0,
+      firstAgeMs: now - (this.#firstFailureAt ?? now),
+      lastAgeMs: this.hasFailed ? now - this.#lastFailureAt : undefined,
       successAgeMs: this.#successAt === undefined ? undefined : now - this.#successAt,
     };
-    this.clear();
+    this.#empty();
     return { outcomes, run };
   }
 
   /** What was not told yet counts no more; when a call last succeeded is still known. */
   clear(): void {
+    this.#empty();
+    this.#calls = undefined;
+  }
+
+  #empty(): void {
     this.failures = 0;
     this.successes = 0;
+    this.#firstFailureAt = undefined;
     this.#buckets = [];
+  }
+
+  #isCounted(call: object | undefined): boolean {
+    if (!this.#perCall || !call) return false;
+    this.#calls ??= new WeakSet();
+    const isCounted = this.#calls.has(call);
+    this.#calls.add(call);
+    return isCounted;
   }
 
   #addToWindow(outcome: 'success' | 'failure', now: number): void {

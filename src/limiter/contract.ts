@@ -68,6 +68,8 @@ export interface LimitedRequest {
     };
   };
   readonly circuitKey: string | null;
+  /** What its circuit gave after a wait. */
+  readonly held?: object | undefined;
   /** Once it has ended. */
   readonly outcome: Outcome | undefined;
   readonly response: { readonly status: number; readonly headers?: object | undefined } | undefined;

@@ -1,4 +1,4 @@
-import { reasonOf, throwIfAborted } from '../abort.js';
+import { reasonOf } from '../abort.js';
 import { type Clock, monotonicClock } from '../clock.js';
 import { isAbort, isLimitError, LimitError, rejectedKeyOf } from '../errors.js';
 import {
@@ -150,11 +150,19 @@ export class Limiter {
    *
    * @throws a `LimitError` where none came in time; the signal's reason when that ends the wait.
    */
-  async acquire({ signal, ...asking }: LimiterExecuteOptions & Asking = {}): Promise<Slot> {
-    throwIfAborted(signal);
+  async acquire(options: LimiterExecuteOptions & Asking = {}): Promise<Slot> {
+    return this.enter(options);
+  }
+
+  /** @internal As `acquire`: a promise only where it has to wait. It does not throw. */
+  enter({ signal, ...asking }: LimiterExecuteOptions & Asking): Slot | Promise<Slot> {
+    if (signal?.aborted) return Promise.reject(reasonOf(signal) as Error);
     const given = this.ask(asking);
-    if (given instanceof Slot) return given;
-    const answer = await (signal ? untilAborted(given, signal) : given.answer);
+    return given instanceof Slot ? given : this.#slotFrom(given, signal);
+  }
+
+  async #slotFrom(place: Place, signal: AbortSignal | undefined): Promise<Slot> {
+    const answer = await (signal ? untilAborted(place, signal) : place.answer);
     if (answer instanceof Slot) return answer;
     throw new LimitError({ key: this.key, ...answer });
   }

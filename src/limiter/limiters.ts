@@ -44,9 +44,9 @@ export class Limiters implements AttachedLimiters {
   }
 
   admit(attempt: LimitedRequest): ReturnType<AttachedLimiters['admit']> {
-    const { call, circuitKey, config, captured } = attempt;
+    const { call, circuitKey, config, captured, held } = attempt;
     const { enabled, priority, maxWaitMs } = captured.policy.limiter;
-    if (!enabled || (circuitKey !== null && this.#options.isOpen(circuitKey))) return undefined;
+    if (!enabled || (!held && circuitKey !== null && this.#options.isOpen(circuitKey))) return undefined;
     const key = this.#keyOf(attempt);
     if (key === null) return undefined;
     const told = this.#ensure(key);

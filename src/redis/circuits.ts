@@ -66,7 +66,7 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
     report: async (key, report) => {
       const { reporter, sequence, outcomes, run: failed, threshold, tripped, quorum } = report;
       const { windowMs, failures, rate, minAttempts, minSpanMs = 0, maxAgeMs = 0 } = threshold ?? NO_THRESHOLD;
-      const { firstAgeMs, lastAgeMs, successAgeMs = -1 } = failed;
+      const { firstAgeMs, lastAgeMs = -1, successAgeMs = -1 } = failed;
       const votes = [reporter, sequence, tripped, quorum, wholeMs(report.gatherMs)];
       const limits = [windowMs, failures, rate, minAttempts, minSpanMs, maxAgeMs, report.rules];
       const counts = outcomes.map((each) => each.join(':')).join(';');
@@ -77,8 +77,9 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
     },
 
     acquire: async (key, request) => {
-      const { token, leaseMs, permits, waitedMs } = request;
-      const reply = await run('acquire', key, request, token, wholeMs(leaseMs), permits, wholeMs(waitedMs));
+      const { token, leaseMs, permits, waitedMs, allowed, opening } = request;
+      const asked = [token, wholeMs(leaseMs), permits, wholeMs(waitedMs), allowed];
+      const reply = await run('acquire', key, request, ...asked, ...openingOf(opening));
       const [granted, free, retryAfterMs] = reply.slice(VIEW_FIELDS).map(Number) as [number, number, number];
       return { ...viewOf(reply), granted: granted === 1, free, retryAfterMs };
     },

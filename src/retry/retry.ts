@@ -7,6 +7,15 @@ import { outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import type { RetryBudget } from './budget.js';
 import { backoffsLeftMs, decideRetry } from './decision.js';
+import {
+  type Classify,
+  type Ended,
+  enter,
+  isRejecting,
+  type RetryGuard,
+  type RetryLimiter,
+  type RetrySlot,
+} from './entry.js';
 import { Patience } from './patience.js';
 import { openScope, type Scope } from './scope.js';
 
@@ -18,53 +27,6 @@ export interface RetryFailure {
   readonly error: unknown;
   /** Time since the beginning, ms. */
   readonly elapsedMs: number;
-}
-
-type GuardAnswer =
-  | {
-      readonly admitted: true;
-      readonly isProbe?: boolean | undefined;
-      readonly timeoutMs?: number | undefined;
-      settle(outcome: Outcome, now?: number, details?: { readonly error: unknown }): void;
-    }
-  | { readonly admitted: false; readonly retryAfterMs: number; readonly cause?: unknown };
-
-/** What an attempt came to. */
-type Ended<T> =
-  | { readonly hasThrown: false; readonly result: T; readonly error?: undefined }
-  | { readonly hasThrown: true; readonly result?: undefined; readonly error: unknown };
-
-type Classify<T> = (ended: Ended<T>) => Outcome | undefined;
-
-interface JudgedBy<T> {
-  readonly classify?: Classify<T> | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly outOfTime?: (() => Outcome) | undefined;
-}
-
-/** What `retry` needs of a circuit breaker; `CircuitBreaker` has it. */
-export interface RetryGuard {
-  readonly key: string;
-  readonly mode: 'enforce' | 'observe';
-  readonly isOpen: boolean;
-  /** @internal As `acquire`, which may wait. */
-  acquireWithin(maxWaitMs: () => number, signal?: AbortSignal, caller?: object): GuardAnswer | Promise<GuardAnswer>;
-  /** @internal Whether a permit may be hoped for within that time. */
-  isWorthWaiting(maxWaitMs: number): boolean;
-  /** @internal */
-  judge<T>(ended: Ended<T>, judgedBy?: JudgedBy<T>): Outcome;
-}
-
-interface RetrySlot {
-  end(ended: never): void;
-  cancel(): void;
-}
-
-/** What `retry` needs of a limiter; `Limiter` has it. */
-interface RetryLimiter {
-  acquire(options: { signal?: AbortSignal | undefined; isRetry?: boolean | undefined }): Promise<RetrySlot>;
-  /** @internal */
-  judge(ended: Ended<unknown>, signal?: AbortSignal): object;
 }
 
 /** What `onRetry` is told. */
@@ -137,7 +99,7 @@ const check = optionsOf({
   shouldRetry: aFunction,
   onRetry: aFunction,
   breaker: withMethods('a CircuitBreaker', 'acquireWithin', 'judge'),
-  limiter: withMethods('a Limiter', 'acquire', 'judge'),
+  limiter: withMethods('a Limiter', 'enter', 'judge'),
   maxWaitMs: milliseconds(),
   classify: aFunction,
   signal: withMethods('an AbortSignal', 'addEventListener'),
@@ -185,13 +147,22 @@ export async function retry<T>(
   const remainingMs = () => (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt);
   let owesToken = false;
   let slot: RetrySlot | undefined;
+  const takeSlot = (attempt: number) => {
+    const taken = given.limiter?.enter({ signal: scope.signal, isRetry: attempt > 1 });
+    if (!(taken instanceof Promise)) return taken;
+    return taken.catch((error: unknown) => {
+      if (attempt > 1 && !owesToken) budget?.giveBack();
+      if (attempt > 1 && isLimitError(error)) throw lastError;
+      giveCause(error, lastError);
+      throw error;
+    });
+  };
   try {
     for (let attempt = 1; ; attempt++) {
-      if (given.limiter && !isRejecting(breaker))
-        slot = await slotFor(given.limiter, attempt, scope, lastError, budget);
       const maxWaitMs = () => Math.min(patience.begin(attempt), remainingMs());
-      const answer = breaker?.acquireWithin(maxWaitMs, scope.signal, scope);
-      const permit = answer instanceof Promise ? await answer : answer;
+      const takePermit = () => breaker?.acquireWithin(maxWaitMs, scope.signal, scope);
+      const { permit, ...entered } = await enter(breaker, () => takeSlot(attempt), takePermit);
+      ({ slot } = entered);
       patience.end();
       if (permit?.admitted && owesToken && budget?.withdraw(clock.now()) === false) {
         permit.settle('neutral');
@@ -225,7 +196,7 @@ export async function retry<T>(
         attempt > limits.retries
           ? undefined
           : await scope.race(async () => given.shouldRetry?.(failure)).catch(withCause(lastError));
-      const isOpen = breaker?.mode === 'enforce' && breaker.isOpen;
+      const isOpen = isRejecting(breaker);
       const isHopeless = () => !breaker?.isWorthWaiting(Math.min(patience.begin(attempt), remainingMs()));
       owesToken = isOpen;
       let decision: ReturnType<typeof decideRetry>;
@@ -253,26 +224,6 @@ export async function retry<T>(
   } finally {
     slot?.cancel();
     scope.close();
-  }
-}
-
-const isRejecting = (breaker: RetryGuard | undefined): boolean => breaker?.mode === 'enforce' && breaker.isOpen;
-
-/** Waits for a slot; a retry that gets none ends with the last error, and its token goes back. */
-async function slotFor(
-  limiter: RetryLimiter,
-  attempt: number,
-  { signal }: Scope,
-  lastError: unknown,
-  budget: RetryBudget | undefined,
-): Promise<RetrySlot> {
-  try {
-    return await limiter.acquire({ signal, isRetry: attempt > 1 });
-  } catch (error) {
-    if (attempt > 1) budget?.giveBack();
-    if (attempt > 1 && isLimitError(error)) throw lastError;
-    giveCause(error, lastError);
-    throw error;
   }
 }
 

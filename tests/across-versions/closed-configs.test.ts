@@ -50,6 +50,30 @@ describe.each(CLOSED)('a config that a request interceptor returns %s', (_how, c
   });
 });
 
+describe.each<[string, <T>(headers: T) => T]>([
+  ['sealed', Object.seal],
+  ['not extensible', Object.preventExtensions],
+])('headers that a request interceptor leaves %s', (_how, close) => {
+  test('are sent with ours, and no permit is lost', async () => {
+    const { breakers } = attach(api, {
+      retry: { backoff: () => 0, attemptHeader: 'X-Attempt' },
+      idempotencyKey: { generate: () => 'key' },
+    });
+    api.interceptors.request.use((config) => {
+      config.headers.set({ 'User-Agent': 'tests', 'Accept-Encoding': 'gzip' });
+      close(config.headers);
+      return config;
+    });
+    const response = await api.post('/orders', { item: 7 });
+    expect(response.data).toEqual({ status: 200, attempt: 2 });
+    expect(server.requests.map(({ headers }) => [headers['x-attempt'], headers['idempotency-key']])).toEqual([
+      ['1', 'key'],
+      ['2', 'key'],
+    ]);
+    expect([...breakers].map(({ inFlight }) => inFlight)).toEqual([0]);
+  });
+});
+
 test.each<[string, (config: InternalAxiosRequestConfig) => unknown]>(CLOSED.slice(0, 3))(
   'a POST whose adapter leaves its config %s ends as with bare axios',
   async (_how, close) => {

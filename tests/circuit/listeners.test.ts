@@ -82,7 +82,7 @@ describe('whoever listens hears of changes in the order in which they were made'
     const store = {
       link: () => ({
         ...link,
-        record: (outcome: string, _opening: unknown, tripped = '') => void told.push(`${outcome} ${tripped}`.trim()),
+        record: (outcome: string, { tripped = '' } = {}) => void told.push(`${outcome} ${tripped}`.trim()),
         force: async (state: string) => told.push(state) > 0,
       }),
       close: async () => undefined,

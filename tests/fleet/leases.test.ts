@@ -83,7 +83,7 @@ describe('the lease of a probe', () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(await crowd(other!, 1)).toEqual([{ admitted: false, retryAfterMs: 500 }]);
     await vi.advanceTimersByTimeAsync(500);
-    expect(admitted(await crowd(other!, 50))).toHaveLength(1);
+    expect(await crowd(other!, 1)).toEqual([{ admitted: false, retryAfterMs: COOLDOWN_MS }]);
   });
 
   test('a success closes all, a failure opens all with a cooldown', async () => {
@@ -163,19 +163,64 @@ describe('the lease of a probe', () => {
     expect(admitted(await crowd(other!, 50))).toHaveLength(1);
   });
 
-  test('a probe that never ends holds it until its end, and not longer', async () => {
+  test('of a probe that never ends holds until its end, and opens the circuit for all from then on', async () => {
+    const cooldownMs = ({ attempt }: { attempt: number }) => (attempt === 1 ? COOLDOWN_MS : 2_000);
+    const [dead, other, third] = await startAll(3, { halfOpen: { leaseMs: 400 }, cooldownMs });
+    await elapse(dead!, other!, third!);
+    await probe(dead!);
+    await dead!.fleet.close();
+    await vi.advanceTimersByTimeAsync(399);
+    expect(admitted(await crowd(other!, 5))).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(101);
+    expect(await crowd(other!, 1)).toEqual([{ admitted: false, retryAfterMs: 1_900 }]);
+    await flush();
+    const opened = {
+      state: 'open',
+      openings: 2,
+      remainingCooldownMs: 1_900,
+      shared: { generation: 3, why: 'probe-lost' },
+    };
+    expect([other!.breaker.stats(), third!.breaker.stats()]).toMatchObject([opened, opened]);
+    await vi.advanceTimersByTimeAsync(1_900);
+    expect(admitted(await crowd(third!, 5))).toHaveLength(1);
+  });
+
+  test('that its own process sees run out opens the circuit for all, once', async () => {
     const [one, other] = await startAll(2, { halfOpen: { leaseMs: 400 } });
     await elapse(one!, other!);
     const lost = await probe(one!);
-    await vi.advanceTimersByTimeAsync(399);
-    expect(admitted(await crowd(other!, 5))).toHaveLength(0);
-    await vi.advanceTimersByTimeAsync(1);
-    expect(admitted(await crowd(other!, 5))).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(one!.breaker.state).toBe('open');
+    await flush();
+    expect(other!.breaker.stats()).toMatchObject({
+      state: 'open',
+      openings: 2,
+      remainingCooldownMs: COOLDOWN_MS - 100,
+    });
     lost.settle('failure');
     await flush();
-    expect(one!.events.at(-1)).toMatchObject({ type: 'stateChange', to: 'open', reason: 'probe-failed' });
-    expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'half-open']);
+    expect([one!, other!].map(({ breaker }) => breaker.stats())).toMatchObject([
+      { openings: 2, shared: { generation: 3 } },
+      { openings: 2, shared: { generation: 3 } },
+    ]);
   });
+
+  test.each(['its own process', 'another process'])(
+    'whose end %s has seen still closes all by a late success',
+    async (who) => {
+      const [one, other] = await startAll(2, { halfOpen: { leaseMs: 400 } });
+      await elapse(one!, other!);
+      const slow = await probe(one!);
+      await vi.advanceTimersByTimeAsync(500);
+      if (who === 'its own process') expect(one!.breaker.state).toBe('open');
+      else await crowd(other!, 1);
+      await flush();
+      expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
+      slow.settle('success');
+      await flush();
+      expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
+    },
+  );
 
   test('a late success of the same half-open generation closes all', async () => {
     const [one, other] = await startAll(2, { halfOpen: { leaseMs: 400 } });

@@ -369,6 +369,56 @@ describe('successes', () => {
   });
 });
 
+describe('a detector that counts a call once', () => {
+  const PER_CALL = { detector: consecutiveFailures(3, { perCall: true, minSpanMs: 600 }), cooldownMs: 10_000 };
+
+  /** One attempt of a call that fails. */
+  const failAttempt = ({ breaker }: Process, call: object) => {
+    const permit = breaker.tryAcquire(undefined, undefined, call);
+    if (permit.admitted) permit.settle('failure');
+  };
+
+  test('counts it once for the fleet, however many of its attempts fail and are reported', async () => {
+    const processes = await startAll(2, PER_CALL);
+    const calls = processes.map(() => ({}));
+    for (let attempt = 0; attempt < 8; attempt++) {
+      for (const [index, process] of processes.entries()) failAttempt(process, calls[index]!);
+      await vi.advanceTimersByTimeAsync(500);
+    }
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(['closed', 'closed']);
+    expect(processes[0]!.access.of('report').length).toBeGreaterThan(1);
+  });
+
+  test('opens by as many calls of all processes, whose later attempts make up the time that they must fail for', async () => {
+    const processes = await startAll(3, PER_CALL);
+    const calls = processes.map(() => ({}));
+    const failAll = () => {
+      for (const [index, process] of processes.entries()) failAttempt(process, calls[index]!);
+    };
+    failAll();
+    await vi.advanceTimersByTimeAsync(599);
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(['closed', 'closed', 'closed']);
+    await vi.advanceTimersByTimeAsync(1);
+    failAll();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(['open', 'open', 'open']);
+  });
+
+  test('counts a call anew after a success', async () => {
+    const process = await start(memoryStore(), PER_CALL);
+    const call = {};
+    const runs = () =>
+      process.access.of('report').map(({ request }) => (request as unknown as FailureReport).run.failures);
+    failAttempt(process, call);
+    await vi.advanceTimersByTimeAsync(1_000);
+    failAttempt(process, call);
+    await vi.advanceTimersByTimeAsync(1_000);
+    succeed(process.breaker);
+    failAttempt(process, call);
+    expect(runs()).toEqual([1, 0, 1]);
+  });
+});
+
 describe("share: 'state'", () => {
   test('reports nothing but that a process has tripped', async () => {
     const [one, other] = await startAll(2, {}, { share: 'state' });

@@ -35,7 +35,7 @@ const GATHER_MS = 40;
 /** What a process tells: outcomes of this moment, of a run those after the success. */
 const told = (failures: number, successes = 0, successAgeMs = successes > 0 ? 0 : undefined) => ({
   outcomes: [[0, failures, failures + successes] as const],
-  run: { failures, firstAgeMs: 0, lastAgeMs: 0, successAgeMs },
+  run: { failures, firstAgeMs: 0, lastAgeMs: failures > 0 ? 0 : undefined, successAgeMs },
 });
 
 const consecutive = (failures: number, minSpanMs = 0): SharedThreshold => ({
@@ -114,6 +114,8 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
           token: `t-${++tokens}`,
           leaseMs: LONG_MS,
           permits: 1,
+          allowed: 0,
+          opening: OPENING,
           waitedMs: 0,
           ...given,
         }),
@@ -229,6 +231,17 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         await report({ threshold, failures: 4 });
         await subject.pass(200);
         expect(await report({ threshold, failures: 1 })).toMatchObject({ failures: 1 });
+      });
+
+      test('counts a call that failed before no second time, but as long as it goes on failing', async () => {
+        const threshold = { ...consecutive(2, 2 * SHORT_MS), perCall: true };
+        const failedAgain = { failures: 0, firstAgeMs: 0, lastAgeMs: 0, successAgeMs: undefined };
+        await report({ threshold, failures: 2 });
+        expect(await report({ threshold, run: failedAgain })).toMatchObject({ failures: 2, judgeInMs: 0 });
+        await subject.pass(2 * SHORT_MS);
+        const reply = await report({ threshold, run: failedAgain });
+        expect(reply).toMatchObject({ failures: 2 });
+        expect(reply.judgeInMs).toBeGreaterThan(0);
       });
 
       test('counts of failures that began before the success of another process only the last', async () => {
@@ -490,15 +503,50 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         await acquire({ token: 'mine', leaseMs: 2_000 });
         await acquire({ token: 'mine', leaseMs: LONG_MS });
         await subject.pass(2_000);
-        expect(await acquire({ token: 'other' })).toMatchObject({ granted: true });
+        expect(await acquire({ token: 'other', allowed: 1 })).toMatchObject({ granted: true });
       });
 
-      test('gives the room of a lease that has run out to the next, in the same generation', async () => {
+      test('opens at a lease that has run out, as at a probe that failed', async () => {
         await elapse();
         expect(await acquire({ leaseMs: SHORT_MS })).toMatchObject({ granted: true, generation: 2 });
         await subject.pass(SHORT_MS);
-        expect(await acquire()).toMatchObject({ granted: true, generation: 2, state: 'half-open' });
-        expect(await acquire()).toMatchObject({ granted: false });
+        const reply = await acquire({ opening: { cooldownMs: LONG_MS, openings: 2 }, by: 'pod-2' });
+        expect(reply).toMatchObject({ granted: false, free: 0, generation: 3, state: 'open', openings: 2 });
+        expect(reply).toMatchObject({ cooldownMs: LONG_MS, by: 'pod-2', why: 'probe-lost', byHand: false });
+        expect(reply.retryAfterMs).toBe(reply.remainingMs);
+        expect(await look()).toMatchObject({ generation: 3, state: 'open' });
+      });
+
+      test('counts the cooldown after a lease that has run out from its end, and goes on to the next round', async () => {
+        await elapse();
+        await acquire({ leaseMs: SHORT_MS });
+        await subject.pass(2 * SHORT_MS);
+        const opening = { cooldownMs: SHORT_MS, openings: 2 };
+        expect(await acquire({ opening })).toMatchObject({
+          granted: true,
+          generation: 4,
+          state: 'half-open',
+          openings: 2,
+        });
+        expect(await acquire({ opening })).toMatchObject({ granted: false, generation: 4 });
+      });
+
+      test('gives the room of a lease that has run out to the next where a probe may fail', async () => {
+        await elapse();
+        await acquire({ leaseMs: SHORT_MS, allowed: 1 });
+        await subject.pass(SHORT_MS);
+        expect(await acquire({ leaseMs: SHORT_MS, allowed: 1 })).toMatchObject({ granted: true, generation: 2 });
+        expect(await acquire({ allowed: 1 })).toMatchObject({ granted: false, state: 'half-open' });
+        await subject.pass(SHORT_MS);
+        expect(await acquire({ allowed: 1 })).toMatchObject({ granted: false, generation: 3, state: 'open' });
+      });
+
+      test('counts leases of which several have run out each by itself', async () => {
+        await elapse();
+        const probes = { permits: 3, allowed: 2 };
+        for (let probe = 0; probe < 3; probe++) await acquire({ ...probes, leaseMs: SHORT_MS });
+        await subject.pass(SHORT_MS);
+        expect(await acquire(probes)).toMatchObject({ granted: false, state: 'open', generation: 3 });
       });
 
       test('renews nothing by a denial', async () => {
@@ -598,11 +646,74 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         expect(await settle()).toMatchObject({ state: 'closed' });
       });
 
-      test('takes no failure that comes after the lease has run out', async () => {
+      test('opens at a failure that comes after the lease has run out from the end of the lease on, and counts it once', async () => {
         await elapse();
-        await acquire({ leaseMs: SHORT_MS });
+        const { epoch } = await acquire({ leaseMs: SHORT_MS });
+        await subject.pass(3 * SHORT_MS);
+        const opening = { cooldownMs: LONG_MS, openings: 2 };
+        const view = await settle({ outcome: 'failure', opening });
+        expect(view).toMatchObject({ state: 'open', generation: 3, why: 'probe-lost', openings: 2 });
+        expect(view.remainingMs).toBeLessThanOrEqual(LONG_MS - 2 * SHORT_MS);
+        const again = { known: { epoch, generation: 2 }, outcome: 'failure' as const, opening };
+        expect(await settle(again)).toMatchObject({ state: 'open', generation: 3 });
+      });
+
+      test('takes a failure as the end of the lease where its process says so', async () => {
+        await elapse();
+        const { epoch } = await acquire();
+        expect(await settle({ outcome: 'failure', why: 'probe-lost' })).toMatchObject({
+          generation: 3,
+          why: 'probe-lost',
+        });
+        expect(await settle({ known: { epoch, generation: 2 } })).toMatchObject({ state: 'closed', generation: 4 });
+      });
+
+      test('takes no failure of a lease that was counted as lost', async () => {
+        await elapse();
+        await acquire({ leaseMs: SHORT_MS, token: 'lost', allowed: 1 });
         await subject.pass(SHORT_MS);
-        expect(await settle({ outcome: 'failure' })).toMatchObject({ state: 'half-open', generation: 2 });
+        await acquire({ allowed: 1 });
+        const probes = { permits: 1, needed: 1, allowed: 1 };
+        expect(await settle({ probes, token: 'lost', outcome: 'failure' })).toMatchObject({ state: 'half-open' });
+      });
+
+      test('takes back what a lost lease counted when its success comes', async () => {
+        await elapse();
+        const probes = { permits: 1, needed: 2, allowed: 1 };
+        await acquire({ leaseMs: SHORT_MS, token: 'lost', allowed: 1 });
+        await subject.pass(SHORT_MS);
+        await acquire({ allowed: 1, token: 'next' });
+        expect(await settle({ probes, token: 'lost' })).toMatchObject({ state: 'half-open', generation: 2 });
+        expect(await settle({ probes, token: 'next', outcome: 'failure' })).toMatchObject({ state: 'half-open' });
+        await acquire({ allowed: 1, token: 'last' });
+        expect(await settle({ probes, token: 'last' })).toMatchObject({ state: 'closed' });
+      });
+
+      test.each([
+        ['open', LONG_MS],
+        ['half-open', 0],
+      ])('counts the success of a lost lease while the circuit is %s because of it', async (state, cooldownMs) => {
+        await elapse();
+        const { epoch } = await acquire({ leaseMs: SHORT_MS, token: 'lost' });
+        await subject.pass(SHORT_MS);
+        expect(await acquire({ opening: { cooldownMs, openings: 2 } })).toMatchObject({ state });
+        expect(await settle({ known: { epoch, generation: 2 }, token: 'lost' })).toMatchObject({ state: 'closed' });
+      });
+
+      test('counts it no more once another probe has failed, or a person has opened the circuit', async () => {
+        await elapse();
+        const { epoch } = await acquire({ leaseMs: SHORT_MS, token: 'lost' });
+        await subject.pass(SHORT_MS);
+        await acquire({ opening: { cooldownMs: 0, openings: 2 } });
+        await settle({ outcome: 'failure' });
+        expect(await settle({ known: { epoch, generation: 2 }, token: 'lost' })).toMatchObject({ state: 'open' });
+        await force('closed');
+        await elapse();
+        const { generation } = await acquire({ leaseMs: SHORT_MS, token: 'lost' });
+        await subject.pass(SHORT_MS);
+        await acquire();
+        await force('open');
+        expect(await settle({ known: { epoch, generation }, token: 'lost' })).toMatchObject({ state: 'open' });
       });
 
       test('counts a token once', async () => {

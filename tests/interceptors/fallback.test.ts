@@ -1,4 +1,5 @@
-import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import { Readable } from 'node:stream';
+import axios, { AxiosError, type AxiosInstance, type AxiosResponse } from 'axios';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   attach,
@@ -89,15 +90,23 @@ describe('what answers', () => {
   });
 
   test('a fallbackOn that throws ends the call with its error, whose cause is the failure, and frees a streamed response', async () => {
+    const bodies: Readable[] = [];
     const { api } = start({
       fallback: 'data',
       fallbackOn: () => {
         throw new Error('oops');
       },
     });
-    const error = await failureOf(api.get('/'));
+    api.defaults.adapter = async (config) => {
+      const data = Readable.from(['part']);
+      bodies.push(data);
+      const response = { data, status: 503, statusText: '', headers: {}, config };
+      throw new AxiosError('503', AxiosError.ERR_BAD_RESPONSE, config, undefined, response);
+    };
+    const error = await failureOf(api.get('/', { responseType: 'stream' }));
     expect(error.message).toBe('oops');
     expect(error.cause.response.status).toBe(503);
+    expect(bodies.map(({ destroyed }) => destroyed)).toEqual([true, true]);
   });
 
   test.each([null, false, 0, '', []])('%j is an answer', async (fallback) => {

@@ -169,8 +169,38 @@ describe('a guard that lets an attempt wait', () => {
     expect([adapter.attempts, behind.asked]).toEqual([[], []]);
     end(pass('waited'));
     await call;
-    expect(settled).toEqual(['before: success', 'waited: success', 'behind: success']);
+    expect(settled).toEqual(['before: neutral', 'before: success', 'waited: success', 'behind: success']);
     expect(leave).not.toHaveBeenCalled();
+  });
+
+  test('lets it hold nothing of the others: they are asked anew, and may refuse it then', async () => {
+    const { later, end } = waiting();
+    const before = answering(pass('before'), refusal);
+    const { api, adapter } = guardedBy([before, answering(later)]);
+    const call = rejectionOf(api.get('/'));
+    await turns();
+    expect(settled).toEqual(['before: neutral']);
+    end(pass('waited'));
+    expect(await call).toBe(REFUSED);
+    expect(settled).toEqual(['before: neutral', 'waited: neutral']);
+    expect(adapter.attempts).toEqual([]);
+  });
+
+  test('takes back what it gave after the wait, where another lets the attempt wait in turn', async () => {
+    const first = waiting();
+    const second = waiting();
+    const before = answering(undefined, second.later);
+    const behind = answering(first.later, pass('behind'));
+    const { api, adapter } = guardedBy([before, behind]);
+    const call = api.get('/');
+    await turns();
+    first.end(pass('given too early'));
+    await turns();
+    expect(settled).toEqual(['given too early: neutral']);
+    expect(adapter.attempts).toEqual([]);
+    second.end(pass('before'));
+    await call;
+    expect(settled).toEqual(['given too early: neutral', 'before: success', 'behind: success']);
   });
 
   test('may refuse it at last: what was given before goes back', async () => {

@@ -5,6 +5,7 @@ import {
   attach,
   byOrigin,
   concurrencyLimit,
+  consecutiveFailures,
   customLimit,
   isLimitError,
   type Limit,
@@ -293,6 +294,58 @@ test('no seat of a probe is held by one that queues', async () => {
   expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats().inFlight).toBe(0);
   await settled([post, probe]);
   expect(resilience.breakers.get(`GET ${ORIGIN}`)?.state).toBe('closed');
+});
+
+/** A circuit that opens at the first failure, for a second. */
+const opening = (maxWaitMs: number): ResilienceOptions => ({
+  retry: false,
+  breaker: { detector: consecutiveFailures(1), cooldownMs: 1_000, maxWaitMs },
+});
+
+test('after a wait for its circuit an attempt goes through the limiter like any other', async () => {
+  const { api, service, resilience } = setup(concurrencyLimit(1), opening(5_000));
+  service.answer = (_path, count) => ({ status: count === 0 ? 500 : 200 });
+  await settled([api.get('/fails')], 100);
+  await settled(Array.from({ length: 6 }, (_, index) => api.get(`/${index}`)));
+  expect(service.paths).toEqual(['/fails', '/0', '/1', '/2', '/3', '/4', '/5']);
+  expect(service.times.slice(1)).toEqual([1_100, 1_200, 1_300, 1_400, 1_500, 1_600]);
+  expect(service.most).toBe(1);
+  expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 0, counts: { started: 7, success: 6, failure: 1 } });
+  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats()).toMatchObject({ state: 'closed', inFlight: 0 });
+});
+
+test('an attempt that waits for its circuit holds no slot, though that opened while it stood in the queue', async () => {
+  const { api, service, resilience } = setup(concurrencyLimit(1), opening(5_000));
+  service.answer = (path) => ({ status: path === '/fails' ? 500 : 200 });
+  const calls = [api.get('/fails').catch(String), api.get('/waits')];
+  await vi.advanceTimersByTimeAsync(150);
+  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats()).toMatchObject({ state: 'open', queued: 1 });
+  expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 0, queued: 0 });
+  calls.push(api.post('/other'));
+  await settled(calls);
+  expect(service.asked).toEqual([
+    { path: '/fails', at: 0 },
+    { path: '/other', at: 150 },
+    { path: '/waits', at: 1_100 },
+  ]);
+  expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 0, queued: 0 });
+});
+
+test('a seat of a probe goes back while its attempt queues, and it does not pass for the service being back', async () => {
+  const { api, service, resilience } = setup(concurrencyLimit(1), opening(5_000));
+  service.answer = (path) => ({ status: path === '/fails' ? 500 : 200, afterMs: path === '/slow' ? 2_000 : 100 });
+  await settled([api.get('/fails')], 150);
+  const calls = [api.post('/slow'), api.get('/probe')];
+  await vi.advanceTimersByTimeAsync(1_500);
+  const stats = () => resilience.breakers.get(`GET ${ORIGIN}`)?.stats();
+  expect(stats()).toMatchObject({ state: 'half-open', inFlight: 0, queued: 0 });
+  await settled(calls);
+  expect(service.asked).toEqual([
+    { path: '/fails', at: 0 },
+    { path: '/slow', at: 150 },
+    { path: '/probe', at: 2_150 },
+  ]);
+  expect(stats()).toMatchObject({ state: 'closed', inFlight: 0 });
 });
 
 test('when a circuit of the service has closed, its limit is told', async () => {

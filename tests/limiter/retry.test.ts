@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { CircuitBreaker, concurrencyLimit, Limiter, RetryBudget, retry } from '../../src/index.js';
+import { CircuitBreaker, concurrencyLimit, consecutiveFailures, Limiter, RetryBudget, retry } from '../../src/index.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -79,4 +79,65 @@ test('a deadline ends the wait', async () => {
   await vi.advanceTimersByTimeAsync(50);
   expect(await late).toMatchObject({ name: 'TimeoutError' });
   expect(limiter.stats().queued).toBe(0);
+});
+
+/** Opens at the first failure, for a second. */
+const opening = () => new CircuitBreaker('db', { detector: consecutiveFailures(1), cooldownMs: 1_000 });
+
+test('after a wait for its breaker an attempt goes through the limiter like any other', async () => {
+  const limiter = new Limiter('db', concurrencyLimit(1));
+  const breaker = opening();
+  const log: string[] = [];
+  const run = (name: string) =>
+    retry(
+      async () => {
+        log.push(`${name} at ${performance.now() - from}, ${limiter.stats().inFlight} in flight`);
+        await wait(100);
+      },
+      { limiter, breaker, retries: 0, maxWaitMs: 5_000 },
+    );
+  const from = performance.now();
+  await breaker.execute(() => Promise.reject(new Error('broken'))).catch(() => undefined);
+  const all = Promise.all(['a', 'b', 'c'].map(run));
+  await vi.advanceTimersByTimeAsync(2_000);
+  await all;
+  expect(log).toEqual(['a at 1000, 1 in flight', 'b at 1100, 1 in flight', 'c at 1200, 1 in flight']);
+  expect(limiter.stats()).toMatchObject({ inFlight: 0, counts: { started: 3, success: 3 } });
+  expect(breaker.stats()).toMatchObject({ state: 'closed', inFlight: 0 });
+});
+
+test('neither is a slot held while the breaker is waited for, nor a permit while the limiter is', async () => {
+  const limiter = new Limiter('db', concurrencyLimit(1));
+  const breaker = opening();
+  const slot = await limiter.acquire();
+  const waiting = retry(() => performance.now() - from, { limiter, breaker, retries: 0, maxWaitMs: 5_000 });
+  const from = performance.now();
+  await breaker.execute(() => Promise.reject(new Error('broken'))).catch(() => undefined);
+  slot.end({ outcome: 'success' });
+  await vi.advanceTimersByTimeAsync(10);
+  expect([limiter.stats().inFlight, breaker.stats().queued]).toEqual([0, 1]);
+  const other = await limiter.acquire();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(limiter.stats()).toMatchObject({ inFlight: 1, queued: 1 });
+  expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, queued: 0 });
+  other.end({ outcome: 'success' });
+  expect(await waiting).toBe(2_010);
+  expect([limiter.stats().inFlight, breaker.stats().inFlight]).toEqual([0, 0]);
+});
+
+test('whoever is cancelled while it waits for a slot with a permit given back leaves both as they were', async () => {
+  const limiter = new Limiter('db', concurrencyLimit(1));
+  const breaker = opening();
+  const controller = new AbortController();
+  await breaker.execute(() => Promise.reject(new Error('broken'))).catch(() => undefined);
+  const slot = await limiter.acquire();
+  const gone = retry(() => 1, { limiter, breaker, maxWaitMs: 5_000, signal: controller.signal }).catch(
+    (error: unknown) => error,
+  );
+  await vi.advanceTimersByTimeAsync(1_500);
+  controller.abort(new Error('gone'));
+  expect(await gone).toMatchObject({ message: 'gone' });
+  slot.end({ outcome: 'success' });
+  expect(limiter.stats()).toMatchObject({ inFlight: 0, queued: 0 });
+  expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, queued: 0 });
 });

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { CircuitVersion, SharedThreshold, SharedView } from '../../src/circuit/link.js';
+import { type CircuitVersion, PROBE_LOST, type SharedThreshold, type SharedView } from '../../src/circuit/link.js';
 import type { LeaseReply, ReportReply, StoreRequest } from '../../src/fleet/store.js';
 import { type CircuitStore, memoryStore, type Outcome } from '../../src/index.js';
 import { redisCircuits } from '../../src/redis/circuits.js';
@@ -39,16 +39,25 @@ type Step =
       readonly sequence: number;
       readonly failures: number;
       readonly successes: number;
+      /** Whether calls failed again that count already. */
+      readonly failedAgain: boolean;
       readonly threshold: SharedThreshold | undefined;
       readonly tripped: boolean;
       readonly quorum: number;
     }
-  | { readonly do: 'acquire'; readonly token: string; readonly leaseMs: number; readonly permits: number }
+  | {
+      readonly do: 'acquire';
+      readonly token: string;
+      readonly leaseMs: number;
+      readonly permits: number;
+      readonly allowed: number;
+    }
   | {
       readonly do: 'settle';
       readonly token: string;
       readonly leased: boolean;
       readonly outcome: Outcome;
+      readonly why: 'probe-ended' | typeof PROBE_LOST;
       readonly needed: number;
       readonly allowed: number;
     }
@@ -100,6 +109,7 @@ const stepsWith = (rule: SharedThreshold | undefined): fc.Arbitrary<[Step, Circu
         sequence: fc.integer({ min: 0, max: 30 }),
         failures: fc.integer({ min: 0, max: 3 }),
         successes: often(0, 1, 4),
+        failedAgain: often(false, true),
         threshold: often(rule, undefined),
         tripped: often(false, true),
         quorum: fc.integer({ min: 1, max: 3 }),
@@ -112,6 +122,7 @@ const stepsWith = (rule: SharedThreshold | undefined): fc.Arbitrary<[Step, Circu
         token,
         leaseMs: often(LONG_MS, 0),
         permits: fc.integer({ min: 1, max: 3 }),
+        allowed: fc.integer({ min: 0, max: 1 }),
       }),
     },
     {
@@ -121,6 +132,7 @@ const stepsWith = (rule: SharedThreshold | undefined): fc.Arbitrary<[Step, Circu
         token,
         leased: fc.boolean(),
         outcome: fc.constantFrom('success' as const, 'failure' as const, 'neutral' as const),
+        why: often<'probe-ended' | typeof PROBE_LOST>('probe-ended', PROBE_LOST),
         needed: fc.integer({ min: 1, max: 2 }),
         allowed: fc.integer({ min: 0, max: 1 }),
       }),
@@ -188,10 +200,10 @@ class Side {
       case 'report':
         return this.#store.report(this.#key, { ...request, ...reportOf(step), opening, why: 'threshold' });
       case 'acquire':
-        return this.#store.acquire(this.#key, { ...request, ...step, waitedMs: 0 });
+        return this.#store.acquire(this.#key, { ...request, ...step, opening, waitedMs: 0 });
       case 'settle': {
         const probes = { permits: 2, needed: step.needed, allowed: step.allowed };
-        return this.#store.settle(this.#key, { ...request, ...step, probes, opening, why: 'probe-ended' });
+        return this.#store.settle(this.#key, { ...request, ...step, probes, opening });
       }
       case 'force':
         return this.#store.force(this.#key, { ...request, state: step.state, opening, why: 'manual' });
@@ -216,12 +228,17 @@ class Side {
 }
 
 /** The same moment for all: what is told happened an hour before now. */
-function reportOf({ failures, successes, ...step }: Extract<Step, { do: 'report' }>) {
+function reportOf({ failures, successes, failedAgain, ...step }: Extract<Step, { do: 'report' }>) {
   const ageMs = step.threshold?.windowMs === 0 ? LONG_MS : 0;
   return {
     ...step,
     outcomes: [[0, failures, failures + successes] as const],
-    run: { failures, firstAgeMs: ageMs, lastAgeMs: ageMs, successAgeMs: successes > 0 ? 2 * LONG_MS : undefined },
+    run: {
+      failures,
+      firstAgeMs: ageMs,
+      lastAgeMs: failures > 0 || failedAgain ? ageMs : undefined,
+      successAgeMs: successes > 0 ? 2 * LONG_MS : undefined,
+    },
     gatherMs: MINUTE_MS,
     rules: `quorum ${step.quorum}`,
   };

@@ -107,6 +107,7 @@ class ConsecutiveFailures implements FailureDetector {
       minAttempts: 1,
       minSpanMs: this.#minSpanMs,
       ...(maxAgeMs !== undefined && { maxAgeMs }),
+      ...(this.#perCall && { perCall: true }),
     };
   }
 

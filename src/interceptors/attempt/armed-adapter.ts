@@ -1,7 +1,7 @@
 import type { AxiosAdapter, InternalAxiosRequestConfig } from 'axios';
 import { Attempt, type Call } from '../call/call.js';
 import { keyOf } from '../call/circuit-key.js';
-import type { Admission, Guard, Later } from '../call/guard.js';
+import type { Admission, Guard, Later, Pass } from '../call/guard.js';
 import { interruptible } from '../call/interruptible.js';
 import { resolveAdapter } from '../config/adapters.js';
 import { discard } from '../config/bodies.js';
@@ -27,40 +27,45 @@ export function armed(call: Call, config: Config): Sent {
     if (captured.policy.breaker.enabled) attempt.circuitKey = attempt.key;
     if (call.report) call.report.key = attempt.key;
     call.attachment.times.see(attempt.startedAt);
-    return passFrom(0, attempt, adapter);
+    return pass(attempt, adapter);
   } catch (error) {
     return unmade(attempt, error);
   }
 }
 
-function passFrom(first: number, attempt: Attempt, adapter: AxiosAdapter): Sent {
-  const { guards } = attempt.call.attachment;
-  for (let index = first; index < guards.length; index++) {
-    const answer = (guards[index] as Guard<Attempt>).admit(attempt);
+/**
+ * Asks the guards in their order. An attempt that has to wait for one of them holds nothing of the others meanwhile, no slot
+ * and no seat: when the wait is over, those are asked anew.
+ *
+ * @param waitedFor Which of the guards the attempt has waited for: what that gave is held.
+ */
+function pass(attempt: Attempt, adapter: AxiosAdapter, waitedFor?: Guard<Attempt>): Sent {
+  for (const guard of attempt.call.attachment.guards) {
+    const answer = guard === waitedFor ? attempt.held : guard.admit(attempt);
     if (answer?.admitted === 'later') {
+      settleUnmade(attempt);
       return whileWanted(attempt, answer).then((admission) => {
         try {
           attempt.startedAt = attempt.call.attachment.clock.now();
-          enter(attempt, admission);
-          return passFrom(index + 1, attempt, adapter);
+          attempt.held = passOf(attempt, admission);
+          return pass(attempt, adapter, guard);
         } catch (error) {
           return unmade(attempt, error);
         }
       });
     }
-    enter(attempt, answer);
+    const given = passOf(attempt, answer);
+    if (guard === waitedFor) attempt.held = undefined;
+    if (given) attempt.passes = attempt.passes.length === 0 ? [given] : [...attempt.passes, given];
   }
   return send(attempt, adapter);
 }
 
-function enter(attempt: Attempt, admission: Admission | undefined): void {
-  if (!admission) return;
-  if (admission.admitted) {
-    attempt.passes = attempt.passes.length === 0 ? [admission] : [...attempt.passes, admission];
-  } else {
-    attempt.refusal = admission.stopped;
-    throw admission.error;
-  }
+/** What the attempt may go on with; a refusal is thrown. */
+function passOf(attempt: Attempt, admission: Admission | undefined): Pass | undefined {
+  if (!admission || admission.admitted) return admission;
+  attempt.refusal = admission.stopped;
+  throw admission.error;
 }
 
 /** The answer, unless the call is cancelled or its deadline passes before: then what is given later goes back. */
@@ -88,7 +93,7 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   attempt.number = ++call.made;
   if (call.report) call.report.attempts = call.made;
   if (call.made === 1 && budget) call.attachment.budgets.deposit(attempt.name, budget, attempt.startedAt);
-  if (attemptHeader) writeOwnHeader(call, config.headers, attemptHeader, String(attempt.number));
+  if (attemptHeader) writeOwnHeader(call, config, attemptHeader, String(attempt.number));
   const { timeout } = config;
   let isCut = false;
   for (const { timeoutMs } of passes) {

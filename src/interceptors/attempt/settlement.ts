@@ -41,8 +41,12 @@ export function settleError(attempt: Attempt, error: unknown, timeoutMs: number 
 }
 
 /** What was not made, or cannot be read, says nothing of the service, and must not cost a seat. */
-export function settleUnmade({ passes }: Attempt): void {
+export function settleUnmade(attempt: Attempt): void {
+  const { passes, held } = attempt;
+  attempt.passes = [];
+  attempt.held = undefined;
   for (const pass of passes) pass.settle('neutral');
+  held?.settle('neutral');
 }
 
 /** A 2xx needs no diagnosis. */

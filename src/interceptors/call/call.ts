@@ -160,6 +160,8 @@ export class Attempt {
   remainingMs = Number.POSITIVE_INFINITY;
   /** What guards gave for it. */
   passes: readonly Pass[] = NO_PASSES;
+  /** What the guard gave that it has waited for, until those before that have been asked anew. */
+  held: Pass | undefined = undefined;
   /** Why it was not made. */
   refusal: Stopped | undefined = undefined;
   /** When the adapter settled, ms. */
@@ -186,10 +188,14 @@ export class Attempt {
 
 const NO_PASSES: readonly Pass[] = [];
 
-/** Puts an adapter on a config; the absence of one too. */
+/** Puts an adapter on a config, the absence of one too, unless somebody has closed it since: `Reflect.set` would be slow. */
 export function setAdapter(config: Config, adapter: Adapter): void {
-  if (adapter) Reflect.set(config, 'adapter', adapter);
-  else Reflect.deleteProperty(config, 'adapter');
+  try {
+    if (adapter) config.adapter = adapter;
+    else delete config.adapter;
+  } catch {
+    return;
+  }
 }
 
 /** On an armed adapter that a hook may send again: the call whose it is. */

@@ -18,7 +18,8 @@ type Config = InternalAxiosRequestConfig;
 export function capture(call: Call, given: Config, readyAt?: number): Config {
   // An interceptor that returns nothing is for axios to complain about.
   if (!(given as Config | undefined)) return given;
-  const config = writable(given);
+  // The one that the call began with has been written to already.
+  const config = readyAt === undefined ? writable(given) : given;
   const resilience = Object.hasOwn(config, 'resilience') ? config.resilience : undefined;
   if (resilience === false) {
     if (config.adapter === call.armed) setAdapter(config, call.adapter);
@@ -56,7 +57,7 @@ function giveIdempotencyKey(call: Call, config: Config, { idempotencyKey }: Poli
   if (readHeader(config.headers, header) !== undefined) return;
   const key: unknown = generate();
   aName(key, 'idempotencyKey.generate()');
-  writeOwnHeader(call, config.headers, header, quoted ? `"${String(key)}"` : String(key));
+  writeOwnHeader(call, config, header, quoted ? `"${String(key)}"` : String(key));
 }
 
 /** A random byte; React Native has no `crypto` unless it is polyfilled. */

@@ -45,7 +45,10 @@ export interface Refusal {
   readonly error: unknown;
 }
 
-/** The attempt has to wait. The call's cancellation and its deadline end the wait. */
+/**
+ * The attempt has to wait, and holds nothing meanwhile: the passes that it has are settled as `neutral`, and the other guards
+ * are asked anew when the wait is over. The call's cancellation and its deadline end it.
+ */
 export interface Later {
   readonly admitted: 'later';
   /** Never rejects. */

@@ -20,13 +20,20 @@ const MAX_METHODS = 32;
 
 /** Keys by base URL as it was written, then by method: the same string each time, which makes maps fast. */
 const remembered = new Map<string, Map<string, string>>();
+/** The one that was asked for last: calls come in rows of their like. */
+let latest: { readonly method: string; readonly base: string; readonly key: string } | undefined;
 
 function keyOf(method: string, base: string, socket: string): string {
+  if (!socket && base === latest?.base && method === latest.method) return latest.key;
   if (socket || base.length > LONGEST_URL) return named(method, base, socket);
-  const known = remembered.get(base)?.get(method);
-  if (known !== undefined) return known;
+  const key = remembered.get(base)?.get(method) ?? learnt(method, base);
+  latest = { method, base, key };
+  return key;
+}
+
+function learnt(method: string, base: string): string {
   if (remembered.size >= MAX_REMEMBERED) remembered.clear();
-  const key = named(method, base, socket);
+  const key = named(method, base, '');
   const keys = remembered.get(base) ?? new Map<string, string>();
   if (keys.size >= MAX_METHODS) keys.clear();
   remembered.set(base, keys.set(method, key));
@@ -68,7 +75,10 @@ function withoutTrailingSlashes(text: string): string {
 const textOf = (url: string | URL | undefined): string => (url ? String(url) : '');
 
 const isOverridden = (url: string, { allowAbsoluteUrls }: Config): boolean =>
-  allowAbsoluteUrls !== false && ABSOLUTE.test(url);
+  allowAbsoluteUrls !== false && !isPath(url) && ABSOLUTE.test(url);
+
+/** Tells the most usual URLs without a regular expression. */
+const isPath = (url: string): boolean => url[0] === '/' && url[1] !== '/';
 
 /** The base URL as it was written, or the origin of the URL where that leads elsewhere. */
 function base(config: Config): string {

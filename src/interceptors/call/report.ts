@@ -133,6 +133,16 @@ export function asCause(error: unknown, response: AxiosResponse | undefined, sta
   return cause;
 }
 
+/** Puts the report on the config of its call; whether it could. */
+export function show(config: { resilienceState?: unknown }, state: Reported): boolean {
+  try {
+    config[STATE] = state;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The report on a config; not what is inherited, nor what somebody else has put there under the same name. */
 function stateOn(config: { [STATE]?: Partial<Reported> } | null | undefined): Reported | undefined {
   const state = config && Object.hasOwn(config, STATE) ? config[STATE] : undefined;

@@ -4,7 +4,7 @@ import { type Attempt, type Call, type Captured, setAdapter } from '../call/call
 import { keyOf } from '../call/circuit-key.js';
 import { byMethodAndBaseUrl } from '../call/key.js';
 import { openReport } from '../call/records.js';
-import { type CallState, FirstSuccess, type Reported, remember } from '../call/report.js';
+import { type CallState, FirstSuccess, type Reported, remember, show } from '../call/report.js';
 import { exchangeConfig } from '../config/carried-config.js';
 import { conceal } from '../config/concealment.js';
 import { overwrite } from '../config/writable-config.js';
@@ -107,7 +107,7 @@ function showLast({ config }: Captured, { attempt, result }: Ending): void {
 function restore(call: Call, captured: Captured, response: AxiosResponse | undefined, report: Reported): void {
   const { config, fields, adapter } = captured;
   setAdapter(config, fields.adapter === call.armed ? adapter : fields.adapter);
-  if (!Reflect.set(config, 'resilienceState', report)) remember(response, report);
+  if (!show(config, report)) remember(response, report);
   conceal(call, config);
   // A kept response keeps its request, and that knows the call: it must not keep the bodies of other attempts.
   call.superseded = call.attempt = call.failure = undefined;

@@ -1,14 +1,15 @@
-import type { InternalAxiosRequestConfig } from 'axios';
-import { writeHeader } from './headers.js';
+import { AxiosHeaders, type InternalAxiosRequestConfig } from 'axios';
+import { plainHeaders, writeHeader } from './headers.js';
 
 /** Has put headers on its requests by itself, which are kept in lower case. */
 interface Owner {
   ownHeaders: Set<string> | undefined;
 }
 
-/** Writes a header that is ours and not the user's: it is sent, and no JSON of an error shows it. */
-export function writeOwnHeader(owner: Owner, headers: object, name: string, value: string): void {
-  writeHeader(headers, name, value);
+/** Writes a header that is ours and not the user's: it is sent, and no JSON of an error shows it. Closed headers are copied. */
+export function writeOwnHeader(owner: Owner, config: InternalAxiosRequestConfig, name: string, value: string): void {
+  if (!Object.isExtensible(config.headers)) config.headers = new AxiosHeaders(plainHeaders(config.headers));
+  writeHeader(config.headers, name, value);
   owner.ownHeaders = (owner.ownHeaders ?? new Set()).add(name.toLowerCase());
 }
 

@@ -1,8 +1,9 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import { isAbort } from '../../errors.js';
 import type { Outcome } from '../../events.js';
+import { isCancelled, timeoutBehind } from './cancellation.js';
 import { chainOf, type Link, read } from './error-chain.js';
 import { isDismissed, isOwnDoing } from './own-doing.js';
+import { isOnlyThePage } from './page.js';
 
 /** How an attempt ended. */
 export interface Result {
@@ -66,26 +67,27 @@ const STATUS_CODES = new Set(['', 'ERR_BAD_REQUEST', 'ERR_BAD_RESPONSE']);
 /**
  * What an attempt says about the service, decided here alone.
  *
- * | it came to                                            | outcome |
- * |-------------------------------------------------------|---------|
- * | a whole answer                                        | by its status: 408, 429 and from 500 on failure, 425 neutral, else success |
- * | an end that the caller brought about (`own-doing.ts`) | neutral |
- * | no whole answer while the browser is offline          | neutral |
- * | no whole answer                                       | failure |
+ * | it came to                                                          | outcome |
+ * |---------------------------------------------------------------------|---------|
+ * | a whole answer                                                      | by its status: 408, 429 and from 500 on failure, 425 neutral, else success |
+ * | a call that was cancelled (`cancellation.ts`)                       | neutral |
+ * | an end that the caller brought about (`own-doing.ts`)               | neutral |
+ * | no whole answer while the browser is offline or leaves (`page.ts`)  | neutral |
+ * | no whole answer                                                     | failure |
  */
 export function diagnose({ rejected, error, response }: Result, config: InternalAxiosRequestConfig): Diagnosis {
   if (!rejected) return { outcome: ofStatus(response?.status), status: response?.status, codes: NONE };
   const status = statusOf(response);
-  const chain = chainOf(error);
+  const chain = chainOf(timeoutBehind(error) ?? error);
   const codes = codesOf(chain);
   const [code] = codes;
   const seen = { status, code, codes: isDismissed(chain) ? NONE : codes };
-  if (isAbort(error) || config.signal?.aborted === true) return { ...seen, outcome: 'neutral', cancelled: true };
+  if (isCancelled(error, config)) return { ...seen, outcome: 'neutral', cancelled: true };
   if (status !== undefined && isWhole(response, chain)) return { ...seen, outcome: ofStatus(status) };
   if (isOwnDoing(chain, config)) return { ...seen, outcome: 'neutral' };
   return {
     ...seen,
-    outcome: isOffline() ? 'neutral' : 'failure',
+    outcome: isOnlyThePage() ? 'neutral' : 'failure',
     broken: !codes.some((name) => CERTIFICATE.test(name)),
     unsent: isUnsent(chain, codes) && !mayHaveRedirected(error),
   };
@@ -131,5 +133,3 @@ function mayHaveRedirected(error: unknown): boolean {
   if (typeof count === 'number') return count > 0;
   return read(error, 'code') === 'ERR_NETWORK' && !['manual', 'error'].includes(String(read(request, 'redirect')));
 }
-
-const isOffline = (): boolean => (globalThis.navigator as Navigator | undefined)?.onLine === false;

@@ -48,6 +48,8 @@ const OWN_MESSAGES = [
   // fetch has no codes for these: undici, Deno, Bun, browsers
   /redirect count exceeded|unexpected redirect|maximum number of redirects|redirected too many times/i,
   /^Failed to (construct|parse URL)|^Failed to execute '\w+' on |^Invalid URL|is not a valid URL|^fetch\(\) URL is invalid/,
+  // Firefox, whatever is wrong with the arguments
+  /^Request constructor: |^(Window|WorkerGlobalScope)\.fetch: /,
 ];
 
 /** Exceptions of the DOM that a request raises before it is sent. */

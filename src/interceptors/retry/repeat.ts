@@ -1,6 +1,6 @@
 import type { AxiosResponse } from 'axios';
 import type { RetryContext } from '../../contexts.js';
-import { giveCause, isAbort } from '../../errors.js';
+import { giveCause } from '../../errors.js';
 import type { Outcome, Stopped } from '../../events.js';
 import { TIMEOUT_RETRY_COST } from '../../retry/budget.js';
 import { decideRetry } from '../../retry/decision.js';
@@ -11,12 +11,14 @@ import { hasFallback } from '../call/fallback-condition.js';
 import { interruptible, wait } from '../call/interruptible.js';
 import { methodOf, urlWithoutSecrets } from '../call/key.js';
 import { openReport } from '../call/records.js';
-import { asCause, type CallState } from '../call/report.js';
+import { asCause, type CallState, show } from '../call/report.js';
 import type { Ending } from '../conclusion/conclusion.js';
 import { discard, isOneShot } from '../config/bodies.js';
 import { configLike } from '../config/dispatch.js';
 import { serverDelay } from '../config/headers.js';
+import { isCancelled } from '../outcome/cancellation.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from '../outcome/diagnosis.js';
+import { leavingMs } from '../outcome/page.js';
 import { isDeadlineError } from '../time/deadline.js';
 import { objectionTo } from './objection.js';
 
@@ -31,7 +33,7 @@ interface Round {
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
   const report = openReport(call);
-  Reflect.set(captured.config, 'resilienceState', report);
+  show(captured.config, report);
   rememberArmed(call);
   let round: Round = { result: first, attempt: call.attempt, outcome: call.attempt?.outcome };
   for (;;) {
@@ -68,8 +70,9 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const attempt = call.attempt === before ? undefined : call.attempt;
   if (attempt?.refusal === 'aborted') return { ...round, stopped: 'aborted', result: repeated };
   if (attempt?.refusal && repeated.rejected) {
-    if (attempt.refusal === 'limited' && policy.retry.budget && round.outcome !== 'success')
-      call.attachment.budgets.giveBack(attempt.name, policy.retry.budget);
+    const { budget } = policy.retry;
+    const hasPaid = round.outcome !== 'success' && !call.waits?.owedTokens;
+    if (attempt.refusal === 'limited' && budget && hasPaid) call.attachment.budgets.giveBack(attempt.name, budget);
     return { ...round, stopped: attempt.refusal };
   }
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
@@ -95,7 +98,7 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
   const { retry } = policy;
   const refusal = made?.refusal ?? captured.refusal;
   if (refusal && result.rejected) return refusal;
-  if (config.signal?.aborted || isAbort(result.error)) return 'aborted';
+  if (isCancelled(result.error, config)) return 'aborted';
   if (isDeadlineError(result.error)) return 'deadline';
   if (!made) return fields.adapter === call.armed && result.rejected ? 'not-retryable' : 'adapter-replaced';
   const { key, delaysMs } = report;
@@ -138,6 +141,9 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
     },
   );
   if (typeof delayMs === 'number') {
+    const pageMs = diagnosis.broken ? leavingMs() : 0;
+    // Nobody is to hear of a retry that goes with the page.
+    if (pageMs > 0 && pageMs + delayMs < call.remainingMs()) await wait(config, pageMs, attachment.pauses);
     report.delaysMs = [...delaysMs, delayMs];
     const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
     const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];

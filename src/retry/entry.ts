@@ -1,0 +1,88 @@
+import type { Outcome } from '../events.js';
+
+export type GuardAnswer =
+  | {
+      readonly admitted: true;
+      readonly isProbe?: boolean | undefined;
+      readonly timeoutMs?: number | undefined;
+      settle(outcome: Outcome, now?: number, details?: { readonly error: unknown }): void;
+    }
+  | { readonly admitted: false; readonly retryAfterMs: number; readonly cause?: unknown };
+
+/** What an attempt came to. */
+export type Ended<T> =
+  | { readonly hasThrown: false; readonly result: T; readonly error?: undefined }
+  | { readonly hasThrown: true; readonly result?: undefined; readonly error: unknown };
+
+export type Classify<T> = (ended: Ended<T>) => Outcome | undefined;
+
+interface JudgedBy<T> {
+  readonly classify?: Classify<T> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly outOfTime?: (() => Outcome) | undefined;
+}
+
+/** What `retry` needs of a circuit breaker; `CircuitBreaker` has it. */
+export interface RetryGuard {
+  readonly key: string;
+  readonly mode: 'enforce' | 'observe';
+  readonly isOpen: boolean;
+  /** @internal As `acquire`, which may wait. */
+  acquireWithin(maxWaitMs: () => number, signal?: AbortSignal, caller?: object): GuardAnswer | Promise<GuardAnswer>;
+  /** @internal Whether a permit may be hoped for within that time. */
+  isWorthWaiting(maxWaitMs: number): boolean;
+  /** @internal */
+  judge<T>(ended: Ended<T>, judgedBy?: JudgedBy<T>): Outcome;
+}
+
+interface SlotOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly isRetry?: boolean | undefined;
+}
+
+export interface RetrySlot {
+  end(ended: never): void;
+  cancel(): void;
+}
+
+/** What `retry` needs of a limiter; `Limiter` has it. */
+export interface RetryLimiter {
+  acquire(options: SlotOptions): Promise<RetrySlot>;
+  /** @internal As `acquire`: a promise only where it has to wait. It does not throw. */
+  enter(options: SlotOptions): RetrySlot | Promise<RetrySlot>;
+  /** @internal */
+  judge(ended: Ended<unknown>, signal?: AbortSignal): object;
+}
+
+/** What an attempt goes on with. */
+interface Entry {
+  readonly slot: RetrySlot | undefined;
+  readonly permit: GuardAnswer | undefined;
+}
+
+/** Whether a breaker lets nobody pass at present. */
+export const isRejecting = (breaker: RetryGuard | undefined): boolean => breaker?.mode === 'enforce' && breaker.isOpen;
+
+/**
+ * Takes a slot and a permit, or a rejection. An attempt that waits for one of them does not hold the other: a slot goes back
+ * while the breaker is waited for, and a permit while there is no slot.
+ *
+ * @param takeSlot Is not asked first where the breaker is open.
+ */
+export async function enter(
+  breaker: RetryGuard | undefined,
+  takeSlot: () => RetrySlot | undefined | Promise<RetrySlot>,
+  takePermit: () => GuardAnswer | undefined | Promise<GuardAnswer>,
+): Promise<Entry> {
+  let slot = isRejecting(breaker) ? undefined : await takeSlot();
+  for (;;) {
+    const answer = takePermit();
+    if (!(answer instanceof Promise)) return { slot, permit: answer };
+    slot?.cancel();
+    const permit = await answer;
+    const next = permit.admitted ? takeSlot() : undefined;
+    if (!(next instanceof Promise)) return { slot: next, permit };
+    if (permit.admitted) permit.settle('neutral');
+    slot = await next;
+  }
+}

@@ -1,0 +1,66 @@
+import { AxiosError, CanceledError } from 'axios';
+import { describe, expect, test } from 'vitest';
+import { diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
+
+const config = { headers: {}, env: {} } as never;
+
+/** What axios's fetch adapter throws when a body ends with an `AbortError`, the request's signal being so. */
+function aborted(signal: AbortSignal): AxiosError {
+  const request = new Request('https://api.example.com/', { signal });
+  const cause = new DOMException('The operation was aborted. ', 'AbortError');
+  return AxiosError.from(cause, undefined, config, request);
+}
+const by = (reason: unknown): AbortSignal => AbortSignal.abort(reason);
+
+const CANCELLED = { outcome: 'neutral', cancelled: true };
+
+describe('an AbortError of the fetch adapter', () => {
+  test('is a body that broke off, if nobody aborted the request: so in Firefox', () => {
+    expect(diagnose(failed(aborted(new AbortController().signal)), config)).toMatchObject({
+      outcome: 'failure',
+      broken: true,
+    });
+  });
+
+  test('is a timeout, if that is why the request was aborted: so in older versions of axios', () => {
+    const reason = new AxiosError('timeout 100 of ms exceeded', 'ETIMEDOUT');
+    expect(diagnose(failed(aborted(by(reason))), config)).toMatchObject({
+      outcome: 'failure',
+      code: 'ETIMEDOUT',
+      broken: true,
+    });
+  });
+
+  test.each([
+    ['its CancelToken', new CanceledError()],
+    ['its signal', undefined],
+    ['its signal, with a reason', new Error('left')],
+  ])('is the own doing of the caller that cancelled by %s', (_by, reason) => {
+    expect(diagnose(failed(aborted(by(reason))), config)).toMatchObject(CANCELLED);
+  });
+
+  test('is the own doing of the caller whose fetch it is', () => {
+    const own = { headers: {}, env: { fetch } } as never;
+    expect(diagnose(failed(aborted(new AbortController().signal)), own)).toMatchObject(CANCELLED);
+  });
+
+  test('is the own doing of the caller where it comes from an adapter of its own', () => {
+    const error = new DOMException('The operation was aborted. ', 'AbortError');
+    expect(diagnose(failed(error), config)).toMatchObject(CANCELLED);
+  });
+});
+
+describe("Firefox's messages for arguments that it does not take", () => {
+  test.each([
+    'Request constructor: Invalid request method TRACE.',
+    'Request constructor: HEAD or GET Request cannot have a body.',
+    'Request constructor: x a is an invalid header name.',
+    'Window.fetch: Request mode navigate is invalid.',
+    'WorkerGlobalScope.fetch: Request mode navigate is invalid.',
+  ])('%s: the own doing of the caller', (message) => {
+    const error = AxiosError.from(new TypeError(message), undefined, config);
+    const diagnosis = diagnose(failed(error), config);
+    expect(diagnosis).toMatchObject({ outcome: 'neutral' });
+    expect(diagnosis.broken).toBeUndefined();
+  });
+});
