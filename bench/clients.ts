@@ -36,7 +36,9 @@ const attached = (settings: string, options: ResilienceOptions): Client => ({
   settings: options.breaker === false ? settings : `${settings}; \`breaker.cooldownMs\`: the cooldown`,
   equip: async (api, cooldownMs) => {
     const breaker =
-      options.breaker === false || cooldownMs === undefined ? options.breaker : { ...(options.breaker as BreakerOptions | undefined), cooldownMs };
+      options.breaker === false || cooldownMs === undefined
+        ? options.breaker
+        : { ...(options.breaker as BreakerOptions | undefined), cooldownMs };
     attach(api, breaker === undefined ? options : { ...options, breaker });
     return callerOf(api);
   },

@@ -2,7 +2,7 @@ import './axios-augmentation.js';
 
 export { attach, type Resilience, resilienceOf } from './attach.js';
 export { CircuitBreaker } from './circuit/breaker.js';
-export type { CircuitStats, Permit, RegistrySnapshot, Rejection } from './circuit/contract.js';
+export type { CircuitStats, RegistrySnapshot } from './circuit/contract.js';
 export { allOf, anyOf } from './circuit/detectors/combination.js';
 export { consecutiveFailures, type DetectorFactory, type FailureDetector } from './circuit/detectors/detectors.js';
 export {
@@ -11,6 +11,7 @@ export {
   failuresInWindow,
   slowCallRate,
 } from './circuit/detectors/window-detectors.js';
+export type { CircuitPermit } from './circuit/execute.js';
 export type { Fleet } from './circuit/link.js';
 export type { CircuitBreakerOptions } from './circuit/options.js';
 export { BreakerRegistry } from './circuit/registry.js';

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Permit } from '../../src/circuit/contract.js';
 import {
   CircuitBreaker,
   failuresInWindow,
   fleet,
   memoryStore,
-  type Permit,
   type ResilienceEvent,
   type ResilienceEvents,
 } from '../../src/index.js';
@@ -40,11 +40,11 @@ describe('a store that never answers', () => {
     access.behaviour = 'hang';
     const process = await start(access, OFTEN);
     const { breaker } = process;
-    for (let i = 0; i < 1_000; i++) expect(breaker.acquire()).toMatchObject({ admitted: true });
+    for (let i = 0; i < 1_000; i++) expect(breaker.enter()).toMatchObject({ admitted: true });
     fail(breaker, 5);
     expect(breaker.state).toBe('open');
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const permit = breaker.acquire() as Permit;
+    const permit = breaker.enter() as Permit;
     expect(permit).toMatchObject({ admitted: true });
     permit.settle('success');
     expect(breaker.state).toBe('closed');
@@ -56,7 +56,7 @@ describe('a store that never answers', () => {
     process.access.behaviour = 'hang';
     await stumble(process, 50);
     for (let i = 0; i < 100; i++) {
-      const permit = process.breaker.acquire() as Permit;
+      const permit = process.breaker.enter() as Permit;
       expect(permit).not.toBeInstanceOf(Promise);
       permit.settle('success');
     }
@@ -70,12 +70,12 @@ describe('a store that never answers', () => {
     access.behaviour = 'hang';
     const startedAt = performance.now();
     const answers: number[] = [];
-    void Promise.resolve(breaker.acquire()).then((answer) => {
+    void Promise.resolve(breaker.enter()).then((answer) => {
       answers.push(performance.now() - startedAt);
       expect(answer).toMatchObject({ admitted: true });
     });
     for (let i = 0; i < 20; i++) {
-      void Promise.resolve(breaker.acquire()).then((answer) => {
+      void Promise.resolve(breaker.enter()).then((answer) => {
         answers.push(performance.now() - startedAt);
         expect(answer).toMatchObject({ admitted: false });
       });
@@ -224,7 +224,7 @@ describe('a store that is back', () => {
     other.access.behaviour = 'hang';
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
     for (const { breaker } of [process, other]) {
-      const answer = Promise.resolve(breaker.acquire());
+      const answer = Promise.resolve(breaker.enter());
       await vi.advanceTimersByTimeAsync(60);
       ((await answer) as Permit).settle('success');
       expect(breaker.state).toBe('closed');
@@ -246,7 +246,7 @@ describe('a store that is back', () => {
     const process = await start(store, OFTEN);
     fail(process.breaker, 5);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const answer = Promise.resolve(process.breaker.acquire());
+    const answer = Promise.resolve(process.breaker.enter());
     await flush();
     process.access.behaviour = 'hang';
     ((await answer) as Permit).settle('success');
@@ -265,7 +265,7 @@ describe('a store that is back', () => {
     await flush();
     process.access.behaviour = 'hang';
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const answer = Promise.resolve(process.breaker.acquire());
+    const answer = Promise.resolve(process.breaker.enter());
     await vi.advanceTimersByTimeAsync(60);
     ((await answer) as Permit).settle('success');
     await vi.advanceTimersByTimeAsync(200);

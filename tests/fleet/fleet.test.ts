@@ -153,7 +153,7 @@ describe('close', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     access.behaviour = 'hang';
     access.calls.length = 0;
-    const answer = breaker.acquire();
+    const answer = breaker.enter();
     await one.close();
     expect(await answer).toMatchObject({ admitted: true });
     fail(new CircuitBreaker('another', { ...SUMMED, store: one }), 5);
@@ -342,7 +342,7 @@ describe('what is done by hand', () => {
     await flush();
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(one!.breaker.acquire()).toMatchObject({ admitted: true });
+    expect(one!.breaker.enter()).toMatchObject({ admitted: true });
     expect(one!.access.of()).toEqual([]);
   });
 

@@ -1,5 +1,6 @@
 import axios, { type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Permit, Rejection } from '../../src/circuit/contract.js';
 import type { HalfOpenOptions } from '../../src/circuit/options.js';
 import {
   attach,
@@ -8,8 +9,6 @@ import {
   fleet,
   isCircuitOpenError,
   memoryStore,
-  type Permit,
-  type Rejection,
   reportOf,
   retry,
 } from '../../src/index.js';
@@ -37,7 +36,7 @@ async function elapse(...processes: Process[]): Promise<void> {
 
 /** Asks as often as it says, all at the same time. */
 async function crowd({ breaker }: Process, callers: number): Promise<(Permit | Rejection)[]> {
-  const answers = Promise.all(Array.from({ length: callers }, async () => breaker.acquire()));
+  const answers = Promise.all(Array.from({ length: callers }, async () => breaker.enter()));
   await flush();
   return answers;
 }
@@ -73,12 +72,12 @@ describe('the lease of a probe', () => {
     await elapse(one!, other!);
     await probe(one!);
     expect(await crowd(other!, 3)).toEqual([
-      { admitted: false, retryAfterMs: 1_500 },
+      { admitted: false, retryAfterMs: 1_000 },
       { admitted: false, retryAfterMs: 1_000 },
       { admitted: false, retryAfterMs: 1_000 },
     ]);
     await vi.advanceTimersByTimeAsync(999);
-    expect(other!.breaker.acquire()).toEqual({ admitted: false, retryAfterMs: 1 });
+    expect(other!.breaker.enter()).toEqual({ admitted: false, retryAfterMs: 1 });
     expect(other!.access.of('acquire')).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
     expect(await crowd(other!, 1)).toEqual([{ admitted: false, retryAfterMs: 500 }]);
@@ -99,7 +98,7 @@ describe('the lease of a probe', () => {
     (await probe(other!)).settle('success');
     await flush();
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
-    expect(one!.breaker.acquire()).toMatchObject({ admitted: true });
+    expect(one!.breaker.enter()).toMatchObject({ admitted: true });
   });
 
   test('is free again for the same process as soon as its probe has ended, also when more than one must succeed', async () => {
@@ -116,7 +115,7 @@ describe('the lease of a probe', () => {
     const [one, other] = await startAll(2, { cooldownMs: 1_000 });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
-    const probe = await one!.breaker.acquire();
+    const probe = await one!.breaker.enter();
     one!.events.length = 0;
     one!.access.behaviour = 10;
     if (probe.admitted) probe.settle('success');
@@ -133,7 +132,7 @@ describe('the lease of a probe', () => {
     const [one, other] = await startAll(2, { cooldownMs: 1_000 });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
-    const probe = await one!.breaker.acquire();
+    const probe = await one!.breaker.enter();
     one!.access.mute();
     await other!.breaker.trip({ cooldownMs: 3_000 }).applied;
     if (probe.admitted) probe.settle('success');
@@ -148,7 +147,7 @@ describe('the lease of a probe', () => {
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
     for (const state of ['half-open', 'open'] as const) {
-      const probe = await one!.breaker.acquire();
+      const probe = await one!.breaker.enter();
       if (probe.admitted) probe.settle('failure');
       await flush();
       expect([one!.breaker.state, other!.breaker.state]).toEqual([state, state]);
@@ -258,7 +257,7 @@ describe('the lease of a probe', () => {
   test('outlives the request: the store remembers the circuit for longer than the longest lease', async () => {
     const process = await start(memoryStore());
     await elapse(process);
-    void process.breaker.acquire(undefined, 900_000);
+    void process.breaker.enter(undefined, 900_000);
     expect(process.access.of('acquire')).toMatchObject([{ request: { leaseMs: 900_000 } }]);
     expect(process.access.of('acquire')[0]!.request?.['rememberMs']).toBeGreaterThan(900_000);
   });
@@ -270,7 +269,7 @@ describe('the lease of a probe', () => {
     const startedAt = performance.now();
     const waited = Promise.all(
       Array.from({ length: 50 }, async () => {
-        const answer = await process.breaker.acquire();
+        const answer = await process.breaker.enter();
         return { answer, afterMs: performance.now() - startedAt };
       }),
     );
@@ -291,7 +290,7 @@ describe('the lease of a probe', () => {
     const process = await start(memoryStore());
     await elapse(process);
     process.breaker.isolate();
-    expect(process.breaker.acquire()).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
+    expect(process.breaker.enter()).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
     expect(process.access.of()).toEqual([]);
   });
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Permit } from '../../src/circuit/contract.js';
 import type { SharedView } from '../../src/circuit/link.js';
-import { type CircuitStore, memoryStore, type Permit } from '../../src/index.js';
+import { type CircuitStore, memoryStore } from '../../src/index.js';
 import { acquire, fail, ofStatus, transitions } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, type Process, start } from './support.js';
 
@@ -184,7 +185,7 @@ describe('a store that has forgotten an open circuit', () => {
     await vi.advanceTimersByTimeAsync(9_999);
     expect([one.breaker.state, other.breaker.state]).toEqual(['open', 'open']);
     await vi.advanceTimersByTimeAsync(1);
-    const answers = Promise.all([one.breaker.acquire(), other.breaker.acquire()]);
+    const answers = Promise.all([one.breaker.enter(), other.breaker.enter()]);
     await flush();
     expect((await answers).map(({ admitted }) => admitted)).toEqual([true, false]);
     ((await answers)[0] as Permit).settle('success');
@@ -202,7 +203,7 @@ describe('a store that has forgotten an open circuit', () => {
     await vi.advanceTimersByTimeAsync(5_000);
     expect(one.breaker.state).toBe('open');
     await vi.advanceTimersByTimeAsync(5_000);
-    const answer = one.breaker.acquire();
+    const answer = one.breaker.enter();
     await flush();
     expect(await answer).toMatchObject({ admitted: true });
     expect(await store.read(KEY)).toMatchObject({ state: 'half-open', generation: 1 });

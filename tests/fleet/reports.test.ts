@@ -42,7 +42,7 @@ describe('healthy calls', () => {
 
   test('get their permit at once, not a promise', async () => {
     const { breaker } = await start(memoryStore());
-    expect(breaker.acquire()).toMatchObject({ admitted: true });
+    expect(breaker.enter()).toMatchObject({ admitted: true });
   });
 
   test.each([
@@ -458,7 +458,7 @@ describe('quorum', () => {
     await flush();
     expect([ill!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
     await vi.advanceTimersByTimeAsync(10_000);
-    const permit = ill!.breaker.acquire();
+    const permit = ill!.breaker.enter();
     expect(permit).toMatchObject({ admitted: true });
     expect(ill!.access.of('acquire')).toEqual([]);
     (permit as { settle(outcome: string): void }).settle('success');
