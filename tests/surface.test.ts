@@ -7,13 +7,12 @@ import {
   type CircuitBreakerOptions,
   type CircuitOpenError,
   consecutiveFailures,
-  fleet,
-  memoryStore,
   type ResilienceOptions,
   RetryBudget,
   reportOf,
   resilienceOf,
 } from '../src/index.js';
+import { memoryEngine, sharedStore } from '../src/store/index.js';
 import { type Step, scripted } from './support/scripted-adapter.js';
 
 const BASE_URL = 'https://api.example.com';
@@ -190,7 +189,7 @@ describe('the two steps of an attempt that is more than one function', () => {
   });
 
   test('with a store it gets a probe', async () => {
-    const store = fleet(memoryStore());
+    const store = sharedStore(memoryEngine());
     const breaker = new CircuitBreaker('stream', { detector: consecutiveFailures(1), cooldownMs: 20, store });
     await store.ready();
     (await breaker.acquire()).settle('failure');

@@ -1,4 +1,4 @@
-import type { Fleet, LinkedCircuit } from '../circuit/link.js';
+import type { LinkedCircuit, SharedStore } from '../circuit/link.js';
 import { MAX_TIMER_MS } from '../clock.js';
 import type { Emitter, NewEvent } from '../emitter.js';
 import {
@@ -17,10 +17,10 @@ import { Health } from './health.js';
 import { Lane } from './lane.js';
 import { Link, type LinkContext } from './link.js';
 import { Pace } from './pace.js';
-import type { CircuitStore, StoreListener } from './store.js';
+import type { StoreEngine, StoreListener } from './store.js';
 
 /** How circuits are shared. */
-export interface FleetOptions {
+export interface SharedStoreOptions {
   /**
    * `counts`: failures in any process count for all, for the detectors `consecutiveFailures`, `failuresInWindow` and
    * `failureRateInWindow`. `state`: each process judges by its own outcomes, and what is shared is that it tripped; so it is
@@ -88,7 +88,7 @@ export const FLEET_RULES = {
 };
 
 const checkStore = withMethods(
-  'a CircuitStore with read, report, acquire, settle and force',
+  'a StoreEngine with read, report, acquire, settle and force',
   'read',
   'report',
   'acquire',
@@ -98,20 +98,20 @@ const checkStore = withMethods(
 const checkOptions = options(FLEET_RULES);
 
 /**
- * Shares circuits over a store: `attach(api, { breaker: { store: fleet(myStore) } })`. For Redis and Valkey there is
+ * Shares circuits over a store: `attach(api, { breaker: { store: sharedStore(myEngine) } })`. For Redis and Valkey there is
  * `redisStore` in `axios-resilience/redis`, which is this with a store of its own.
  *
  * @throws a `TypeError` or `RangeError` that names the option.
  */
-export function fleet(store: CircuitStore, given: FleetOptions = {}): Fleet {
-  checkStore(store, 'fleet(store)');
-  checkOptions(given, 'fleet(options)');
+export function sharedStore(store: StoreEngine, given: SharedStoreOptions = {}): SharedStore {
+  checkStore(store, 'sharedStore(engine)');
+  checkOptions(given, 'sharedStore(options)');
   return new StoreFleet(store, own(given));
 }
 
-class StoreFleet implements Fleet {
+class StoreFleet implements SharedStore {
   readonly #links = new Map<string, Set<Link>>();
-  readonly #store: CircuitStore;
+  readonly #store: StoreEngine;
   readonly #health: Health;
   readonly #context: LinkContext;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -126,7 +126,7 @@ class StoreFleet implements Fleet {
   #probes = 0;
   #closed: Promise<void> | undefined;
 
-  constructor(store: CircuitStore, given: FleetOptions) {
+  constructor(store: StoreEngine, given: SharedStoreOptions) {
     const { share = 'counts', lingerMs = 25, commandTimeoutMs = 50, resyncMs = 5_000, quorum = 1 } = given;
     this.#store = store;
     this.#isSubscribed = store.subscribe === undefined;

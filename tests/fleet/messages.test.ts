@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Permit } from '../../src/circuit/contract.js';
 import type { SharedView } from '../../src/circuit/link.js';
-import { type CircuitStore, memoryStore } from '../../src/index.js';
+import type { StoreEngine } from '../../src/store/index.js';
+import { memoryEngine } from '../../src/store/index.js';
 import { acquire, fail, ofStatus, transitions } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, type Process, start } from './support.js';
 
@@ -13,14 +14,14 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-let store: CircuitStore;
+let store: StoreEngine;
 let one: Process;
 let other: Process;
 let heard: SharedView[];
 
 /** Two processes, and what is told to all. */
 beforeEach(async () => {
-  store = memoryStore();
+  store = memoryEngine();
   one = await start(store);
   other = await start(store);
   heard = [];
@@ -159,7 +160,7 @@ describe('a resync', () => {
 
   test('of a store without messages is all there is, and enough', async () => {
     const { read, report, acquire: lease, settle, force: apply } = store;
-    const mute: CircuitStore = { read, report, acquire: lease, settle, force: apply };
+    const mute: StoreEngine = { read, report, acquire: lease, settle, force: apply };
     const access = Object.assign(new Access(mute), { subscribe: undefined }) as unknown as Access;
     const polling = await start(access);
     acquire(polling.breaker).settle('success');
@@ -173,7 +174,7 @@ describe('a resync', () => {
 describe('a store that has forgotten an open circuit', () => {
   /** Both processes go on with an empty store. */
   const forget = (): void => {
-    store = memoryStore();
+    store = memoryEngine();
     one.access.replace(store);
     other.access.replace(store);
   };
