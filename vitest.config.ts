@@ -18,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['tests/**/*.test.ts'],
+          include: ['tests/**/*.test.{ts,tsx}', 'examples/**/*.test.ts'],
           exclude: SUITES_WITH_PROGRAMS.map(({ files }) => files),
           globalSetup: 'tests/support/left-out.setup.ts',
           typecheck: { enabled: false },

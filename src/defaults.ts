@@ -1,6 +1,6 @@
 import { CIRCUIT_DEFAULTS } from './circuit/options.js';
-import { exponential, fullJitter } from './delay.js';
 import { BUDGET_DEFAULTS } from './retry/budget.js';
+import { DEFAULT_BACKOFF } from './retry/decision.js';
 
 /** Every default, in one place. */
 export const DEFAULTS = Object.freeze({
@@ -25,7 +25,7 @@ export const DEFAULTS = Object.freeze({
       530, // its name is not known, or it is frozen
     ]),
     errorCodes: undefined,
-    backoff: fullJitter(exponential()),
+    backoff: DEFAULT_BACKOFF,
     retryAfter: Object.freeze({ maxMs: 60_000 }),
     budget: BUDGET_DEFAULTS,
     attemptHeader: false,

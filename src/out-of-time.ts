@@ -42,35 +42,38 @@ export function isTimeUp(
   }
 }
 
+/**
+ * Whether a code of an error says that there was no answer in time: of axios, Node, undici and the libraries that follow them.
+ */
+export const isTimeoutCode = (code: unknown): boolean =>
+  typeof code === 'string' && /TIMEDOUT|TIMEOUT|^ECONNABORTED$/.test(code);
+
 /** What successes take, in six buckets of ten seconds. */
 export class SuccessTimes {
+  /** The slowest of each bucket; 0 where there was none. */
   readonly #slowest = new Array<number>(BUCKETS).fill(0);
-  #bucket = 0;
-  #usualMs: number | undefined;
+  /** The bucket of the latest success. */
+  #latest = 0;
 
   record(durationMs: number, now: number): void {
-    this.#turnTo(now);
-    const at = this.#bucket % BUCKETS;
-    this.#slowest[at] = Math.max(this.#slowest[at] ?? 0, durationMs);
-    this.#usualMs = this.slowestMs(now);
-  }
-
-  /** The slowest of the last minute, ms; `undefined` where there was none. */
-  slowestMs(now: number): number | undefined {
-    this.#turnTo(now);
-    return Math.max(...this.#slowest) || undefined;
-  }
-
-  /** As `slowestMs` was when there was a success last, however long ago. */
-  get usualMs(): number | undefined {
-    return this.#usualMs;
-  }
-
-  #turnTo(now: number): void {
-    const bucket = Math.floor((now * BUCKETS) / WINDOW_MS);
-    for (let passed = Math.max(this.#bucket, bucket - BUCKETS) + 1; passed <= bucket; passed++) {
+    const bucket = bucketOf(now);
+    for (let passed = Math.max(this.#latest, bucket - BUCKETS) + 1; passed <= bucket; passed++) {
       this.#slowest[passed % BUCKETS] = 0;
     }
-    this.#bucket = Math.max(this.#bucket, bucket);
+    if (bucket > this.#latest) this.#latest = bucket;
+    const at = this.#latest % BUCKETS;
+    if (durationMs > (this.#slowest[at] ?? 0)) this.#slowest[at] = durationMs;
+  }
+
+  /** The slowest of the last minute, ms; without `now`, of the last minute in which there were any. */
+  slowestMs(now = 0): number | undefined {
+    const first = Math.max(this.#latest, bucketOf(now)) - BUCKETS + 1;
+    let slowest = 0;
+    for (let bucket = Math.max(0, first); bucket <= this.#latest; bucket++) {
+      slowest = Math.max(slowest, this.#slowest[bucket % BUCKETS] ?? 0);
+    }
+    return slowest || undefined;
   }
 }
+
+const bucketOf = (now: number): number => Math.floor((now * BUCKETS) / WINDOW_MS);

@@ -84,6 +84,11 @@ const METRICS: readonly string[] = ['opentelemetry', 'prometheus'];
 const layerOf = (file: string): number => LAYERS.findIndex((layer) => layer.test(file));
 const folderOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : '');
 
+test('no file is longer than 300 lines', () => {
+  const long = files.filter((file) => readFileSync(join(SOURCE, file), 'utf8').split('\n').length - 1 > 300);
+  expect(long).toEqual([]);
+});
+
 test('every import leads to a file of ours or to a package', () => {
   expect(files).toContain('index.ts');
   expect(imports.length).toBeGreaterThan(files.length);

@@ -1,10 +1,10 @@
+import { SuccessTimes } from '../out-of-time.js';
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
 import type { Lease, LeaseAnswer } from './link.js';
 import { DEFAULT_LEASE_MS } from './options.js';
 import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
 import { Gate } from './waiting/gate.js';
-import { Pace } from './waiting/pace.js';
 import { type Asking, type GatedCircuit, type Outlook, unlessAborted, type Waiting } from './waiting/waiting.js';
 
 /** How long it is worth waiting for a probe where no recent success tells, ms. */
@@ -15,12 +15,17 @@ export type Answer = IssuedPermit | number;
 
 /** A circuit that lets attempts in, lets them wait, or rejects them. */
 export abstract class AdmittingCircuit extends ControlledCircuit {
-  /** @internal Notes how long successes take. */
-  protected readonly pace = new Pace();
+  #times: SuccessTimes | undefined;
   #inFlight = 0;
   #rejected = 0;
   /** Made for the first that would wait. */
   #gate: Gate | undefined;
+
+  /** @internal How long successes take. */
+  get times(): SuccessTimes {
+    this.#times ??= new SuccessTimes();
+    return this.#times;
+  }
 
   /** Permits that are not settled yet. */
   get inFlight(): number {
@@ -59,7 +64,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
    * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
    *   service is back, so it gets no probe.
    */
-  enter(
+  request(
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
     caller?: object,
@@ -71,6 +76,16 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
       : this.#answer(answer, now);
   }
 
+  /** @internal The short way into a closed circuit that neither a store nor a hand has a say in. */
+  enter(
+    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
+    caller?: object,
+  ): IssuedPermit | undefined {
+    if (!this.circuit.isFree || this.isIsolated) return undefined;
+    this.#inFlight++;
+    return this.circuit.give(now, caller);
+  }
+
   /** @internal A permit, or when it is worth asking again, ms; nothing is told of a rejection. */
   ask(
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
@@ -78,6 +93,8 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     caller?: object,
     mayProbe = true,
   ): Answer | Promise<Answer> {
+    const permit = this.enter(now, caller);
+    if (permit) return permit;
     const isLeased = this.#isLeasedAt(now, caller);
     this.circuit.link?.touch();
     if (!mayProbe && !this.isIsolated && this.circuit.at(now).name === 'half-open') return 0;
@@ -198,7 +215,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   #honest(leftMs: number, now: number): number {
     const state = this.circuit.at(now);
     if (state.name !== 'half-open' || this.isIsolated) return leftMs;
-    const endsInMs = (state.probes.since ?? now) + (this.pace.slowestMs ?? PATIENCE_MS) - now;
+    const endsInMs = (state.probes.since ?? now) + (this.times.slowestMs(now) ?? PATIENCE_MS) - now;
     return Math.min(leftMs, endsInMs > 0 ? endsInMs : PATIENCE_MS);
   }
 
@@ -249,7 +266,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
       case 'open':
         return state.byHand ? { name: 'shut' } : { name: 'cooling', until: state.until };
       case 'half-open': {
-        const { slowestMs } = this.pace;
+        const slowestMs = this.times.slowestMs();
         return {
           name: 'probing',
           hasSeat: state.probes.hasSeat(this.circuit.policy.halfOpen.probes, undefined),

@@ -124,29 +124,16 @@ export class CircuitBreaker extends AdmittingCircuit {
     const now = givenNow ?? this.timeUnless(outcome !== 'failure' && this.circuit.detector.isTimeless);
     this.returning();
     if (outcome === 'success' && givenNow !== undefined && permit.acquiredAt > 0) {
-      this.pace.add(givenNow - permit.acquiredAt);
+      this.times.record(givenNow - permit.acquiredAt, givenNow);
     }
-    try {
-      this.#take(permit, outcome, now, details, givenNow);
-    } finally {
-      this.returned();
+    const isKnown = this.#count(outcome);
+    const said = isKnown ? outcome : 'neutral';
+    if (permit.generation !== UNCOUNTED && !this.circuit.settle(permit, said, now, details, givenNow)) {
+      this.#late++;
+      this.emit({ type: 'late', key: this.key, outcome });
     }
-  }
-
-  #take(
-    permit: IssuedPermit,
-    outcome: Outcome,
-    now: number,
-    details: FailureDetails,
-    givenNow: number | undefined,
-  ): void {
-    if (!this.#count(outcome)) {
-      this.circuit.settle(permit, 'neutral', now, details, givenNow);
-      anOutcome(outcome, 'outcome');
-    }
-    if (permit.generation === UNCOUNTED || this.circuit.settle(permit, outcome, now, details, givenNow)) return;
-    this.#late++;
-    this.emit({ type: 'late', key: this.key, outcome });
+    this.returned();
+    if (!isKnown) anOutcome(outcome, 'outcome');
   }
 
   /** Whether it is an outcome at all. */

@@ -62,6 +62,16 @@ export class Circuit {
     return this.#state === CLOSED;
   }
 
+  /** Whether it is closed, and nobody outside has a say in it. */
+  get isFree(): boolean {
+    return this.#state === CLOSED && this.link === undefined;
+  }
+
+  /** A permit of the closed circuit. */
+  give(now: number, caller: object | undefined): IssuedPermit {
+    return new IssuedPermit(this.#owner, this.#generation, now, caller);
+  }
+
   /** The state. An open circuit becomes half-open when it is looked at after its cooldown. */
   at(now: number): State {
     if (this.#state === CLOSED) return CLOSED;
@@ -82,7 +92,7 @@ export class Circuit {
     const state = this.at(now);
     switch (state.name) {
       case 'closed':
-        return new IssuedPermit(this.#owner, this.#generation, now, caller);
+        return this.give(now, caller);
       case 'open':
         return state.until - now;
       case 'half-open': {

@@ -3,7 +3,6 @@ import type { CircuitEvents, CircuitState, Outcome, Sink } from '../events.js';
 import { aString, milliseconds, options as optionsOf, own } from '../validation.js';
 import { Circuit } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
-import { joined } from './join.js';
 import type { Opening } from './link.js';
 import { aMode, type BreakerMode, type CircuitPolicy, type FailureDetails } from './options.js';
 import { OwnEvents } from './own-events.js';
@@ -33,7 +32,7 @@ export abstract class ControlledCircuit {
     this.#events = events;
     this.#mode = policy.mode;
     this.#shownSince = policy.clock.now();
-    this.circuit = new Circuit(this, policy, (circuit) => joined(key, circuit, events));
+    this.circuit = new Circuit(this, policy, (circuit) => policy.store?.link(key, circuit, events));
   }
 
   /** The state at present; `open` while isolated. */

@@ -2,7 +2,7 @@ import { namedError, reasonOf, throwIfAborted } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { CircuitOpenError, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { isTimeUp, outcomeOutOfTime, SuccessTimes } from '../out-of-time.js';
+import { isTimeUp, outcomeOutOfTime, type SuccessTimes } from '../out-of-time.js';
 import { aFunction, milliseconds, oneOf, options as optionsOf, own, withMethods } from '../validation.js';
 import type { Permit, Rejection } from './contract.js';
 
@@ -43,7 +43,9 @@ export interface ExecuteContext {
 
 interface Guard {
   readonly key: string;
-  enter(): Permit | Rejection | Promise<Permit | Rejection>;
+  readonly times: SuccessTimes;
+  enter(): Permit | undefined;
+  request(): Permit | Rejection | Promise<Permit | Rejection>;
   acquireWithin(
     maxWaitMs: () => number,
     signal: AbortSignal | undefined,
@@ -58,21 +60,35 @@ const check = optionsOf({
 });
 const anOutcome = oneOf('success', 'failure', 'neutral');
 
-/** See `CircuitBreaker.execute`. */
-export async function execute<T>(
+/** See `CircuitBreaker.execute`. Without options, and where there is nothing to wait for, it goes a short way. */
+export function execute<T>(
   breaker: Guard,
   clock: Clock,
   fn: (context: ExecuteContext) => T | PromiseLike<T>,
   options: ExecuteOptions<T> | undefined,
 ): Promise<T> {
-  if (typeof fn !== 'function') aFunction(fn, 'execute(fn)');
+  const permit = options === undefined && typeof fn === 'function' ? breaker.enter() : undefined;
+  return permit ? run(breaker, fn, permit) : admitAndRun(breaker, clock, fn, options);
+}
+
+async function admitAndRun<T>(
+  breaker: Guard,
+  clock: Clock,
+  fn: (context: ExecuteContext) => T | PromiseLike<T>,
+  options: ExecuteOptions<T> | undefined,
+): Promise<T> {
+  aFunction(fn, 'execute(fn)');
   if (options !== undefined) check(options, 'execute(options)');
   const given = options && own(options);
   const signal = given?.signal;
   throwIfAborted(signal);
   const answer = asked(breaker, signal, given?.maxWaitMs);
   const permit = admitted(breaker, signal, answer instanceof Promise ? await answer : answer);
-  if (given || permit.timeoutMs !== undefined) return run(breaker, clock, fn, permit, given ?? {});
+  if (given || permit.timeoutMs !== undefined) return runWithin(breaker, clock, fn, permit, given ?? {});
+  return run(breaker, fn, permit);
+}
+
+async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | PromiseLike<T>, permit: Permit): Promise<T> {
   try {
     const result = await fn({ signal: undefined });
     permit.settle('success');
@@ -84,7 +100,7 @@ export async function execute<T>(
 }
 
 const asked = (breaker: Guard, signal: AbortSignal | undefined, maxWaitMs: number | undefined) =>
-  maxWaitMs ? breaker.acquireWithin(() => maxWaitMs, signal) : breaker.enter();
+  maxWaitMs ? breaker.acquireWithin(() => maxWaitMs, signal) : breaker.request();
 
 function admitted(breaker: Guard, signal: AbortSignal | undefined, permit: Permit | Rejection): Permit {
   if (signal?.aborted && permit.admitted) permit.settle('neutral');
@@ -116,8 +132,8 @@ export async function acquire(
 
 const NO_OPTIONS: ExecuteOptions = {};
 
-/** What has options or limits costs more, apart from what has none. */
-async function run<T>(
+/** With options or limits. */
+async function runWithin<T>(
   breaker: Guard,
   clock: Clock,
   fn: (context: ExecuteContext) => T | PromiseLike<T>,
@@ -130,7 +146,7 @@ async function run<T>(
   try {
     const result = await fn({ signal: limit?.signal ?? signal });
     permit.settle(classify ? breaker.judge({ hasThrown: false, result }, given) : 'success');
-    if (signal) succeeded(breaker, startedAt, clock.now());
+    if (signal) breaker.times.record(clock.now() - startedAt, clock.now());
     return result;
   } catch (error) {
     const outOfTime = () => outcomeOfTime(breaker, startedAt, clock.now(), permit);
@@ -164,18 +180,9 @@ export function outcomeOf<T>(
   return isNeutral ? 'neutral' : 'failure';
 }
 
-/** Of the circuits whose functions were given a signal. */
-const successTimes = new WeakMap<Guard, SuccessTimes>();
-
-function succeeded(breaker: Guard, startedAt: number, now: number): void {
-  const times = successTimes.get(breaker) ?? new SuccessTimes();
-  successTimes.set(breaker, times);
-  times.record(now - startedAt, now);
-}
-
 function outcomeOfTime(breaker: Guard, startedAt: number, now: number, { isProbe }: Permit): Outcome {
   const attemptMs = now - startedAt;
-  const slowestMs = successTimes.get(breaker)?.slowestMs(now);
+  const slowestMs = breaker.times.slowestMs(now);
   return outcomeOutOfTime({ attemptMs, callMs: attemptMs, slowestMs, isProbe });
 }
 

@@ -123,6 +123,23 @@ export interface LeaseDenied {
 /** `undefined`: the store has no say, so the circuit probes by itself. */
 export type LeaseAnswer = Lease | LeaseDenied | undefined;
 
+/** A circuit of this process, as far as a fleet looks into it; `Circuit` is one. */
+export interface OwnCircuit {
+  readonly isClosed: boolean;
+  readonly detector: { readonly threshold: SharedThreshold | undefined };
+  readonly policy: {
+    readonly halfOpen: {
+      readonly probes: number;
+      readonly successThreshold: number;
+      readonly failureRatio?: number | undefined;
+      readonly leaseMs?: number | undefined;
+    };
+    readonly clock: { now(): number };
+  };
+  nextOpening(): Opening;
+  adopt(view: SharedView, now: number): void;
+}
+
 /** The circuit of this process, as a fleet sees it. */
 export interface LinkedCircuit {
   readonly key: string;
@@ -164,8 +181,8 @@ export interface CircuitLink {
 
 /** What shares circuits between processes: made by `redisStore(client)`, or by `sharedStore(engine)` for a store of your own. */
 export interface SharedStore {
-  /** @internal */
-  link(circuit: LinkedCircuit): CircuitLink;
+  /** @internal Joins a circuit with its namesakes in other processes. */
+  link(key: string, circuit: OwnCircuit, events: Emitter): CircuitLink;
   /**
    * Resolves to `true` once messages arrive and the circuits that there are have been read, or to `false` after `timeoutMs`.
    * Nothing depends on it: until then each process decides by itself.

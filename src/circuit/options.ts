@@ -210,7 +210,7 @@ const ROUNDING = 1e-9;
 /** How many probes there may be at a time, how many have to succeed and how many may fail. */
 export function probeRules({
   halfOpen: { probes: permits, successThreshold, failureRate },
-}: CircuitPolicy): ProbeRules {
+}: Pick<CircuitPolicy, 'halfOpen'>): ProbeRules {
   if (failureRate === undefined) return { permits, needed: successThreshold, allowed: 0 };
   const allowed = Math.floor(failureRate * permits + ROUNDING);
   return { permits, needed: Math.max(1, permits - allowed), allowed: Math.min(allowed, permits - 1) };

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { SharedStore } from '../circuit/link.js';
-import { FLEET_RULES, type SharedStoreOptions, sharedStore } from '../fleet/fleet.js';
+import { sharedStore } from '../fleet/fleet.js';
+import { FLEET_RULES, type SharedStoreOptions } from '../fleet/options.js';
 import { aBoolean, eitherOf, options, own, unexpected } from '../validation.js';
 import { redisCircuits } from './circuits.js';
 import { kindOf, type RedisClient } from './client.js';

@@ -5,8 +5,9 @@ export type {
   SharedThreshold,
   SharedView,
 } from '../circuit/link.js';
-export { type SharedStoreOptions, sharedStore } from '../fleet/fleet.js';
+export { sharedStore } from '../fleet/fleet.js';
 export { memoryEngine } from '../fleet/memory-engine.js';
+export type { SharedStoreOptions } from '../fleet/options.js';
 export type {
   FailureReport,
   ForceRequest,

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -16,12 +17,14 @@ const QUIET = ['no-sandbox', 'disable-gpu', 'disable-quic', 'no-first-run', 'dis
 /** A service of which the path says how it answers; it serves the pages, too. */
 export interface Bed {
   readonly url: string;
-  /** The same service by another origin, which lets no other page in. */
+  /** The same service by another origin, of which no page may read an answer but `/shared`. */
   readonly elsewhere: string;
-  /** Requests for a path, query string included. */
+  /** An origin at which nobody listens. */
+  readonly refused: string;
+  /** Requests for a path, query string included, without those by which browsers ask for leave. */
   asked(path: string): number;
-  /** Opens a page with the plugin on it. */
-  open(axios?: string): Promise<Page>;
+  /** Opens a page, by default one with the plugin on it; the query string names the copy of axios. */
+  open(path?: string): Promise<Page>;
   close(): Promise<void>;
 }
 
@@ -43,8 +46,9 @@ export async function ask<Name extends keyof Trial>(
 export async function startBed(): Promise<Bed> {
   const asked = new Map<string, number>();
   const serve = (request: IncomingMessage, response: ServerResponse) => {
-    const count = (asked.get(request.url ?? '') ?? 0) + 1;
-    asked.set(request.url ?? '', count);
+    const { url: path = '', method } = request;
+    const count = (asked.get(path) ?? 0) + 1;
+    if (method !== 'OPTIONS') asked.set(path, count);
     request.resume();
     request.on('end', () => void answer(request, response, count));
   };
@@ -54,14 +58,18 @@ export async function startBed(): Promise<Bed> {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   };
   const [url = '', elsewhere = ''] = await Promise.all(servers.map(listen));
+  const gone = createServer();
+  const refused = await listen(gone);
+  gone.close();
   const browser = await launch();
   return {
     url,
     elsewhere,
+    refused,
     asked: (path) => asked.get(path) ?? 0,
-    open: async (axios = 'axios') => {
+    open: async (path = '/page?axios') => {
       const page = await browser.newPage();
-      await page.goto(`${url}/page?${axios}`);
+      await page.goto(`${url}${path}`);
       return page;
     },
     close: async () => {
@@ -82,6 +90,18 @@ function launch(): Promise<Browser> {
     args: isFirefox ? [] : QUIET.map((name) => `--${name}`),
   });
 }
+
+/** A page without a bundler: it loads the modules as they are published. */
+const MODULES = `<script type="importmap">{ "imports": {
+  "axios": "/file/node_modules/axios/dist/esm/axios.js",
+  "axios-resilience": "/file/dist/index.js"
+} }</script>
+<script type="module">
+  import axios from 'axios';
+  import { attach, reportOf } from 'axios-resilience';
+  attach(axios, { retry: { backoff: 0 } });
+  globalThis.statuses = reportOf(await axios.get('/flaky?modules')).history.map(({ status }) => status);
+</script>`;
 
 const scripts = new Map<string, Promise<string>>();
 
@@ -110,6 +130,7 @@ function scriptWith(axios: string): Promise<string> {
 async function answer(request: IncomingMessage, response: ServerResponse, count: number): Promise<void> {
   const { socket } = request;
   const [path, query = ''] = (request.url ?? '').split('?');
+  const script = (text: string) => response.writeHead(200, { 'content-type': 'text/javascript' }).end(text);
   const later = (act: () => void, ms: number) => void setTimeout(act, ms);
   const html = (body: string) => response.writeHead(200, { 'content-type': 'text/html' }).end(`<!doctype html>${body}`);
   const json = (status: number) =>
@@ -119,15 +140,31 @@ async function answer(request: IncomingMessage, response: ServerResponse, count:
     response.writeHead(200, { 'content-type': 'application/json', ...head });
     response.write('{"half":');
   };
+  if (request.method === 'OPTIONS') {
+    const allowed = path === '/shared' ? query : '';
+    const headers = { 'access-control-allow-origin': '*', 'access-control-allow-headers': `user-agent, ${allowed}` };
+    return void response.writeHead(204, headers).end();
+  }
+  if (path?.startsWith('/file/')) return void script(await readFile(root(path.slice('/file/'.length)), 'utf8'));
   switch (path) {
     case '/page':
       return void html(`<title>page</title><body><script src="/script.js?${query}"></script>`);
     case '/script.js':
-      return void response.writeHead(200, { 'content-type': 'text/javascript' }).end(await scriptWith(query));
+      return void script(await scriptWith(query));
+    case '/modules':
+      return void html(MODULES);
     case '/other':
       return later(() => html('<title>other</title>'), 300);
     case '/download':
       return void response.writeHead(200, { 'content-disposition': 'attachment; filename=rows.csv' }).end('a,b');
+    case '/shared': // with every page, of which it says what that may send and read
+      return void response
+        .writeHead(request.method === 'POST' ? 200 : 503, {
+          'access-control-allow-origin': '*',
+          'access-control-expose-headers': query,
+          'retry-after': '120',
+        })
+        .end();
     case '/ok':
       return void json(200);
     case '/down':

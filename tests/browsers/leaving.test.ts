@@ -17,9 +17,19 @@ afterEach(() => page.close());
 const isFirefox = BROWSER === 'firefox';
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+let calls = 0;
+
+/** Begins a call, and waits until the service has it and the page what it answers. */
+async function begin(path: string, adapter: string): Promise<void> {
+  const url = `${path}?${++calls}`;
+  await ask(page, 'begin', { url, adapter });
+  while (bed.asked(url) === 0) await pause(20);
+  await pause(100);
+}
+
 /** What the page tells until it is gone, when it is left with a call under way. */
 async function toldWhenLeft(url: string, adapter: string): Promise<string[]> {
-  await ask(page, 'begin', { url, adapter });
+  await begin(url, adapter);
   await Promise.all([page.waitForNavigation(), ask(page, 'follow', '/other')]);
   expect(await page.title()).toBe('other');
   return page.evaluate(() => JSON.parse(sessionStorage.getItem('notes') ?? '[]') as string[]);
@@ -50,7 +60,8 @@ describe(`${BROWSER}, a link to a download`, () => {
 
 describe(`${BROWSER}, window.stop()`, () => {
   test.each(['/hang', '/half'])('is neutral for XHR, and not retried (%s)', async (url) => {
-    expect(await ask(page, 'stopped', { url, adapter: 'xhr' })).toEqual({
+    await begin(url, 'xhr');
+    expect(await ask(page, 'stopped')).toEqual({
       outcomes: ['neutral'],
       stopped: 'not-retryable',
       counts: { success: 0, failure: 0, neutral: 1 },
@@ -58,7 +69,8 @@ describe(`${BROWSER}, window.stop()`, () => {
   });
 
   test('cannot be told from a broken connection with fetch: a failure, and the retry succeeds', async () => {
-    expect(await ask(page, 'stopped', { url: '/hang-at-first', adapter: 'fetch' })).toEqual({
+    await begin('/hang-at-first', 'fetch');
+    expect(await ask(page, 'stopped')).toEqual({
       outcomes: ['failure', 'success'],
       stopped: 'success',
       counts: { success: 1, failure: 1, neutral: 0 },
@@ -70,11 +82,11 @@ if (!isFirefox) {
   const LATE = { outcomes: ['neutral'], stopped: 'disabled', counts: { success: 0, failure: 0, neutral: 1 } };
 
   describe.each(['xhr', 'fetch'])('chromium, its %s: a timeout that fires late is neutral', (adapter) => {
-    const begin = () => ask(page, 'begin', { url: '/hang', adapter, timeout: 400 }, { retry: false });
+    const beginShort = () => ask(page, 'begin', { url: '/hang', adapter, timeout: 400 }, { retry: false });
 
     test('on a page that was frozen', async () => {
       const session = await page.createCDPSession();
-      await begin();
+      await beginShort();
       await session.send('Page.setWebLifecycleState', { state: 'frozen' });
       await pause(1_300);
       await session.send('Page.setWebLifecycleState', { state: 'active' });
@@ -82,7 +94,7 @@ if (!isFirefox) {
     });
 
     test('on a page that comes back from the cache', async () => {
-      await begin();
+      await beginShort();
       await Promise.all([page.waitForNavigation(), ask(page, 'follow', '/other')]);
       await pause(1_300);
       await page.goBack();

@@ -1,7 +1,6 @@
 import type { AxiosRequestConfig } from 'axios';
 import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../outcomes/support.js';
 import { ask, type Bed, BROWSER, startBed } from './bed.js';
 import type { Told } from './page.js';
 
@@ -66,7 +65,7 @@ describe.each(['xhr', 'fetch'])(`${BROWSER}, its %s`, (adapter) => {
   });
 
   test('a connection refused is a failure; that a POST was not sent cannot be told', async () => {
-    const baseURL = `http://127.0.0.1:${await freePort()}`;
+    const baseURL = bed.refused;
     expect(await told({ baseURL })).toEqual(RETRIED);
     expect(await told({ baseURL, method: 'post' })).toEqual(NOT_REPEATED);
   });
@@ -136,7 +135,7 @@ describe.each(['xhr', 'fetch'])(`${BROWSER}, its %s`, (adapter) => {
 
 describe.each(['1.7.9', '1.8.4', '1.13.2'])(`${BROWSER}, the fetch of axios %s`, (version) => {
   test('its timeout in a body is a failure, a body cut off too, and a cancelled call is neutral', async () => {
-    const old = await bed.open(`axios-${version}`);
+    const old = await bed.open(`/page?axios-${version}`);
     const request = { adapter: 'fetch' };
     expect(await ask(old, 'told', { ...request, url: '/half', timeout: 150 })).toEqual(RETRIED);
     expect(await ask(old, 'told', { ...request, url: '/rst' })).toEqual(RETRIED);

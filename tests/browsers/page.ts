@@ -17,11 +17,14 @@ export interface Told {
   readonly counts: { readonly success: number; readonly failure: number; readonly neutral: number };
 }
 
+type Given = [request: AxiosRequestConfig, options?: ResilienceOptions];
+
 const NOTES = 'notes';
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Survives the page, to be read on the next one. */
+/** Survives the page, to be read on the next one; a worker keeps no notes. */
 function note(text: string): void {
+  if (typeof sessionStorage === 'undefined') return;
   sessionStorage.setItem(NOTES, JSON.stringify([...trial.notes(), text]));
 }
 
@@ -73,11 +76,34 @@ const trial = {
   timed: (request: AxiosRequestConfig, limitMs: number): Promise<Told> =>
     trial.told({ ...request, signal: AbortSignal.timeout(limitMs) }),
 
-  /** A call under way when the page is stopped. */
-  async stopped(request: AxiosRequestConfig): Promise<Told> {
-    await trial.begin(request);
+  /** Stops the page, and says what the call that was begun came to. */
+  stopped(): Promise<Told> {
     window.stop();
     return pending;
+  },
+
+  /** As `told`, in a worker. */
+  async inWorker(...given: Given): Promise<Told> {
+    const worker = new Worker('/script.js?axios');
+    const answer = new Promise<Told>((resolve) => {
+      worker.onmessage = ({ data }) => resolve(data as Told);
+    });
+    worker.postMessage(given);
+    return answer.finally(() => worker.terminate());
+  },
+
+  /** Opens a circuit, and has the page keep it when it goes, as docs/browsers.md says. */
+  async keep(): Promise<void> {
+    const { breakers } = attach(axios.create());
+    breakers.ensure('GET https://api.example.com').trip({ cooldownMs: 60_000 });
+    addEventListener('pagehide', () => sessionStorage.setItem('circuits', JSON.stringify(breakers.snapshot())));
+  },
+
+  /** The state of that circuit, taken up again. */
+  async kept(): Promise<string | undefined> {
+    const { breakers } = attach(axios.create());
+    breakers.restore(JSON.parse(sessionStorage.getItem('circuits') ?? ''));
+    return breakers.get('GET https://api.example.com')?.state;
   },
 
   /** Follows a link. */
@@ -110,3 +136,6 @@ const trial = {
 
 export type Trial = typeof trial;
 Object.assign(globalThis, { trial });
+if (typeof document === 'undefined') {
+  globalThis.onmessage = async ({ data }) => postMessage(await trial.told(...(data as Given)));
+}

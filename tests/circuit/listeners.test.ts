@@ -203,8 +203,8 @@ interface LinkedEvents {
 /** A store that tells nothing, and through whose links the test can speak. */
 function storeOf(linked: LinkedEvents[]): SharedStore {
   return {
-    link: (circuit: LinkedEvents) => {
-      linked.push(circuit);
+    link: (_key: string, _circuit: object, events: LinkedEvents['events']) => {
+      linked.push({ events });
       const link = {
         shared: SHARED,
         touch() {},

@@ -34,11 +34,11 @@ describe('a store that never answers', () => {
     access.behaviour = 'hang';
     const process = await start(access, OFTEN);
     const { breaker } = process;
-    for (let i = 0; i < 1_000; i++) expect(breaker.enter()).toMatchObject({ admitted: true });
+    for (let i = 0; i < 1_000; i++) expect(breaker.request()).toMatchObject({ admitted: true });
     fail(breaker, 5);
     expect(breaker.state).toBe('open');
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const permit = breaker.enter() as Permit;
+    const permit = breaker.request() as Permit;
     expect(permit).toMatchObject({ admitted: true });
     permit.settle('success');
     expect(breaker.state).toBe('closed');
@@ -50,7 +50,7 @@ describe('a store that never answers', () => {
     process.access.behaviour = 'hang';
     await stumble(process, 50);
     for (let i = 0; i < 100; i++) {
-      const permit = process.breaker.enter() as Permit;
+      const permit = process.breaker.request() as Permit;
       expect(permit).not.toBeInstanceOf(Promise);
       permit.settle('success');
     }
@@ -64,12 +64,12 @@ describe('a store that never answers', () => {
     access.behaviour = 'hang';
     const startedAt = performance.now();
     const answers: number[] = [];
-    void Promise.resolve(breaker.enter()).then((answer) => {
+    void Promise.resolve(breaker.request()).then((answer) => {
       answers.push(performance.now() - startedAt);
       expect(answer).toMatchObject({ admitted: true });
     });
     for (let i = 0; i < 20; i++) {
-      void Promise.resolve(breaker.enter()).then((answer) => {
+      void Promise.resolve(breaker.request()).then((answer) => {
         answers.push(performance.now() - startedAt);
         expect(answer).toMatchObject({ admitted: false });
       });
@@ -218,7 +218,7 @@ describe('a store that is back', () => {
     other.access.behaviour = 'hang';
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
     for (const { breaker } of [process, other]) {
-      const answer = Promise.resolve(breaker.enter());
+      const answer = Promise.resolve(breaker.request());
       await vi.advanceTimersByTimeAsync(60);
       ((await answer) as Permit).settle('success');
       expect(breaker.state).toBe('closed');
@@ -240,7 +240,7 @@ describe('a store that is back', () => {
     const process = await start(store, OFTEN);
     fail(process.breaker, 5);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const answer = Promise.resolve(process.breaker.enter());
+    const answer = Promise.resolve(process.breaker.request());
     await flush();
     process.access.behaviour = 'hang';
     ((await answer) as Permit).settle('success');
@@ -259,7 +259,7 @@ describe('a store that is back', () => {
     await flush();
     process.access.behaviour = 'hang';
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const answer = Promise.resolve(process.breaker.enter());
+    const answer = Promise.resolve(process.breaker.request());
     await vi.advanceTimersByTimeAsync(60);
     ((await answer) as Permit).settle('success');
     await vi.advanceTimersByTimeAsync(200);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { SharedStoreOptions } from '../../src/fleet/fleet.js';
+import type { SharedStoreOptions } from '../../src/fleet/options.js';
 import { BreakerRegistry, CircuitBreaker } from '../../src/index.js';
 import type { StoreEngine } from '../../src/store/index.js';
 import { memoryEngine, sharedStore } from '../../src/store/index.js';
@@ -158,7 +158,7 @@ describe('close', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     access.behaviour = 'hang';
     access.calls.length = 0;
-    const answer = breaker.enter();
+    const answer = breaker.request();
     await one.close();
     expect(await answer).toMatchObject({ admitted: true });
     fail(new CircuitBreaker('another', { ...SUMMED, store: one }), 5);
@@ -347,7 +347,7 @@ describe('what is done by hand', () => {
     await flush();
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(one!.breaker.enter()).toMatchObject({ admitted: true });
+    expect(one!.breaker.request()).toMatchObject({ admitted: true });
     expect(one!.access.of()).toEqual([]);
   });
 

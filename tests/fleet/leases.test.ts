@@ -28,7 +28,7 @@ async function elapse(...processes: Process[]): Promise<void> {
 
 /** Asks as often as it says, all at the same time. */
 async function crowd({ breaker }: Process, callers: number): Promise<(Permit | Rejection)[]> {
-  const answers = Promise.all(Array.from({ length: callers }, async () => breaker.enter()));
+  const answers = Promise.all(Array.from({ length: callers }, async () => breaker.request()));
   await flush();
   return answers;
 }
@@ -69,7 +69,7 @@ describe('the lease of a probe', () => {
       { admitted: false, retryAfterMs: 1_000 },
     ]);
     await vi.advanceTimersByTimeAsync(999);
-    expect(other!.breaker.enter()).toEqual({ admitted: false, retryAfterMs: 1 });
+    expect(other!.breaker.request()).toEqual({ admitted: false, retryAfterMs: 1 });
     expect(other!.access.of('acquire')).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
     expect(await crowd(other!, 1)).toEqual([{ admitted: false, retryAfterMs: 500 }]);
@@ -90,7 +90,7 @@ describe('the lease of a probe', () => {
     (await probe(other!)).settle('success');
     await flush();
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
-    expect(one!.breaker.enter()).toMatchObject({ admitted: true });
+    expect(one!.breaker.request()).toMatchObject({ admitted: true });
   });
 
   test('is free again for the same process as soon as its probe has ended, also when more than one must succeed', async () => {
@@ -107,7 +107,7 @@ describe('the lease of a probe', () => {
     const [one, other] = await startAll(2, { cooldownMs: 1_000 });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
-    const probe = await one!.breaker.enter();
+    const probe = await one!.breaker.request();
     one!.events.length = 0;
     one!.access.behaviour = 10;
     if (probe.admitted) probe.settle('success');
@@ -124,7 +124,7 @@ describe('the lease of a probe', () => {
     const [one, other] = await startAll(2, { cooldownMs: 1_000 });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
-    const probe = await one!.breaker.enter();
+    const probe = await one!.breaker.request();
     one!.access.mute();
     await other!.breaker.trip({ cooldownMs: 3_000 }).applied;
     if (probe.admitted) probe.settle('success');
@@ -139,7 +139,7 @@ describe('the lease of a probe', () => {
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
     for (const state of ['half-open', 'open'] as const) {
-      const probe = await one!.breaker.enter();
+      const probe = await one!.breaker.request();
       if (probe.admitted) probe.settle('failure');
       await flush();
       expect([one!.breaker.state, other!.breaker.state]).toEqual([state, state]);
@@ -249,7 +249,7 @@ describe('the lease of a probe', () => {
   test('outlives the request: the store remembers the circuit for longer than the longest lease', async () => {
     const process = await start(memoryEngine());
     await elapse(process);
-    void process.breaker.enter(undefined, 900_000);
+    void process.breaker.request(undefined, 900_000);
     expect(process.access.of('acquire')).toMatchObject([{ request: { leaseMs: 900_000 } }]);
     expect(process.access.of('acquire')[0]!.request?.['rememberMs']).toBeGreaterThan(900_000);
   });
@@ -261,7 +261,7 @@ describe('the lease of a probe', () => {
     const startedAt = performance.now();
     const waited = Promise.all(
       Array.from({ length: 50 }, async () => {
-        const answer = await process.breaker.enter();
+        const answer = await process.breaker.request();
         return { answer, afterMs: performance.now() - startedAt };
       }),
     );
@@ -282,7 +282,7 @@ describe('the lease of a probe', () => {
     const process = await start(memoryEngine());
     await elapse(process);
     process.breaker.isolate();
-    expect(process.breaker.enter()).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
+    expect(process.breaker.request()).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
     expect(process.access.of()).toEqual([]);
   });
 

@@ -186,7 +186,7 @@ describe('a store that has forgotten an open circuit', () => {
     await vi.advanceTimersByTimeAsync(9_999);
     expect([one.breaker.state, other.breaker.state]).toEqual(['open', 'open']);
     await vi.advanceTimersByTimeAsync(1);
-    const answers = Promise.all([one.breaker.enter(), other.breaker.enter()]);
+    const answers = Promise.all([one.breaker.request(), other.breaker.request()]);
     await flush();
     expect((await answers).map(({ admitted }) => admitted)).toEqual([true, false]);
     ((await answers)[0] as Permit).settle('success');
@@ -204,7 +204,7 @@ describe('a store that has forgotten an open circuit', () => {
     await vi.advanceTimersByTimeAsync(5_000);
     expect(one.breaker.state).toBe('open');
     await vi.advanceTimersByTimeAsync(5_000);
-    const answer = one.breaker.enter();
+    const answer = one.breaker.request();
     await flush();
     expect(await answer).toMatchObject({ admitted: true });
     expect(await store.read(KEY)).toMatchObject({ state: 'half-open', generation: 1 });

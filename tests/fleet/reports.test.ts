@@ -37,7 +37,7 @@ describe('healthy calls', () => {
 
   test('get their permit at once, not a promise', async () => {
     const { breaker } = await start(memoryEngine());
-    expect(breaker.enter()).toMatchObject({ admitted: true });
+    expect(breaker.request()).toMatchObject({ admitted: true });
   });
 
   test.each([
@@ -453,7 +453,7 @@ describe('quorum', () => {
     await flush();
     expect([ill!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
     await vi.advanceTimersByTimeAsync(10_000);
-    const permit = ill!.breaker.enter();
+    const permit = ill!.breaker.request();
     expect(permit).toMatchObject({ admitted: true });
     expect(ill!.access.of('acquire')).toEqual([]);
     (permit as { settle(outcome: string): void }).settle('success');

@@ -1,6 +1,6 @@
 import { vi } from 'vitest';
 import type { SharedView } from '../../src/circuit/link.js';
-import type { SharedStoreOptions } from '../../src/fleet/fleet.js';
+import type { SharedStoreOptions } from '../../src/fleet/options.js';
 import type { StoreListener } from '../../src/fleet/store.js';
 import {
   CircuitBreaker,

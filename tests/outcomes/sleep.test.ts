@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { Agent } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import axios, { AxiosError } from 'axios';
+import axios, { AxiosError, CanceledError } from 'axios';
 import { describe, expect, test } from 'vitest';
 import { attach, type Outcome } from '../../src/index.js';
 import { hang, startServer } from '../support/server.js';
@@ -90,5 +90,25 @@ describe('a timeout that fires late', () => {
 
   test('though the process was awake, since the request waited for a connection: a failure', async () => {
     expect(await outcomesOf(2_000, [4_226], async () => undefined)).toEqual(['failure']);
+  });
+});
+
+test('a sleep does not show in the time of a signal: each call is a failure, and the default circuit stays closed', async () => {
+  let now = 1_000;
+  const controller = new AbortController();
+  const adapter = () =>
+    new Promise<never>((_resolve, reject) => {
+      controller.signal.addEventListener('abort', () => reject(new CanceledError()));
+    });
+  const api = axios.create({ baseURL: 'https://api.example.com', adapter });
+  const resilience = attach(api, { clock: { now: () => now } });
+  const calls = Array.from({ length: 20 }, () => api.get('/', { signal: controller.signal }));
+  await new Promise(setImmediate);
+  now += 60_000;
+  controller.abort(new DOMException('The operation timed out.', 'TimeoutError'));
+  await Promise.allSettled(calls);
+  expect(resilience.breakers.get('GET https://api.example.com')?.stats()).toMatchObject({
+    state: 'closed',
+    counts: { failure: 20, neutral: 0 },
   });
 });

@@ -81,7 +81,7 @@ async function probed(member: Member): Promise<void> {
 
 async function eventuallyAdmitted(breaker: CircuitBreaker): Promise<Permit> {
   for (;;) {
-    const answer = await breaker.enter();
+    const answer = await breaker.request();
     if (answer.admitted) return answer;
     await delay(20);
   }

@@ -1,7 +1,6 @@
 import { MAX_TIMER_MS } from '../../clock.js';
 import { tellAfterwards } from '../../emitter.js';
 import type { Permit } from '../contract.js';
-import { Queue } from './queue.js';
 import { Ramp } from './ramp.js';
 import { type Asking, type GatedCircuit, type Outlook, Waiter, type Waiting } from './waiting.js';
 
@@ -12,7 +11,8 @@ import { type Asking, type GatedCircuit, type Outlook, Waiter, type Waiting } fr
  */
 export class Gate {
   readonly #circuit: GatedCircuit;
-  readonly #queue = new Queue<Waiter>();
+  /** First in, first out; callers leave from anywhere when they are cancelled. */
+  readonly #queue = new Set<Waiter>();
   readonly #ramp = new Ramp();
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the timer is due; `Infinity` without one. */
@@ -96,7 +96,7 @@ export class Gate {
 
   /** Lets through as many as the service has shown that it can take. */
   #release(now: number): void {
-    for (let first = this.#queue.first; first; first = this.#queue.first) {
+    for (const first of this.#queue) {
       const roomAt = this.#ramp.roomAt(now);
       if (roomAt > now) {
         this.#wake(roomAt, now);
@@ -131,7 +131,7 @@ export class Gate {
     const { now } = this.#circuit;
     this.#asked = undefined;
     if (!permit) this.#deniedAt = now;
-    else if (waiter.isTaken) this.#give(waiter, permit);
+    else if (this.#queue.has(waiter)) this.#give(waiter, permit);
     else permit.settle('neutral');
     this.look(now);
   }
@@ -154,7 +154,7 @@ export class Gate {
   }
 
   #reject(waiter: Waiter, now: number): void {
-    if (this.#queue.remove(waiter)) waiter.resolve(this.#circuit.reject(now));
+    if (this.#queue.delete(waiter)) waiter.resolve(this.#circuit.reject(now));
   }
 
   #isHopeful(outlook: Outlook, until: number, now: number): boolean {
@@ -177,12 +177,12 @@ export class Gate {
   }
 
   #give(waiter: Waiter, permit: Permit): void {
-    this.#queue.remove(waiter);
+    this.#queue.delete(waiter);
     waiter.resolve(permit);
   }
 
   #leave(waiter: Waiter, isRejected: boolean): void {
-    if (!this.#queue.remove(waiter)) return;
+    if (!this.#queue.delete(waiter)) return;
     if (isRejected) waiter.resolve(this.#circuit.reject(this.#circuit.now));
     if (this.#queue.size === 0) this.#rest();
   }

@@ -1,6 +1,5 @@
 import { reasonOf } from '../../abort.js';
 import type { Permit, Rejection } from '../contract.js';
-import { Place } from './queue.js';
 
 /** What those who wait have before them. */
 export type Outlook =
@@ -74,14 +73,13 @@ export function unlessAborted(place: Waiting, signal: AbortSignal | undefined): 
 }
 
 /** One that waits. */
-export class Waiter extends Place implements Waiting {
+export class Waiter implements Waiting {
   readonly asking: Asking;
   readonly answer: Promise<Permit | Rejection>;
   resolve: (answer: Permit | Rejection) => void = () => undefined;
   readonly #leave: (waiter: Waiter, isRejected: boolean) => void;
 
   constructor(asking: Asking, leave: (waiter: Waiter, isRejected: boolean) => void) {
-    super();
     this.asking = asking;
     this.#leave = leave;
     this.answer = new Promise((resolve) => {

@@ -88,33 +88,39 @@ function unmade(attempt: Attempt, error: unknown): Promise<never> {
 function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   const { call, captured, config, passes } = attempt;
   const { budget, attemptHeader } = captured.policy.retry;
-  discard(call.superseded);
-  call.superseded = undefined;
+  if (call.superseded) {
+    discard(call.superseded);
+    call.superseded = undefined;
+  }
   attempt.number = ++call.made;
   if (call.report) call.report.attempts = call.made;
   if (call.made === 1 && budget) call.attachment.budgets.deposit(attempt.name, budget, attempt.startedAt);
   if (attemptHeader) writeOwnHeader(call, config, attemptHeader, String(attempt.number));
-  const { timeout } = config;
-  let isCut = false;
-  for (const { timeoutMs } of passes) {
-    if (!timeoutMs) continue;
-    config.timeout = Math.min(config.timeout || timeoutMs, timeoutMs);
-    isCut = true;
-  }
+  const theirs = shortened(config, passes);
   attempt.remainingMs = call.remainingMs();
   return dispatch(adapter, config, attempt.remainingMs).then(
     (response) => {
-      if (isCut) config.timeout = timeout as number;
+      if (theirs) config.timeout = theirs.timeout as number;
       settleAnswer(attempt, response);
       return response;
     },
     (error: unknown) => {
-      const { timeout: timeoutMs } = config;
-      if (isCut) config.timeout = timeout as number;
-      settleError(attempt, error, timeoutMs);
+      const { timeout } = config;
+      if (theirs) config.timeout = theirs.timeout as number;
+      settleError(attempt, error, timeout);
       throw error;
     },
   );
+}
+
+/** Shortens the timeout to the least that a pass says; what it was, if so. */
+function shortened(config: Config, passes: readonly Pass[]): { readonly timeout: number | undefined } | undefined {
+  let least = Number.POSITIVE_INFINITY;
+  for (const { timeoutMs } of passes) if (timeoutMs) least = Math.min(least, timeoutMs);
+  if (least === Number.POSITIVE_INFINITY) return undefined;
+  const { timeout } = config;
+  config.timeout = Math.min(timeout || least, least);
+  return { timeout };
 }
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): Sent {

@@ -46,14 +46,17 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: Att
   };
   return {
     admit(attempt) {
-      const { call, circuitKey, config, startedAt } = attempt;
+      const { call, circuitKey, config } = attempt;
       if (circuitKey === null) return undefined;
+      const breaker = registry.ensure(circuitKey);
+      const now = isOnItsClock ? attempt.startedAt : undefined;
+      const permit = breaker.enter(now, call);
+      if (permit) return admissionOf(attempt, permit);
       const { timeout }: { timeout?: unknown } = config;
       const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
-      const breaker = registry.ensure(circuitKey);
       const remainingMs = call.remainingMs();
       const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(circuitKey) ?? 0);
-      const given = breaker.ask(isOnItsClock ? startedAt : undefined, leaseMs, call, mayProbe);
+      const given = breaker.ask(now, leaseMs, call, mayProbe);
       if (!(given instanceof Promise)) {
         return typeof given === 'number'
           ? waitOrRefuse(attempt, breaker, { leaseMs, mayProbe }, given)

@@ -64,7 +64,7 @@ function settle(
   const now = clock.now();
   times.see(now);
   attempt.endedAt = now;
-  attempt.diagnosis = diagnosis;
+  if (diagnosis) attempt.diagnosis = diagnosis;
   let outcome = diagnosis?.outcome ?? 'success';
   if (diagnosis && result?.rejected) outcome = judgedByTime(attempt, diagnosis, result.error, timeoutMs);
   const isTimed = captured.policy.deadlineMs !== undefined || config.signal;
@@ -73,7 +73,7 @@ function settle(
   attempt.outcome = outcome;
   if (call.report) recordAttempt(call.report, attempt);
   else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
-  conceal(call, config);
+  if (call.report || call.ownHeaders || captured.policy !== call.attachment.policy) conceal(call, config);
   const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
   let meaning = outcome;
   for (const pass of passes) if (pass.settle(meaning, now, details) === 'neutral') meaning = 'neutral';

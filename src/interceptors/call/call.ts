@@ -69,7 +69,7 @@ interface Failure {
 /**
  * One call of the user's, from its beginning to its result: what is fixed for it. Handlers and adapter know it by closure;
  * on the config there is only its report. It is a handler of the response side itself, since objects are what a healthy
- * call costs.
+ * call costs; for the same reason what is written in trouble alone has no place before.
  */
 export class Call implements CallHandlers {
   readonly attachment: Attachment;
@@ -90,15 +90,15 @@ export class Call implements CallHandlers {
   /** Written by the armed adapter: how many attempts were made. */
   made = 0;
   /** Written where a call turns out to be no success at the first attempt. */
-  report: CallState | undefined = undefined;
+  report: CallState | undefined;
   /** Written where the circuit would reject: what the call has waited for it. */
-  waits: Waits | undefined = undefined;
+  waits: Waits | undefined;
   /** Written by `repeat`: the failure that is to be repeated. */
-  failure: Failure | undefined = undefined;
+  failure: Failure | undefined;
   /** Written by `repeat`: the response of the attempt before, which the next one replaces. */
-  superseded: AxiosResponse | undefined = undefined;
+  superseded: AxiosResponse | undefined;
   /** The headers that the call puts on its requests by itself, in lower case; written where they are. */
-  ownHeaders: Set<string> | undefined = undefined;
+  ownHeaders: Set<string> | undefined;
   /** Written by the conclusion. */
   over = false;
 
@@ -161,9 +161,9 @@ export class Attempt {
   /** What guards gave for it. */
   passes: readonly Pass[] = NO_PASSES;
   /** What the guard gave that it has waited for, until those before that have been asked anew. */
-  held: Pass | undefined = undefined;
+  held: Pass | undefined;
   /** Why it was not made. */
-  refusal: Stopped | undefined = undefined;
+  refusal: Stopped | undefined;
   /** When the adapter settled, ms. */
   endedAt = 0;
   /** What it said about the service; `undefined` until it has ended. */
@@ -171,7 +171,7 @@ export class Attempt {
   /** What the adapter was answered, before `transformResponse`. */
   response: AxiosResponse | undefined = undefined;
   /** For an attempt that failed. */
-  diagnosis: Diagnosis | undefined = undefined;
+  diagnosis: Diagnosis | undefined;
 
   constructor(call: Call, captured: Captured, config: Config) {
     this.call = call;

@@ -2,6 +2,7 @@ import type { AxiosResponse } from 'axios';
 import type { RetryContext } from '../../contexts.js';
 import { giveCause } from '../../errors.js';
 import type { Outcome, Stopped } from '../../events.js';
+import { isTimeoutCode } from '../../out-of-time.js';
 import { TIMEOUT_RETRY_COST } from '../../retry/budget.js';
 import { decideRetry } from '../../retry/decision.js';
 import { type Attempt, type Call, type Captured, rememberArmed } from '../call/call.js';
@@ -156,11 +157,9 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
 const diagnosisOf = ({ diagnosis, response, config }: Attempt): Diagnosis =>
   diagnosis ?? diagnose(accepted(response as AxiosResponse), config);
 
-const TIMEOUT = /TIMEDOUT|TIMEOUT|^ECONNABORTED$/;
-
 /** What a retry takes out of the budget. */
 const retryCost = ({ codes }: Diagnosis): number | undefined =>
-  codes.some((code) => TIMEOUT.test(code)) ? TIMEOUT_RETRY_COST : undefined;
+  codes.some(isTimeoutCode) ? TIMEOUT_RETRY_COST : undefined;
 
 /** Whether the circuit of the next attempt is open at present, and if so, whether it is worth waiting for. */
 function circuitAhead(

@@ -50,6 +50,6 @@ export class AttemptTimes {
 
   /** What successes took when there were any, ms. */
   usualMs(key: string): number | undefined {
-    return this.#successes.get(key)?.usualMs;
+    return this.#successes.get(key)?.slowestMs();
   }
 }

@@ -1,6 +1,6 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { Outcome } from '../../events.js';
-import { isTimeUp, outcomeOutOfTime, sleepOf } from '../../out-of-time.js';
+import { isTimeoutCode, isTimeUp, outcomeOutOfTime, sleepOf } from '../../out-of-time.js';
 import type { Diagnosis } from '../outcome/diagnosis.js';
 import { read } from '../outcome/error-chain.js';
 import type { AttemptTimes } from './attempt-times.js';
@@ -37,7 +37,7 @@ export function outcomeInTime(
     return durationMs - remainingMs > sleepOf(remainingMs) ? 'neutral' : spent(deadlineMs);
   }
   if (cancelled && isTimeUp(signal)) return spent(elapsedMs);
-  const hasTimedOut = outcome === 'failure' && (codes.includes('ECONNABORTED') || codes.includes('ETIMEDOUT'));
+  const hasTimedOut = outcome === 'failure' && codes.some(isTimeoutCode);
   if (hasTimedOut && timeoutMs && times.hasSlept(durationMs, timeoutMs, startsLate(error), now)) return 'neutral';
   return outcome;
 }

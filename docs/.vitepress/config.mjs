@@ -1,0 +1,145 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitepress';
+
+const docs = fileURLToPath(new URL('..', import.meta.url));
+const root = dirname(normalize(docs));
+const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
+const { repository, description } = read(join(root, 'package.json'));
+const repositoryUrl = repository?.url?.replace(/^git\+/, '').replace(/\.git$/, '');
+
+/** In the order in which a user needs them. */
+const GUIDE = [
+  [
+    'Start',
+    [
+      ['Overview', 'index'],
+      ['Options', 'options'],
+      ['Interceptors and order', 'interceptors'],
+      ['Fallback', 'fallback'],
+      ['Errors and events', 'errors-and-events'],
+      ['Recipes', 'recipes'],
+      ['Questions', 'faq'],
+    ],
+  ],
+  [
+    'How it works',
+    [
+      ['An outage, line by line', 'outage'],
+      ['What counts as a failure', 'outcomes'],
+      ['Choosing a circuit', 'choosing-a-circuit'],
+      ['The circuit breaker', 'circuit-breaker'],
+      ['Waiting for a circuit', 'waiting'],
+      ['Limiters', 'limiters'],
+      ['In a fault', 'faults'],
+      ['Guarantees', 'guarantees'],
+    ],
+  ],
+  [
+    'In your app',
+    [
+      ['Frameworks', 'frameworks'],
+      ['Browsers', 'browsers'],
+      ['With other libraries', 'with-other-libraries'],
+      ['Testing', 'testing'],
+      ['What is not axios', 'other-code'],
+      ['Metrics, tracing, logs', 'metrics'],
+      ['Circuits over Redis', 'fleet'],
+      ['Operating a fleet', 'fleet-operations'],
+      ['Security and memory', 'security'],
+    ],
+  ],
+  [
+    'Coming from',
+    [
+      ['axios-retry', 'coming-from-axios-retry'],
+      ['retry-axios', 'coming-from-retry-axios'],
+      ['opossum', 'coming-from-opossum'],
+      ['cockatiel', 'coming-from-cockatiel'],
+      ['Comparison', 'comparison'],
+    ],
+  ],
+  [
+    'About',
+    [
+      ['How it is built', 'architecture'],
+      ['Changelog', 'changelog'],
+    ],
+  ],
+];
+
+const listed = GUIDE.flatMap(([, pages]) => pages.map(([, page]) => `${page}.md`)).sort();
+const present = readdirSync(docs)
+  .filter((name) => name.endsWith('.md'))
+  .sort();
+if (listed.join() !== present.join()) throw new Error(`The sidebar lists ${listed}, and docs/ has ${present}`);
+
+const sidebar = GUIDE.map(([text, pages]) => ({
+  text,
+  items: pages.map(([title, page]) => ({ text: title, link: page === 'index' ? '/' : `/${page}` })),
+}));
+sidebar.push({
+  text: 'API',
+  items: [
+    { text: 'axios-resilience', link: '/api/' },
+    { text: 'axios-resilience/redis', link: '/api/redis' },
+    { text: 'axios-resilience/prometheus', link: '/api/prometheus/prometheus' },
+    { text: 'axios-resilience/opentelemetry', link: '/api/opentelemetry/opentelemetry' },
+  ],
+});
+
+/** As GitHub makes the anchors of headings, so that a link works there and here. */
+const slugify = (heading) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}_ -]/gu, '')
+    .replaceAll(' ', '-');
+
+/** Where a link of a page leads on the site; `undefined`: to a file of the repository that the site does not have. */
+function onSite(href, isIndex) {
+  if (/^(#|\w+:)/.test(href)) return href;
+  const [path, anchor] = href.split('#');
+  const target = normalize(join(isIndex ? root : docs, path));
+  if (!existsSync(target)) throw new Error(`Dead link to ${href}`);
+  const suffix = anchor ? `#${anchor}` : '';
+  if (target === join(root, 'README.md')) return `/${suffix}`;
+  if (target === join(root, 'CHANGELOG.md')) return `/changelog${suffix}`;
+  if (target.startsWith(docs)) return `/${target.slice(docs.length)}${suffix}`;
+  return repositoryUrl && `${repositoryUrl}/blob/main/${target.slice(root.length + 1)}${suffix}`;
+}
+
+function rewriteLinks(markdown) {
+  markdown.core.ruler.push('links-of-the-repository', ({ tokens, env }) => {
+    if (env.relativePath?.startsWith('api/')) return;
+    const isIndex = ['index.md', 'changelog.md'].includes(env.relativePath);
+    for (const { children } of tokens) {
+      for (const [position, token] of (children ?? []).entries()) {
+        if (token.type !== 'link_open') continue;
+        const href = onSite(token.attrGet('href'), isIndex);
+        if (href !== undefined) {
+          token.attrSet('href', href);
+          continue;
+        }
+        token.attrs = [];
+        for (const part of [token, children.slice(position).find(({ type }) => type === 'link_close')])
+          part.tag = 'span';
+      }
+    }
+  });
+}
+
+export default defineConfig({
+  title: 'axios-resilience',
+  description,
+  cleanUrls: true,
+  lastUpdated: false,
+  ignoreDeadLinks: false,
+  markdown: { anchor: { slugify }, toc: { slugify }, config: rewriteLinks },
+  themeConfig: {
+    sidebar,
+    outline: [2, 3],
+    search: { provider: 'local' },
+    ...(repositoryUrl && { socialLinks: [{ icon: 'github', link: repositoryUrl }] }),
+  },
+});

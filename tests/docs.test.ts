@@ -1,0 +1,95 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const docs = fileURLToPath(new URL('../docs', import.meta.url));
+const root = dirname(docs);
+const read = (path: string): string => readFileSync(path, 'utf8');
+
+const pages = [
+  ...readdirSync(docs)
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(docs, name)),
+  join(root, 'README.md'),
+];
+
+const proseOf = (path: string): string => read(path).replace(/^```[\s\S]*?^```$/gm, '');
+
+/** The anchors of a page, as GitHub makes them. */
+const anchorsOf = (path: string): string[] =>
+  [...proseOf(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+test.each(pages.map((path) => [path.slice(root.length + 1), path]))(
+  '%s links to files and headings that exist',
+  (_name, path) => {
+    const links = [...proseOf(path).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
+    const dead = links.filter((link) => {
+      if (/^https?:/.test(link)) return false;
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? path : join(dirname(path), file);
+      if (!existsSync(target)) return true;
+      return anchor !== undefined && !anchorsOf(target).includes(anchor);
+    });
+    expect(dead).toEqual([]);
+  },
+);
+
+/** The literals of a union, from its source. */
+function literalsOf(type: string): string[] {
+  const source = read(join(root, 'src/events.ts'));
+  const union = new RegExp(`export type ${type} =([^;]+);`).exec(source)?.[1] ?? '';
+  return [...union.matchAll(/\| '([a-z-]+)'/g)].map(([, literal = '']) => literal);
+}
+
+/** The codes in the first column of the tables under a heading. */
+function rowsUnder(page: string, heading: string): string[] {
+  const [, section = ''] = read(join(docs, page)).split(`\n## ${heading}\n`);
+  return [...(section.split('\n## ')[0] ?? '').matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, code = '']) => code);
+}
+
+test('the questions explain every reason why there was no further attempt', () => {
+  const reasons = literalsOf('Stopped');
+  expect(reasons.length).toBeGreaterThan(10);
+  expect(rowsUnder('faq.md', 'Why was this not retried?').sort()).toEqual(reasons.sort());
+});
+
+test('the questions explain every reason for which a circuit opens', () => {
+  const reasons = literalsOf('TransitionReason').filter(
+    (reason) => !['cooldown-elapsed', 'probe-succeeded'].includes(reason),
+  );
+  expect(reasons.length).toBeGreaterThan(5);
+  expect(rowsUnder('faq.md', 'Why did the circuit open?').sort()).toEqual(reasons.sort());
+});
+
+test('the pages for those who come from elsewhere name the version that the tests run with', () => {
+  for (const name of ['axios-retry', 'retry-axios', 'opossum', 'cockatiel']) {
+    const { version } = JSON.parse(read(join(root, 'node_modules', name, 'package.json'))) as { version: string };
+    expect(read(join(docs, `coming-from-${name}.md`))).toContain(`Checked against ${name} ${version}.`);
+  }
+});
+
+test('the page on other libraries names the versions that the tests run with', () => {
+  const { devDependencies } = JSON.parse(read(join(root, 'package.json'))) as {
+    devDependencies: Record<string, string>;
+  };
+  const rows = read(join(docs, 'with-other-libraries.md')).match(/^\| .+ \| \d.+$/gm) ?? [];
+  const names: Record<string, readonly string[]> = {
+    'OpenTelemetry HTTP instrumentation': ['@opentelemetry/instrumentation-http'],
+    Sentry: ['@sentry/node'],
+  };
+  expect(rows).toHaveLength(12);
+  for (const row of rows) {
+    const [, library = '', versions = ''] = row.split('|').map((cell) => cell.trim());
+    const title = library.replace(/^\[(.+)\]\(.*\)$/, '$1');
+    expect([title, versions]).toEqual([
+      title,
+      (names[title] ?? title.split(', ')).map((name) => devDependencies[name]).join(', '),
+    ]);
+  }
+});
