@@ -149,7 +149,7 @@ export async function fleetSim(): Promise<Section> {
   ]);
   return {
     title: 'A fleet of 1,000 processes, simulated',
-    intro: `Virtual time, one circuit over \`memoryStore\`, ${integer(PROCESSES)} processes with ${CALLS_PER_SECOND} calls per second each, at random moments, retries off; what fails fails at random, for ${FAULT_MS / 1_000} s. The way to the store and back takes ${NEAR.roundTripMs} to ${2 * NEAR.roundTripMs} ms, a message ${NEAR.messageMs} to ${2 * NEAR.messageMs} ms; where something is lost ${FAR.roundTripMs} to ${2 * FAR.roundTripMs} ms, and ${percent(FAR.loss)} of commands, of answers and of messages do not arrive. Commands include the reads every five seconds. A process in which so many of its own calls fail that its own detector trips opens for itself, and that is no false opening of the fleet.`,
+    intro: `Virtual time, one circuit over \`memoryEngine\`, ${integer(PROCESSES)} processes with ${CALLS_PER_SECOND} calls per second each, at random moments, retries off; what fails fails at random, for ${FAULT_MS / 1_000} s. The way to the store and back takes ${NEAR.roundTripMs} to ${2 * NEAR.roundTripMs} ms, a message ${NEAR.messageMs} to ${2 * NEAR.messageMs} ms; where something is lost ${FAR.roundTripMs} to ${2 * FAR.roundTripMs} ms, and ${percent(FAR.loss)} of commands, of answers and of messages do not arrive. Commands include the reads every five seconds. A process in which so many of its own calls fail that its own detector trips opens for itself, and that is no false opening of the fleet.`,
     verdicts: verdictsOf(errors, outages),
     tables: [errorsTable(errors), outageTable(outages)],
   };

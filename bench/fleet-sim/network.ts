@@ -1,4 +1,4 @@
-import type { CircuitStore } from '../../dist/index.js';
+import type { StoreEngine } from '../../dist/store.js';
 
 /** What lies between a process and its store. */
 export interface Network {
@@ -33,7 +33,7 @@ export class Traffic {
 }
 
 /** The way of one process to a store that all share: commands, answers and messages take time, and some are lost. */
-export function throughNetwork(store: CircuitStore, { roundTripMs, messageMs, loss }: Network, traffic: Traffic) {
+export function throughNetwork(store: StoreEngine, { roundTripMs, messageMs, loss }: Network, traffic: Traffic) {
   const wayMs = (ms: number) => ms * (1 + Math.random());
   const isLost = () => loss > 0 && Math.random() < loss;
   const later = (delayMs: number, run: () => void) => void setTimeout(run, delayMs);
@@ -49,7 +49,7 @@ export function throughNetwork(store: CircuitStore, { roundTripMs, messageMs, lo
           }, reject);
         });
       });
-  const overNetwork: CircuitStore = {
+  const overNetwork: StoreEngine = {
     read: through(store.read),
     report: through(store.report),
     acquire: through(store.acquire),

@@ -3,11 +3,10 @@ import {
   consecutiveFailures,
   type DetectorFactory,
   failureRateInWindow,
-  fleet,
-  memoryStore,
   type Permit,
   type Rejection,
 } from '../../dist/index.js';
+import { memoryEngine, sharedStore } from '../../dist/store.js';
 import type { VirtualTime } from '../faults/virtual-time.js';
 import { type Network, Traffic, throughNetwork } from './network.js';
 
@@ -72,7 +71,7 @@ interface Member {
 export async function simulate(time: VirtualTime, simulation: Simulation, seed = 1): Promise<Outcome> {
   time.restart(seed);
   const { processes, callsPerSecond, network, errorRate, faultMs, afterMs } = simulation;
-  const store = memoryStore();
+  const store = memoryEngine();
   const traffic = new Traffic();
   const detector = DETECTORS[simulation.detector];
   const members: Member[] = [];
@@ -84,7 +83,7 @@ export async function simulate(time: VirtualTime, simulation: Simulation, seed =
   let calls = 0;
 
   for (let index = 0; index < processes; index++) {
-    const itsFleet = fleet(throughNetwork(store, network, traffic), { random: Math.random });
+    const itsFleet = sharedStore(throughNetwork(store, network, traffic), { random: Math.random });
     const breaker = new CircuitBreaker(KEY, { ...(detector && { detector }), store: itsFleet });
     const member: Member = { breaker, openedAt: undefined, closedAt: undefined, isOpen: false, hasTripped: false };
     breaker.on('stateChange', ({ to, reason }) => {

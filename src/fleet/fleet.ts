@@ -1,4 +1,4 @@
-import type { Fleet, OwnCircuit } from '../circuit/link.js';
+import type { OwnCircuit, SharedStore } from '../circuit/link.js';
 import type { Emitter, NewEvent } from '../emitter.js';
 import { options, own, withMethods } from '../validation.js';
 import { unref } from './deadline.js';
@@ -7,9 +7,9 @@ import { Hearing } from './hearing.js';
 import { Lane } from './lane.js';
 import { Link, type LinkContext } from './link.js';
 import { linked } from './linked-circuit.js';
-import { FLEET_RULES, type FleetOptions } from './options.js';
+import { FLEET_RULES, type SharedStoreOptions } from './options.js';
 import { Pace } from './pace.js';
-import type { CircuitStore } from './store.js';
+import type { StoreEngine } from './store.js';
 
 /** How long the other processes have to tell their successes; where messages do not arrive, that long after a resync. */
 const GATHER_MS = 250;
@@ -20,7 +20,7 @@ const FIRST_READS = { burst: 64, perSecond: 20 };
 const READS_AT_A_TIME = 16;
 
 const checkStore = withMethods(
-  'a CircuitStore with read, report, acquire, settle and force',
+  'a StoreEngine with read, report, acquire, settle and force',
   'read',
   'report',
   'acquire',
@@ -30,20 +30,20 @@ const checkStore = withMethods(
 const checkOptions = options(FLEET_RULES);
 
 /**
- * Shares circuits over a store: `attach(api, { breaker: { store: fleet(myStore) } })`. For Redis and Valkey there is
+ * Shares circuits over a store: `attach(api, { breaker: { store: sharedStore(myEngine) } })`. For Redis and Valkey there is
  * `redisStore` in `axios-resilience/redis`, which is this with a store of its own.
  *
  * @throws a `TypeError` or `RangeError` that names the option.
  */
-export function fleet(store: CircuitStore, given: FleetOptions = {}): Fleet {
-  checkStore(store, 'fleet(store)');
-  checkOptions(given, 'fleet(options)');
+export function sharedStore(store: StoreEngine, given: SharedStoreOptions = {}): SharedStore {
+  checkStore(store, 'sharedStore(engine)');
+  checkOptions(given, 'sharedStore(options)');
   return new StoreFleet(store, own(given));
 }
 
-class StoreFleet implements Fleet {
+class StoreFleet implements SharedStore {
   readonly #links = new Map<string, Set<Link>>();
-  readonly #store: CircuitStore;
+  readonly #store: StoreEngine;
   readonly #health: Health;
   readonly #context: LinkContext;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -54,7 +54,7 @@ class StoreFleet implements Fleet {
   #probes = 0;
   #closed: Promise<void> | undefined;
 
-  constructor(store: CircuitStore, given: FleetOptions) {
+  constructor(store: StoreEngine, given: SharedStoreOptions) {
     const { share = 'counts', lingerMs = 25, commandTimeoutMs = 50, resyncMs = 5_000, quorum = 1 } = given;
     this.#store = store;
     this.#health = new Health({

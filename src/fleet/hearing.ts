@@ -1,5 +1,5 @@
 import type { NewEvent } from '../emitter.js';
-import type { CircuitStore, StoreListener } from './store.js';
+import type { StoreEngine, StoreListener } from './store.js';
 
 /** What is done with what is heard. */
 interface Hearer {
@@ -11,7 +11,7 @@ interface Hearer {
 
 /** Whether messages of the other processes arrive, and what is told where they do not: once, until they do again. */
 export class Hearing {
-  readonly #store: CircuitStore;
+  readonly #store: StoreEngine;
   readonly #hearer: Hearer;
   #isSubscribed: boolean;
   #isSubscribing = false;
@@ -19,7 +19,7 @@ export class Hearing {
   #hasEnded = false;
   #fault: NewEvent | undefined;
 
-  constructor(store: CircuitStore, hearer: Hearer) {
+  constructor(store: StoreEngine, hearer: Hearer) {
     this.#store = store;
     this.#hearer = hearer;
     this.#isSubscribed = store.subscribe === undefined;

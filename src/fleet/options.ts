@@ -2,7 +2,7 @@ import { MAX_TIMER_MS } from '../clock.js';
 import { aFunction, anInteger, aString, milliseconds, oneOf, unexpected } from '../validation.js';
 
 /** How circuits are shared. */
-export interface FleetOptions {
+export interface SharedStoreOptions {
   /**
    * `counts`: failures in any process count for all, for the detectors `consecutiveFailures`, `failuresInWindow` and
    * `failureRateInWindow`. `state`: each process judges by its own outcomes, and what is shared is that it tripped; so it is

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { isCircuitOpenError } from '../../src/index.js';
+import { isRejectedError } from '../../src/index.js';
 import { fail } from '../circuit/support.js';
 import { closeAll, flush, type Process, startAll } from './support.js';
 
@@ -25,7 +25,7 @@ function callers(processes: readonly Process[]) {
           calls.push({ process, at: performance.now() - startedAt, end });
         }),
       { maxWaitMs },
-    ).catch((error: unknown) => (isCircuitOpenError(error) ? 'rejected' : 'failed'));
+    ).catch((error: unknown) => (isRejectedError(error) ? 'rejected' : 'failed'));
   return { calls, call };
 }
 
