@@ -6,6 +6,7 @@ const entries = {
   opentelemetry: 'src/opentelemetry/opentelemetry.ts',
   prometheus: 'src/prometheus/prometheus.ts',
   redis: 'src/redis/index.ts',
+  store: 'src/store/index.ts',
 };
 
 const external = ['axios', '@opentelemetry/api', 'prom-client', 'node:crypto'];

@@ -7,6 +7,7 @@ import { limiters } from './faults/limiters.js';
 import { trade } from './faults/trade.js';
 import { tried } from './faults/tried.js';
 import { fleet } from './fleet/fleet.js';
+import { fleetSim } from './fleet-sim/fleet-sim.js';
 import { memory } from './memory/memory.js';
 import { outage } from './outage/outage.js';
 import { overhead } from './overhead/overhead.js';
@@ -31,6 +32,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   limiters,
   real,
   fleet,
+  'fleet-sim': fleetSim,
 };
 
 const USAGE = `npm run bench [-- ${Object.keys(PARTS).join(' | ')}]

@@ -20,6 +20,7 @@ export interface RejectionContext {
  * lets it through answers 503 with `Retry-After` (RFC 9110, section 10.2.3).
  */
 export class CircuitOpenError extends AxiosError {
+  readonly rejectedBy = 'circuit' as const;
   /** The circuit's key. */
   readonly key: string;
   /** When it is worth trying again, in ms from the moment of the rejection, >= 0. */
@@ -43,15 +44,6 @@ export class CircuitOpenError extends AxiosError {
   }
 }
 
-/** Whether a circuit rejected the call; also true for an error of this package's other module format. */
-export function isCircuitOpenError(error: unknown): error is CircuitOpenError {
-  try {
-    return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
-  } catch {
-    return false;
-  }
-}
-
 interface LimitRejection extends RejectionContext {
   readonly why: TurnedAway;
 }
@@ -67,6 +59,7 @@ const WHY: Readonly<Record<TurnedAway, string>> = {
  * Fastify read from an error (`status`, `statusCode`, `headers`), so that a service which lets it through answers 503.
  */
 export class LimitError extends AxiosError {
+  readonly rejectedBy = 'limiter' as const;
   /** The limiter's key. */
   readonly key: string;
   /** `queue`: the queue was full; `wait`: the wait was over; `held`: it was to last too long for certain. */
@@ -91,10 +84,19 @@ export class LimitError extends AxiosError {
   }
 }
 
-/** Whether a limiter rejected the call; also true for an error of this package's other module format. */
-export function isLimitError(error: unknown): error is LimitError {
+/**
+ * Whether a circuit or a limiter rejected the call: `error.rejectedBy` says which. Also true for an error of this package's other
+ * module format; not for one that `createError` made.
+ */
+export const isRejectedError = (error: unknown): error is CircuitOpenError | LimitError =>
+  hasCode(error, 'ERR_CIRCUIT_OPEN') || hasCode(error, 'ERR_LIMITED');
+
+/** Whether a limiter rejected the call. */
+export const isLimitError = (error: unknown): error is LimitError => hasCode(error, 'ERR_LIMITED');
+
+function hasCode(error: unknown, code: string): boolean {
   try {
-    return (error as { code?: unknown } | null | undefined)?.code === 'ERR_LIMITED';
+    return (error as { code?: unknown } | null | undefined)?.code === code;
   } catch {
     return false;
   }
@@ -127,7 +129,7 @@ export function markRejection(error: unknown, key: string): void {
 /** The key of the circuit whose rejection an error is; `undefined` for any other error. */
 export function rejectedKeyOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
-  return rejections.get(error) ?? (isCircuitOpenError(error) ? error.key : undefined);
+  return rejections.get(error) ?? (hasCode(error, 'ERR_CIRCUIT_OPEN') ? (error as CircuitOpenError).key : undefined);
 }
 
 interface Exchange {

@@ -2,7 +2,7 @@ import './axios-augmentation.js';
 
 export { attach, type Resilience, resilienceOf } from './attach.js';
 export { CircuitBreaker } from './circuit/breaker.js';
-export type { CircuitStats, Permit, RegistrySnapshot, Rejection } from './circuit/contract.js';
+export type { CircuitStats, RegistrySnapshot } from './circuit/contract.js';
 export { allOf, anyOf } from './circuit/detectors/combination.js';
 export { consecutiveFailures, type DetectorFactory, type FailureDetector } from './circuit/detectors/detectors.js';
 export {
@@ -11,7 +11,8 @@ export {
   failuresInWindow,
   slowCallRate,
 } from './circuit/detectors/window-detectors.js';
-export type { Fleet } from './circuit/link.js';
+export type { CircuitPermit } from './circuit/execute.js';
+export type { SharedStore } from './circuit/link.js';
 export type { CircuitBreakerOptions } from './circuit/options.js';
 export { BreakerRegistry } from './circuit/registry.js';
 export type { CallContext, FallbackContext, RetryContext } from './contexts.js';
@@ -19,18 +20,14 @@ export { DEFAULTS } from './defaults.js';
 export { type Delay, decorrelatedJitter, equalJitter, exponential, fullJitter } from './delay.js';
 export {
   CircuitOpenError,
-  isCircuitOpenError,
-  isLimitError,
+  isRejectedError,
   LimitError,
   type RejectionContext,
 } from './errors.js';
 export type { CircuitState, Outcome, ResilienceEvent, ResilienceEvents, Sink, Stopped } from './events.js';
-export { fleet } from './fleet/fleet.js';
-export { memoryStore } from './fleet/memory-store.js';
-export type { CircuitStore } from './fleet/store.js';
 export { byMethodAndOrigin, byOrigin } from './interceptors/call/key.js';
 export { type ResilienceReport, reportOf } from './interceptors/call/report.js';
-export type { Limit, LimiterStats } from './limiter/contract.js';
+export type { Limit } from './limiter/contract.js';
 export { customLimit } from './limiter/limit.js';
 export { Limiter } from './limiter/limiter.js';
 export { adaptiveLimit } from './limiter/limits/adaptive-limit.js';

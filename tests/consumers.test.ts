@@ -30,7 +30,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function copyConsumers(): Promise<void> {
-  for (const kind of kinds) await cp(join(root, 'tests/consumers', kind), join(consumers, kind), { recursive: true });
+  for (const kind of [...kinds, 'node10'])
+    await cp(join(root, 'tests/consumers', kind), join(consumers, kind), { recursive: true });
 }
 
 async function versionOf(compiler: string): Promise<string> {
@@ -53,7 +54,7 @@ describe('the packed tarball', () => {
     const files = await readdir(join(consumers, 'node_modules/axios-resilience'), { recursive: true });
     const buildsOf = (entry: string) =>
       files.filter((file) => file.startsWith(join('dist', `${entry}.`))).map((file) => file.slice('dist/'.length));
-    for (const entry of ['index', 'opentelemetry', 'prometheus']) {
+    for (const entry of ['index', 'opentelemetry', 'prometheus', 'redis', 'store']) {
       const kinds = ['cjs', 'cjs.map', 'd.cts', 'd.ts', 'js', 'js.map'];
       expect(buildsOf(entry).sort()).toEqual(kinds.map((kind) => `${entry}.${kind}`));
     }
@@ -64,6 +65,13 @@ describe('the packed tarball', () => {
   for (const [version, compiler] of Object.entries(compilers)) {
     describe(`with TypeScript ${version}`, () => {
       test(`is compiled by ${version}`, async () => expect(await versionOf(compiler)).toMatch(`${version}.`));
+
+      test('finds all sub-paths where modules are resolved as Node 10 did', { timeout: 60_000 }, async () => {
+        // TypeScript 7 knows no such resolution any more, and before 6 nobody had to be told that it is old.
+        if (version === '7.0') return;
+        const said = await compile(compiler, 'node10');
+        expect(version === '6.0' ? said : said.replace(/^.*TS5103.*\n/m, '')).toBe('');
+      });
 
       test.each(kinds)('compiles in a %s consumer', { timeout: 60_000 }, async (kind) => {
         expect(await compile(compiler, kind)).toBe('');

@@ -36,7 +36,7 @@ test('the two builds export the same names', () => {
 });
 
 describe.each(PAIRS)('our $ours build on a $theirs instance of axios', ({ ours, theirs }) => {
-  const { attach, reportOf, isCircuitOpenError } = built[ours];
+  const { attach, reportOf, isRejectedError } = built[ours];
 
   test('sends Authorization, Content-Type and the body on each attempt', async () => {
     const api = makeApi(theirs);
@@ -54,7 +54,7 @@ describe.each(PAIRS)('our $ours build on a $theirs instance of axios', ({ ours, 
     attach(api, AT_ONCE).breakers.ensure(`GET ${server.url}`).trip();
     const error = await rejectionOf(api.get('/'));
     expect(FORMATS.map((format) => copies[format].isAxiosError(error))).toEqual([true, true]);
-    expect(isCircuitOpenError(error)).toBe(true);
+    expect(isRejectedError(error)).toBe(true);
   });
 
   test('yields reports and errors that the other build reads', async () => {
@@ -64,7 +64,7 @@ describe.each(PAIRS)('our $ours build on a $theirs instance of axios', ({ ours, 
     server.script(503, 200);
     expect(other.reportOf(await api.get('/'))).toMatchObject({ attempts: 2, stopped: 'success' });
     resilience.breakers.get(`GET ${server.url}`)!.trip();
-    expect(other.isCircuitOpenError(await rejectionOf(api.get('/')))).toBe(true);
+    expect(other.isRejectedError(await rejectionOf(api.get('/')))).toBe(true);
   });
 
   test('refuses an instance to which the other build is attached', async () => {
@@ -84,8 +84,8 @@ describe.each(PAIRS)('our $ours build on a $theirs instance of axios', ({ ours, 
     attach(one, { ...AT_ONCE, breaker: registry });
     built[OTHER[ours]].attach(two, { ...AT_ONCE, breaker: registry });
     registry.ensure(`GET ${server.url}`).trip();
-    expect(isCircuitOpenError(await rejectionOf(one.get('/')))).toBe(true);
-    expect(isCircuitOpenError(await rejectionOf(two.get('/')))).toBe(true);
+    expect(isRejectedError(await rejectionOf(one.get('/')))).toBe(true);
+    expect(isRejectedError(await rejectionOf(two.get('/')))).toBe(true);
     expect(server.requests).toHaveLength(0);
   });
 });

@@ -494,7 +494,7 @@ describe('the other tables', () => {
       description,
     ]);
     expect(table('Metrics and tracing', 'instrument').rows).toEqual(actual);
-    expect(actual).toHaveLength(17);
+    expect(actual).toHaveLength(18);
   });
 
   test('sinks for metrics: every option, with the default of its type', () => {
@@ -900,7 +900,7 @@ describe('on a real server', () => {
     const call = () => api.get('/', { resilience: { retry: false } }).catch((thrown: unknown) => thrown);
     for (let count = 0; count < 9; count++) await call();
     expect(asked()).toHaveLength(7);
-    expect(library.isCircuitOpenError(await call())).toBe(true);
+    expect(library.isRejectedError(await call())).toBe(true);
   });
 
   test('cooldown and probes: opens at a Retry-After, waits for it, and closes at the eighth of ten probes', async () => {
@@ -921,7 +921,7 @@ describe('on a real server', () => {
       const error: unknown = await guarded
         .get('/', { resilience: { retry: false } })
         .catch((thrown: unknown) => thrown);
-      return library.isCircuitOpenError(error) ? error.retryAfterMs : 'let through';
+      return library.isRejectedError(error) ? error.retryAfterMs : 'let through';
     };
     expect([await call(), await call()]).toEqual(['let through', 30_000]);
     vi.advanceTimersByTime(30_000);

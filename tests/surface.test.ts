@@ -2,12 +2,17 @@ import axios, { type AxiosRequestConfig } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   attach,
+  BreakerRegistry,
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitOpenError,
   consecutiveFailures,
   type ResilienceOptions,
   RetryBudget,
   reportOf,
   resilienceOf,
 } from '../src/index.js';
+import { memoryEngine, sharedStore } from '../src/store/index.js';
 import { type Step, scripted } from './support/scripted-adapter.js';
 
 const BASE_URL = 'https://api.example.com';
@@ -156,4 +161,86 @@ test('the handle of an instance can be had from it, until it is detached', () =>
   resilience.detach();
   expect(resilienceOf(api)).toBeUndefined();
   expect(resilienceOf(axios.create())).toBeUndefined();
+});
+
+describe('the two steps of an attempt that is more than one function', () => {
+  test('a permit is settled with what the attempt came to', async () => {
+    const breaker = new CircuitBreaker('stream', { detector: consecutiveFailures(1), cooldownMs: 60_000 });
+    const failure = new Error('reset');
+    (await breaker.acquire()).settle('success');
+    const permit = await breaker.acquire();
+    expect(breaker.inFlight).toBe(1);
+    permit.settle('failure', failure);
+    permit.settle('success');
+    expect(breaker.stats()).toMatchObject({ state: 'open', inFlight: 0, lastFailure: failure });
+    await expect(breaker.acquire()).rejects.toMatchObject({ code: 'ERR_CIRCUIT_OPEN', key: 'stream', cause: failure });
+  });
+
+  test('with maxWaitMs it waits for a permit, and a signal ends the wait', async () => {
+    const breaker = new CircuitBreaker('stream', { detector: consecutiveFailures(1), cooldownMs: 30 });
+    breaker.restore({ version: 1, key: 'stream', state: 'open', remainingCooldownMs: 30, openings: 1 });
+    const ended = new Error('left');
+    const controller = new AbortController();
+    const cancelled = breaker.acquire({ maxWaitMs: 1_000, signal: controller.signal });
+    controller.abort(ended);
+    await expect(cancelled).rejects.toBe(ended);
+    (await breaker.acquire({ maxWaitMs: 1_000 })).settle('success');
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('with a store it gets a probe', async () => {
+    const store = sharedStore(memoryEngine());
+    const breaker = new CircuitBreaker('stream', { detector: consecutiveFailures(1), cooldownMs: 20, store });
+    await store.ready();
+    (await breaker.acquire()).settle('failure');
+    await expect.poll(() => breaker.state).toBe('half-open');
+    const probe = await breaker.acquire();
+    await expect(breaker.acquire()).rejects.toMatchObject({ code: 'ERR_CIRCUIT_OPEN' });
+    probe.settle('success');
+    expect(breaker.state).toBe('closed');
+    await store.close();
+  });
+});
+
+describe('while a probe is out', () => {
+  const probing = (options: CircuitBreakerOptions) => {
+    let now = 1_000;
+    const clock = { now: () => now };
+    const registry = new BreakerRegistry({ ...options, clock });
+    const adapter = scripted(200);
+    const api = axios.create({ baseURL: BASE_URL, adapter, timeout: 5_000 });
+    attach(api, { retry: false, breaker: { registry, maxWaitMs: 0 }, clock });
+    const rejection = async () => api.get('/').catch((error: unknown) => error as CircuitOpenError);
+    return { adapter, api, breaker: registry.ensure(KEY), rejection, advance: (ms: number) => (now += ms) };
+  };
+
+  test('others are told to come back when successes lately were over, and not when its seat is free at the latest', async () => {
+    const { adapter, api, breaker, rejection, advance } = probing({ cooldownMs: 1_000 });
+    adapter.script(() => {
+      advance(20);
+      return 200;
+    });
+    await api.get('/');
+    breaker.trip();
+    advance(1_000);
+    let answer: (step: Step) => void = () => undefined;
+    adapter.script(() => new Promise<Step>((resolve) => (answer = resolve)));
+    const probe = api.get('/');
+    advance(5);
+    expect(await rejection()).toMatchObject({ retryAfterMs: 15, headers: { 'Retry-After': '1' } });
+    advance(15);
+    expect(await rejection()).toMatchObject({ retryAfterMs: 1_000, headers: { 'Retry-After': '1' } });
+    answer(200);
+    await probe;
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('and where no success is known, in a second', async () => {
+    const breaker = new CircuitBreaker('x', { detector: consecutiveFailures(1), cooldownMs: 0 });
+    breaker.trip();
+    const held = await breaker.acquire();
+    const error = await breaker.execute(() => 1).catch((thrown: unknown) => thrown as CircuitOpenError);
+    expect(error).toMatchObject({ headers: { 'Retry-After': '1' } });
+    held.settle('success');
+  });
 });

@@ -81,7 +81,7 @@ export async function breaker(): Promise<Section> {
       tableOf('A closed circuit, ratio to a bare `await fn()`', execute),
       tableOf('A window with 50,000 outcomes, every tenth call fails, ratio to the same without a circuit', window),
       tableOf('An open circuit, ratio to awaiting a function that throws a new error', rejection),
-      tableOf('`tryAcquire` and `settle` with each detector of ours, ratio to a bare `await fn()`', detectors),
+      tableOf('`acquire` and `settle` with each detector of ours, ratio to a bare `await fn()`', detectors),
       tableOf('A call through a registry of ours with many keys, ratio to one with fewer', registry),
     ],
   };

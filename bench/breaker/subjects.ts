@@ -41,9 +41,8 @@ const executed = (make: () => Execute | Promise<Execute>) => async (): Promise<P
   };
 };
 
-function acquireAndSettle(breaker: CircuitBreaker): void {
-  const permit = breaker.tryAcquire();
-  if (permit.admitted) permit.settle('success');
+async function acquireAndSettle(breaker: CircuitBreaker): Promise<void> {
+  (await breaker.acquire()).settle('success');
 }
 
 const admitted =
@@ -53,14 +52,14 @@ const admitted =
   };
 
 async function admitAlone(breaker: CircuitBreaker): Promise<void> {
-  for (let count = 0; count < GUARDED; count++) acquireAndSettle(breaker);
+  for (let count = 0; count < GUARDED; count++) await acquireAndSettle(breaker);
 }
 
 async function admitAround(breaker: CircuitBreaker): Promise<void> {
   for (let count = 0; count < GUARDED; count++) {
-    const permit = breaker.tryAcquire();
+    const permit = await breaker.acquire();
     await work();
-    if (permit.admitted) permit.settle('success');
+    permit.settle('success');
   }
 }
 
@@ -112,7 +111,7 @@ const refusing = (): Pair => {
   const breaker = new CircuitBreaker('GET https://api.example.com');
   breaker.trip();
   const refuse: Batch = async () => {
-    for (let count = 0; count < REJECTED; count++) breaker.tryAcquire();
+    for (let count = 0; count < REJECTED; count++) await breaker.acquire().catch(() => undefined);
   };
   return { bare: awaitCaught(failing, REJECTED), subject: refuse };
 };
@@ -125,10 +124,10 @@ function registryCalls(keyCount: number, maxBreakers: number): Batch {
   const registry = new BreakerRegistry({ maxBreakers });
   let next = 0;
   const call = () => acquireAndSettle(registry.ensure(keys[next++ % keyCount] ?? ''));
-  keys.forEach(call);
+  for (const _ of keys) void call();
   if (registry.size > maxBreakers) throw new Error(`The registry keeps ${registry.size} breakers of ${maxBreakers}`);
   return async () => {
-    for (let count = 0; count < REGISTRY_CALLS; count++) call();
+    for (let count = 0; count < REGISTRY_CALLS; count++) await call();
   };
 }
 
@@ -156,7 +155,7 @@ export const SUBJECTS: Readonly<Record<BreakerGroup, Readonly<Record<string, () 
     cockatiel: executed(executeCockatiel),
     'opossum, `timeout: 3000`': executed(executeOpossum),
     'opossum, `timeout: false`': executed(executeOpossumWithoutTimeout),
-    'axios-resilience `tryAcquire`, await fn(), `settle`': admitted(undefined, admitAround),
+    'axios-resilience `acquire`, await fn(), `settle`': admitted(undefined, admitAround),
   },
   window: {
     'axios-resilience `failureRateInWindow`': inWindow(() => executeOurs(failureRateInWindow({ windowMs: WINDOW_MS }))),
@@ -170,7 +169,7 @@ export const SUBJECTS: Readonly<Record<BreakerGroup, Readonly<Record<string, () 
     'axios-resilience `execute`': rejecting(executeOursOpen),
     cockatiel: rejecting(executeCockatielOpen),
     opossum: rejecting(executeOpossumOpen),
-    'axios-resilience `tryAcquire`': refusing,
+    'axios-resilience `acquire`': refusing,
   },
   detectors: Object.fromEntries(
     Object.entries(DETECTORS).map(([name, detector]) => [name, admitted(detector, admitAlone)]),

@@ -32,8 +32,7 @@ process.on('message', (command: Command) => {
 });
 
 function fail(): void {
-  const permit = breaker.tryAcquire();
-  if (permit.admitted) permit.settle('failure');
+  void breaker.execute(() => Promise.reject(new Error('failed'))).catch(() => undefined);
 }
 
 process.send?.('ready');

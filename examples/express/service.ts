@@ -1,7 +1,7 @@
 // An Express service in front of another one. Run: PORT=3000 UPSTREAM=https://api.example.com npx tsx examples/express/service.ts
 import type { AddressInfo } from 'node:net';
 import axios from 'axios';
-import { attach, isCircuitOpenError, logSink } from 'axios-resilience';
+import { attach, isRejectedError, logSink } from 'axios-resilience';
 import express, { type ErrorRequestHandler } from 'express';
 
 const upstream = axios.create({ baseURL: process.env['UPSTREAM'] ?? 'https://api.example.com', timeout: 2_000 });
@@ -27,7 +27,7 @@ app.get('/feed', async (_request, response) => {
 
 /** Without it, Express would answer with the status of the upstream. */
 const answerError: ErrorRequestHandler = (error, _request, response, next) => {
-  if (isCircuitOpenError(error)) response.status(503).set(error.headers).json({ error: 'try again later' });
+  if (isRejectedError(error)) response.status(503).set(error.headers).json({ error: 'try again later' });
   else if (axios.isAxiosError(error)) response.status(502).json({ error: 'bad gateway' });
   else next(error);
 };

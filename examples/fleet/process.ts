@@ -1,5 +1,5 @@
 import axios from 'axios';
-import { attach, failuresInWindow, isCircuitOpenError } from 'axios-resilience';
+import { attach, failuresInWindow, isRejectedError } from 'axios-resilience';
 import { redisStore } from 'axios-resilience/redis';
 import { Redis } from 'ioredis';
 import type { FromProcess, Tally, ToProcess } from './messages.js';
@@ -34,7 +34,7 @@ async function call(): Promise<void> {
     await api.get('/price');
     counted.answered++;
   } catch (error) {
-    if (isCircuitOpenError(error)) counted.rejected++;
+    if (isRejectedError(error)) counted.rejected++;
     else counted.failed++;
   }
 }

@@ -1,6 +1,6 @@
 // A component that fetches. Run: copy it with api.ts into an app made by `npm create vite@latest -- --template react-ts`
 import { isCancel } from 'axios';
-import { isCircuitOpenError } from 'axios-resilience';
+import { isRejectedError } from 'axios-resilience';
 import { useEffect, useState } from 'react';
 import { api } from './api.js';
 
@@ -17,9 +17,7 @@ export function UserName({ id }: { readonly id: string }) {
       ({ data }) => setText(data.name),
       (error: unknown) => {
         if (isCancel(error)) return;
-        setText(
-          isCircuitOpenError(error) ? `Try again in ${Math.ceil(error.retryAfterMs / 1_000)} s` : 'Not available',
-        );
+        setText(isRejectedError(error) ? `Try again in ${Math.ceil(error.retryAfterMs / 1_000)} s` : 'Not available');
       },
     );
     return () => controller.abort();

@@ -38,9 +38,9 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   }
 
   /**
-   * Asks for the right to make one attempt. A permit must be settled; a rejection need not be looked after.
+   * @internal Asks for the right to make one attempt. A permit must be settled; a rejection need not be looked after.
    *
-   * A circuit with a store gives no probes here, since a probe of the whole fleet has to be waited for: see `acquire`.
+   * A circuit with a store gives no probes here, since a probe of the whole fleet has to be waited for: see `enter`.
    *
    * @param now The time on the circuit's clock, ms.
    * @param leaseMs How long a probe holds its permit, unless the options say; 30_000 for what is not finite.
@@ -58,13 +58,13 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   }
 
   /**
-   * As `tryAcquire`, and where the circuit has a store and is half-open, it asks that for a probe of the whole fleet:
+   * @internal As `tryAcquire`, and where the circuit has a store and is half-open, it asks that for a probe of the whole fleet:
    * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
    *
    * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
    *   service is back, so it gets no probe.
    */
-  acquire(
+  request(
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
     caller?: object,
@@ -122,7 +122,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   }
 
   /**
-   * @internal As `acquire`, and one that would be rejected waits instead; an abort ends the wait with the signal's reason.
+   * @internal As `enter`, and one that would be rejected waits instead; an abort ends the wait with the signal's reason.
    *
    * @param maxWaitMs Asked where it would be rejected.
    */
@@ -199,16 +199,24 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     return this.#admit(now, leaseMs, caller);
   }
 
-  #reject(now: number, retryAfterMs: number): Permit | Rejection {
-    const observed = this.mode === 'observe';
-    if (!observed) this.#rejected++;
-    if (!observed) {
+  #reject(now: number, leftMs: number): Permit | Rejection {
+    const retryAfterMs = this.#honest(leftMs, now);
+    if (this.mode === 'enforce') {
+      this.#rejected++;
       this.emit({ type: 'rejected', key: this.key, by: 'circuit', retryAfterMs });
       return new Denial(retryAfterMs, this.cause);
     }
     this.emit({ type: 'wouldReject', key: this.key, retryAfterMs });
     this.#inFlight++;
     return new IssuedPermit(this, UNCOUNTED, now);
+  }
+
+  /** While a probe is out, it is worth asking again when that may have ended, and not when its seat is free at the latest. */
+  #honest(leftMs: number, now: number): number {
+    const state = this.circuit.at(now);
+    if (state.name !== 'half-open' || this.isIsolated) return leftMs;
+    const endsInMs = (state.probes.since ?? now) + (this.times.slowestMs(now) ?? PATIENCE_MS) - now;
+    return Math.min(leftMs, endsInMs > 0 ? endsInMs : PATIENCE_MS);
   }
 
   #ensureGate(): Gate {

@@ -3,7 +3,16 @@ import type { Outcome } from '../events.js';
 import { oneOf, unexpected } from '../validation.js';
 import { AdmittingCircuit } from './admission.js';
 import type { CircuitSnapshot, CircuitStats } from './contract.js';
-import { type Ended, type ExecuteContext, type ExecuteOptions, execute, type JudgedBy, outcomeOf } from './execute.js';
+import {
+  acquire,
+  type CircuitPermit,
+  type Ended,
+  type ExecuteContext,
+  type ExecuteOptions,
+  execute,
+  type JudgedBy,
+  outcomeOf,
+} from './execute.js';
 import { type CircuitBreakerOptions, type CircuitPolicy, circuitPolicy, type FailureDetails } from './options.js';
 import { type IssuedPermit, UNCOUNTED } from './permit.js';
 import { restore, snapshotOf, statsOf } from './report.js';
@@ -59,6 +68,16 @@ export class CircuitBreaker extends AdmittingCircuit {
    */
   execute<T>(fn: (context: ExecuteContext) => T | PromiseLike<T>, options?: ExecuteOptions<T>): Promise<T> {
     return execute(this, this.circuit.policy.clock, fn, options);
+  }
+
+  /**
+   * The first of two steps, for an attempt that is more than one function, e.g. a stream: the right to make it, which is settled
+   * when it has ended.
+   *
+   * @throws {CircuitOpenError} when there is none, or none in time; the signal's reason when that ends the wait.
+   */
+  acquire(options?: Pick<ExecuteOptions, 'signal' | 'maxWaitMs'>): Promise<CircuitPermit> {
+    return acquire(this, options);
   }
 
   /** @internal What the end of a function means for this circuit. */

@@ -45,7 +45,7 @@ interface Guard {
   readonly key: string;
   readonly times: SuccessTimes;
   enter(): Permit | undefined;
-  acquire(): Permit | Rejection | Promise<Permit | Rejection>;
+  request(): Permit | Rejection | Promise<Permit | Rejection>;
   acquireWithin(
     maxWaitMs: () => number,
     signal: AbortSignal | undefined,
@@ -82,14 +82,8 @@ async function admitAndRun<T>(
   const given = options && own(options);
   const signal = given?.signal;
   throwIfAborted(signal);
-  const maxWaitMs = given?.maxWaitMs;
-  const answer = maxWaitMs ? breaker.acquireWithin(() => maxWaitMs, signal) : breaker.acquire();
-  const permit = answer instanceof Promise ? await answer : answer;
-  if (signal?.aborted && permit.admitted) permit.settle('neutral');
-  throwIfAborted(signal);
-  if (!permit.admitted) {
-    throw new CircuitOpenError({ key: breaker.key, retryAfterMs: permit.retryAfterMs, cause: permit.cause });
-  }
+  const answer = asked(breaker, signal, given?.maxWaitMs);
+  const permit = admitted(breaker, signal, answer instanceof Promise ? await answer : answer);
   if (given || permit.timeoutMs !== undefined) return runWithin(breaker, clock, fn, permit, given ?? {});
   return run(breaker, fn, permit);
 }
@@ -104,6 +98,39 @@ async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | Promi
     throw error;
   }
 }
+
+const asked = (breaker: Guard, signal: AbortSignal | undefined, maxWaitMs: number | undefined) =>
+  maxWaitMs ? breaker.acquireWithin(() => maxWaitMs, signal) : breaker.request();
+
+function admitted(breaker: Guard, signal: AbortSignal | undefined, permit: Permit | Rejection): Permit {
+  if (signal?.aborted && permit.admitted) permit.settle('neutral');
+  throwIfAborted(signal);
+  if (permit.admitted) return permit;
+  throw new CircuitOpenError({ key: breaker.key, retryAfterMs: permit.retryAfterMs, cause: permit.cause });
+}
+
+/** The right to make one attempt. */
+export interface CircuitPermit {
+  /**
+   * Says how the attempt ended, and of a failure its error. Only the first call counts. One that is never settled keeps its seat
+   * if it is a probe, until its lease runs out.
+   */
+  settle(outcome: Outcome, error?: unknown): void;
+}
+
+/** See `CircuitBreaker.acquire`. */
+export async function acquire(
+  breaker: Guard,
+  options: Pick<ExecuteOptions, 'signal' | 'maxWaitMs'> | undefined,
+): Promise<CircuitPermit> {
+  if (options !== undefined) check(options, 'acquire(options)');
+  const { signal, maxWaitMs } = options ? own(options) : NO_OPTIONS;
+  throwIfAborted(signal);
+  const permit = admitted(breaker, signal, await asked(breaker, signal, maxWaitMs));
+  return { settle: (outcome, error) => permit.settle(outcome, undefined, { error }) };
+}
+
+const NO_OPTIONS: ExecuteOptions = {};
 
 /** With options or limits. */
 async function runWithin<T>(

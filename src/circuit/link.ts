@@ -20,7 +20,7 @@ export interface SharedView extends CircuitVersion {
   readonly openings: number;
   /** Whether it was brought about by hand. */
   readonly byHand: boolean;
-  /** Which process brought it about (`FleetOptions.name`); empty where that is not known. */
+  /** Which process brought it about (`SharedStoreOptions.name`); empty where that is not known. */
   readonly by: string;
   /** Why, e.g. `threshold 5 of 7`, `probe-failed` or `manual`; empty where that is not known. */
   readonly why: string;
@@ -53,7 +53,7 @@ export interface SharedStats {
   readonly live: boolean;
   /** Whether messages of the other processes arrive at present. */
   readonly subscribed: boolean;
-  /** Which process brought the present state about (`FleetOptions.name`); empty where that is not known. */
+  /** Which process brought the present state about (`SharedStoreOptions.name`); empty where that is not known. */
   readonly by: string;
   /** Why, e.g. `threshold 5 of 7`, `probe-failed` or `manual`; empty where that is not known. */
   readonly why: string;
@@ -179,8 +179,8 @@ export interface CircuitLink {
   close(): void;
 }
 
-/** What shares circuits between processes: made by `redisStore(client)`, or by `fleet(store)` for a store of your own. */
-export interface Fleet {
+/** What shares circuits between processes: made by `redisStore(client)`, or by `sharedStore(engine)` for a store of your own. */
+export interface SharedStore {
   /** @internal Joins a circuit with its namesakes in other processes. */
   link(key: string, circuit: OwnCircuit, events: Emitter): CircuitLink;
   /**

@@ -16,7 +16,7 @@ import {
   withMethods,
 } from '../validation.js';
 import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors/detectors.js';
-import type { Fleet, ProbeRules } from './link.js';
+import type { ProbeRules, SharedStore } from './link.js';
 
 /** `enforce` rejects; `observe` has the same states and events but rejects nothing. */
 export type BreakerMode = 'enforce' | 'observe';
@@ -101,7 +101,7 @@ export interface CircuitBreakerOptions {
    * @default none
    * @example redisStore(client)
    */
-  store?: Fleet | undefined;
+  store?: SharedStore | undefined;
   /** The time source. */
   clock?: Clock | undefined;
   /** Yields numbers in [0, 1), for exact tests. */
@@ -144,7 +144,7 @@ export interface CircuitPolicy {
   readonly halfOpen: HalfOpenOptions & { readonly probes: number; readonly successThreshold: number };
   readonly maxQueue: number;
   readonly mode: BreakerMode;
-  readonly store?: Fleet | undefined;
+  readonly store?: SharedStore | undefined;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -171,7 +171,7 @@ const CIRCUIT_RULES = {
   }),
   maxQueue: anInteger(0),
   mode: aMode,
-  store: withMethods('a store made by redisStore(client) or fleet(store)', 'link', 'close'),
+  store: withMethods('a store made by redisStore(client) or sharedStore(engine)', 'link', 'close'),
 };
 
 export const REGISTRY_RULES = { ...CIRCUIT_RULES, maxBreakers: anInteger(1), perKey: aFunction };

@@ -95,6 +95,11 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     return breaker !== undefined;
   }
 
+  /** Drops all breakers, e.g. between tests. */
+  clear(): void {
+    for (const breaker of [...this]) this.#drop(breaker);
+  }
+
   /** The breaker of the key, if there is one. Looking does not count as use. */
   get(key: string): CircuitBreaker | undefined {
     return this.#breakers.get(key);

@@ -1,10 +1,10 @@
 import type { LinkedCircuit, Opening, SharedView } from '../circuit/link.js';
 import type { Health } from './health.js';
-import type { CircuitStore, StoreRequest } from './store.js';
+import type { StoreEngine, StoreRequest } from './store.js';
 
 /** What the circuits of one fleet have in common when they ask the store. */
 export interface CommandContext {
-  readonly store: CircuitStore;
+  readonly store: StoreEngine;
   readonly health: Health;
   /** Names this process in reports and tokens. */
   readonly reporter: string;
@@ -83,7 +83,7 @@ export class Commands {
    */
   async tell<Request extends StoreRequest>(
     request: Request,
-    send: (store: CircuitStore, request: Request) => Promise<SharedView>,
+    send: (store: StoreEngine, request: Request) => Promise<SharedView>,
     mayRepeat = () => true,
   ): Promise<SharedView | undefined> {
     return (await this.#tellOnce(request, send)) ?? (mayRepeat() ? this.#tellOnce(request, send) : undefined);
@@ -91,7 +91,7 @@ export class Commands {
 
   async #tellOnce<Request extends StoreRequest>(
     request: Request,
-    send: (store: CircuitStore, request: Request) => Promise<SharedView>,
+    send: (store: StoreEngine, request: Request) => Promise<SharedView>,
   ): Promise<SharedView | undefined> {
     const { health, store } = this.#context;
     const expiresAt = this.#expiry;

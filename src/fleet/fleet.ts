@@ -1,14 +1,15 @@
-import type { Fleet, OwnCircuit } from '../circuit/link.js';
+import type { OwnCircuit, SharedStore } from '../circuit/link.js';
 import type { Emitter, NewEvent } from '../emitter.js';
 import { options, own, withMethods } from '../validation.js';
 import { unref } from './deadline.js';
 import { Health } from './health.js';
+import { Hearing } from './hearing.js';
 import { Lane } from './lane.js';
 import { Link, type LinkContext } from './link.js';
 import { linked } from './linked-circuit.js';
-import { FLEET_RULES, type FleetOptions } from './options.js';
+import { FLEET_RULES, type SharedStoreOptions } from './options.js';
 import { Pace } from './pace.js';
-import type { CircuitStore, StoreListener } from './store.js';
+import type { StoreEngine } from './store.js';
 
 /** How long the other processes have to tell their successes; where messages do not arrive, that long after a resync. */
 const GATHER_MS = 250;
@@ -19,7 +20,7 @@ const FIRST_READS = { burst: 64, perSecond: 20 };
 const READS_AT_A_TIME = 16;
 
 const checkStore = withMethods(
-  'a CircuitStore with read, report, acquire, settle and force',
+  'a StoreEngine with read, report, acquire, settle and force',
   'read',
   'report',
   'acquire',
@@ -29,38 +30,33 @@ const checkStore = withMethods(
 const checkOptions = options(FLEET_RULES);
 
 /**
- * Shares circuits over a store: `attach(api, { breaker: { store: fleet(myStore) } })`. For Redis and Valkey there is
+ * Shares circuits over a store: `attach(api, { breaker: { store: sharedStore(myEngine) } })`. For Redis and Valkey there is
  * `redisStore` in `axios-resilience/redis`, which is this with a store of its own.
  *
  * @throws a `TypeError` or `RangeError` that names the option.
  */
-export function fleet(store: CircuitStore, given: FleetOptions = {}): Fleet {
-  checkStore(store, 'fleet(store)');
-  checkOptions(given, 'fleet(options)');
+export function sharedStore(store: StoreEngine, given: SharedStoreOptions = {}): SharedStore {
+  checkStore(store, 'sharedStore(engine)');
+  checkOptions(given, 'sharedStore(options)');
   return new StoreFleet(store, own(given));
 }
 
-class StoreFleet implements Fleet {
+class StoreFleet implements SharedStore {
   readonly #links = new Map<string, Set<Link>>();
-  readonly #store: CircuitStore;
+  readonly #store: StoreEngine;
   readonly #health: Health;
   readonly #context: LinkContext;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #firstReads = new Pace(FIRST_READS.burst, FIRST_READS.perSecond);
   readonly #waiting = new Set<() => void>();
-  readonly #listener: StoreListener;
-  #isSubscribed: boolean;
+  readonly #hearing: Hearing;
   #hasDropped = false;
-  #isDeaf = false;
-  #isMuted = false;
-  #isSubscribing = false;
   #probes = 0;
   #closed: Promise<void> | undefined;
 
-  constructor(store: CircuitStore, given: FleetOptions) {
+  constructor(store: StoreEngine, given: SharedStoreOptions) {
     const { share = 'counts', lingerMs = 25, commandTimeoutMs = 50, resyncMs = 5_000, quorum = 1 } = given;
     this.#store = store;
-    this.#isSubscribed = store.subscribe === undefined;
     this.#health = new Health({
       commandTimeoutMs,
       random: given.random ?? Math.random,
@@ -75,7 +71,7 @@ class StoreFleet implements Fleet {
     });
     let count = 0;
     const reporter = Math.random().toString(36).slice(2, 12).padEnd(10, '0');
-    const isListening = () => this.#isSubscribed && !this.#isMuted && store.subscribe !== undefined;
+    const isListening = () => this.#hearing.isListening;
     this.#context = {
       store,
       health: this.#health,
@@ -95,32 +91,27 @@ class StoreFleet implements Fleet {
       },
       next: () => ++count,
       leave: (link) => this.#leave(link),
-      muted: () => this.#mute(),
+      muted: () => this.#hearing.mute(),
     };
-    this.#listener = {
+    this.#hearing = new Hearing(store, {
       changed: (key, view) => {
         for (const link of this.#links.get(key) ?? []) link.hear(view);
       },
       resumed: () => {
-        this.#isSubscribed = true;
-        if (this.#isDeaf) this.#emit({ type: 'store', status: 'subscribed', key: null });
-        this.#isDeaf = false;
         this.#health.retry();
         void this.#resync();
       },
-      interrupted: (error) => {
-        this.#isSubscribed = false;
-        this.#deafen(error);
-      },
-    };
+      tell: (event) => this.#emit(event),
+    });
     this.#timer = unref(setInterval(() => this.#tick(), resyncMs));
-    void this.#subscribe();
+    void this.#hearing.begin();
   }
 
   link(key: string, circuit: OwnCircuit, events: Emitter): Link {
     const link = new Link(linked(key, circuit, events), this.#context);
     const namesakes = this.#links.get(key) ?? new Set();
     this.#links.set(key, namesakes.add(link));
+    this.#announceFault(link);
     if (this.#closed) link.close();
     else if (!this.#hasDropped || this.#firstReads.take()) void link.read().then(() => this.#tellWaiting());
     return link;
@@ -146,6 +137,7 @@ class StoreFleet implements Fleet {
 
   async #end(): Promise<void> {
     clearInterval(this.#timer);
+    this.#hearing.end();
     this.#health.close();
     for (const link of [...this.#all()]) link.close();
     for (const end of [...this.#waiting]) end();
@@ -166,6 +158,14 @@ class StoreFleet implements Fleet {
     for (const namesakes of this.#links.values()) yield* namesakes;
   }
 
+  /** Whoever comes while messages do not arrive is told as well. */
+  #announceFault({ circuit }: Link): void {
+    const { fault } = this.#hearing;
+    if (!fault || this.#closed) return;
+    const namesakes = [...this.#all()].filter((link) => link.circuit.events === circuit.events);
+    if (namesakes.length === 1) circuit.events.emit(fault);
+  }
+
   #emit(event: NewEvent): void {
     const receivers = new Set<Emitter>();
     for (const { circuit } of this.#all()) receivers.add(circuit.events);
@@ -173,35 +173,8 @@ class StoreFleet implements Fleet {
   }
 
   #tick(): void {
-    void this.#subscribe();
+    void this.#hearing.begin();
     void this.#read((link) => link.takeUse());
-  }
-
-  /** Asks for messages, unless that was done with success. */
-  async #subscribe(): Promise<void> {
-    if (this.#isSubscribing) return;
-    this.#isSubscribing = true;
-    try {
-      await this.#store.subscribe?.(this.#listener);
-    } catch (error) {
-      this.#isSubscribing = false;
-      this.#deafen(error);
-    }
-  }
-
-  /** Told once, until messages arrive again. */
-  #deafen(error: unknown): void {
-    if (this.#isDeaf || this.#closed) return;
-    this.#isDeaf = true;
-    this.#emit({ type: 'store', status: 'unsubscribed', key: null, error });
-  }
-
-  /** The store takes what this process writes, and may not tell the others. */
-  #mute(): void {
-    if (this.#isMuted) return;
-    this.#isMuted = true;
-    const error = new Error('The store could not publish');
-    this.#emit({ type: 'store', status: 'unsubscribed', key: null, error });
   }
 
   /** Another circuit each time: the store may be unable to serve one, and well otherwise. */
@@ -225,7 +198,7 @@ class StoreFleet implements Fleet {
   }
 
   get #isReady(): boolean {
-    return this.#isSubscribed && !this.#health.isDegraded && [...this.#all()].every(({ live }) => live);
+    return this.#hearing.isSubscribed && !this.#health.isDegraded && [...this.#all()].every(({ live }) => live);
   }
 
   #tellWaiting(): void {

@@ -98,7 +98,10 @@ export class Link implements CircuitLink {
   }
 
   settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined, isLost = false): void {
-    if (this.#closed || !this.#commands.known || (!lease && (!this.#isShared || outcome === 'neutral'))) return;
+    if (!lease && outcome === 'neutral') return;
+    // What opened for this process alone is still one of those that count: all may have, and then nobody else tells.
+    if (!lease && !this.#isShared) this.#reports.record(outcome as 'success' | 'failure', opening && { opening });
+    if (this.#closed || !this.#commands.known || (!lease && !this.#isShared)) return;
     const { epoch, generation } = lease ?? this.#commands.known;
     if (lease) this.#deniedUntil = Number.NEGATIVE_INFINITY;
     void this.#conclude({

@@ -2,7 +2,7 @@ import { MAX_TIMER_MS } from '../clock.js';
 import { aFunction, anInteger, aString, milliseconds, oneOf, unexpected } from '../validation.js';
 
 /** How circuits are shared. */
-export interface FleetOptions {
+export interface SharedStoreOptions {
   /**
    * `counts`: failures in any process count for all, for the detectors `consecutiveFailures`, `failuresInWindow` and
    * `failureRateInWindow`. `state`: each process judges by its own outcomes, and what is shared is that it tripped; so it is
@@ -51,6 +51,7 @@ const aName = (name: unknown, path: string): void => {
   if (length === 0 || length > 100) throw unexpected(path, 'a string of 1 to 100 characters', name, RangeError);
 };
 
+/** What the options must be like. */
 export const FLEET_RULES = {
   share: oneOf('counts', 'state'),
   lingerMs: aDuration,

@@ -125,13 +125,13 @@ export interface StoreListener {
 /**
  * A place where circuits are shared: what `fleet` needs of Redis, or of an engine of your own. Each operation is atomic per
  * key, goes by the store's own clock alone, does nothing once it has expired, and answers with the view after it. No time
- * that it keeps may last longer than its own length after now: clocks are set back. `memoryStore` is the shortest example. A
+ * that it keeps may last longer than its own length after now: clocks are set back. `memoryEngine` is the shortest example. A
  * promise may stay pending for ever: `fleet` gives each a deadline.
  *
  * An error with `scope: 'circuit'` says that this circuit alone cannot be served; one with `scope: 'passing'` that it is
  * worth asking again and no sign of illness. Any other counts against the whole store.
  */
-export interface CircuitStore {
+export interface StoreEngine {
   /** The circuit, with an empty epoch where there is none; writes nothing. */
   read(key: string): Promise<SharedView>;
   /**

@@ -124,6 +124,13 @@ export const INSTRUMENTS = {
     labels: ['key', 'reason'],
     description: 'Attempts that the limiter did not let pass: the queue was full, the wait over, or to last too long',
   },
+  storeStatus: {
+    name: 'axios.resilience.store.status',
+    kind: 'gauge',
+    unit: '1',
+    labels: ['status'],
+    description: '1 while the store of shared circuits answers (live) and tells changes at once (subscribed)',
+  },
   storeEvents: {
     name: 'axios.resilience.store.events',
     kind: 'counter',

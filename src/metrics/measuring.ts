@@ -93,6 +93,8 @@ export class Measuring implements Recorder {
   readonly #readers = new Map<string, ReadState>();
   /** Of the key that was asked for last. */
   #latest: { readonly key: string; readonly series: SeriesOfKey | undefined } | undefined;
+  #isLive = true;
+  #isSubscribed = true;
 
   constructor(open: OpenSeries) {
     this.#open = open;
@@ -151,10 +153,19 @@ export class Measuring implements Recorder {
         this.#evict(key);
         break;
       case 'store':
+        this.#showStore(event);
         for (const status of STORE_STATUSES) {
           this.#process.measure(INSTRUMENTS.storeEvents, status === event.status ? 1 : 0, status);
         }
     }
+  }
+
+  /** Of a store nothing is shown before its first event; one circuit that it cannot serve says nothing of it. */
+  #showStore({ status, key }: ResilienceEvents['store']): void {
+    if (key === null && (status === 'degraded' || status === 'recovered')) this.#isLive = status === 'recovered';
+    if (status === 'unsubscribed' || status === 'subscribed') this.#isSubscribed = status === 'subscribed';
+    this.#process.measure(INSTRUMENTS.storeStatus, Number(this.#isLive), 'live');
+    this.#process.measure(INSTRUMENTS.storeStatus, Number(this.#isSubscribed), 'subscribed');
   }
 
   #call(key: string, { attempts, stopped, fallback, error }: ResilienceEvents['call']): void {

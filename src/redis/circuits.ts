@@ -1,7 +1,7 @@
 import type { Question, SharedThreshold, SharedView } from '../circuit/link.js';
 import { MAX_TIMER_MS } from '../clock.js';
 import { CONNECT_TIMEOUT_MS } from '../fleet/health.js';
-import type { CircuitStore, ReportReply, StoreListener, StoreRequest } from '../fleet/store.js';
+import type { ReportReply, StoreEngine, StoreListener, StoreRequest } from '../fleet/store.js';
 import { type ClientKind, keyPrefixOf, type RedisClient, sender } from './client.js';
 import { channelOf, keysOf, sha1 } from './names.js';
 import { SCRIPT } from './script.js';
@@ -22,7 +22,7 @@ type Reply = (string | number)[];
 const NOTHING: StoreRequest = { known: { epoch: '', generation: 0 }, rememberMs: 0, expiresAt: 0, by: '' };
 
 /** Each operation is one call of one script, which touches the keys of one circuit. */
-export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
+export function redisCircuits(settings: RedisStoreSettings): StoreEngine {
   const { client, kind, prefix, commandTimeoutMs, subscriber } = settings;
   const channel = `${keyPrefixOf(client)}${channelOf(prefix)}`;
   const send = sender(client, kind);
@@ -60,7 +60,7 @@ export function redisCircuits(settings: RedisStoreSettings): CircuitStore {
     if (message) listener.changed(message.key, message.view);
   };
 
-  const store: CircuitStore = {
+  const store: StoreEngine = {
     read: async (key) => viewOf(await run('read', key, NOTHING)),
 
     report: async (key, report) => {
@@ -131,7 +131,7 @@ const messageOf = (error: unknown): string => String((error as Error | undefined
 /** What a cluster answers while slots move. */
 const PASSING = /^(?:TRYAGAIN|ASK|MOVED|CLUSTERDOWN|LOADING)\b|Too many Cluster redirections/;
 
-/** The error, with what it says of the store; see `CircuitStore`. */
+/** The error, with what it says of the store; see `StoreEngine`. */
 function scoped(error: unknown): unknown {
   const message = messageOf(error);
   const scope = PASSING.test(message) ? 'passing' : /WRONGTYPE/.test(message) ? 'circuit' : undefined;

@@ -1,13 +1,13 @@
 import { hostname } from 'node:os';
-import type { Fleet } from '../circuit/link.js';
-import { fleet } from '../fleet/fleet.js';
-import { FLEET_RULES, type FleetOptions } from '../fleet/options.js';
+import type { SharedStore } from '../circuit/link.js';
+import { sharedStore } from '../fleet/fleet.js';
+import { FLEET_RULES, type SharedStoreOptions } from '../fleet/options.js';
 import { aBoolean, eitherOf, options, own, unexpected } from '../validation.js';
 import { redisCircuits } from './circuits.js';
 import { kindOf, type RedisClient } from './client.js';
 
 /** How circuits are shared over Redis or Valkey. */
-export interface RedisStoreOptions extends FleetOptions {
+export interface RedisStoreOptions extends SharedStoreOptions {
   /**
    * Begins the names of all keys and of the channel: `{<prefix>:<circuit>}:2:*` and `<prefix>:events:2`; 2 is the version of
    * what is stored, and processes of another one share nothing with these. Services that shall not share circuits have different ones. Non-empty, without braces.
@@ -22,7 +22,7 @@ export interface RedisStoreOptions extends FleetOptions {
   subscribe?: boolean | RedisClient | undefined;
 }
 
-/** As long as `FleetOptions.name` may be. */
+/** As long as `SharedStoreOptions.name` may be. */
 const LONGEST_NAME = 100;
 
 const checkPrefix = (prefix: unknown, path: string): void => {
@@ -43,7 +43,7 @@ const checkOptions = options({
  * @param client An ioredis `Redis` or `Cluster`, a node-redis client or cluster; connected by you, and closed by you.
  * @throws a `TypeError` or `RangeError` that names the option.
  */
-export function redisStore(client: RedisClient, given: RedisStoreOptions = {}): Fleet {
+export function redisStore(client: RedisClient, given: RedisStoreOptions = {}): SharedStore {
   const kind = kindOf(client, 'redisStore(client)');
   checkOptions(given, 'redisStore(options)');
   const { prefix = 'axios-resilience', subscribe = true, ...shared } = own(given);
@@ -56,5 +56,5 @@ export function redisStore(client: RedisClient, given: RedisStoreOptions = {}): 
     commandTimeoutMs: own(shared).commandTimeoutMs ?? 50,
     subscriber: subscribe === false ? undefined : subscriber,
   });
-  return fleet(circuits, { name: `${hostname()}/${process.pid}`.slice(-LONGEST_NAME), ...shared });
+  return sharedStore(circuits, { name: `${hostname()}/${process.pid}`.slice(-LONGEST_NAME), ...shared });
 }

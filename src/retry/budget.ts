@@ -1,4 +1,4 @@
-import { aPositiveNumber, aRatio, merged, options } from '../validation.js';
+import { aBoolean, aPositiveNumber, aRatio, eitherOf, merged, options, type Rule } from '../validation.js';
 
 /** How many retries there may be. What is not used is kept for ten seconds. The retry of a timeout counts as ten. */
 export interface BudgetOptions {
@@ -29,9 +29,12 @@ interface Bucket {
 
 export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.5, minPerSecond: 1 });
 
-export const BUDGET_RULES = { ratio: aRatio, minPerSecond: aPositiveNumber };
+const checkBudget = options({ ratio: aRatio, minPerSecond: aPositiveNumber });
 
-const checkBudget = options(BUDGET_RULES);
+/** `true`, `false`, options, or a `RetryBudget`. */
+export const aBudget: Rule = eitherOf({ boolean: aBoolean }, (value, path) => {
+  if (typeof (value as Partial<RetryBudget> | null)?.withdraw !== 'function') checkBudget(value as object, path);
+});
 
 const MAX_BUCKETS = 1024;
 
@@ -135,4 +138,16 @@ export class RetryBudget {
   withdraw(now: number, cost?: number): boolean {
     return this.#budgets.withdraw('', this.#budget, now, cost);
   }
+}
+
+const ofOptions = new WeakMap<object, RetryBudget>();
+
+/** The budget that options stand for: calls that are given the same object share one. */
+export function budgetOf(given: BudgetOptions | RetryBudget | boolean | undefined): RetryBudget | undefined {
+  if (given === undefined || given === false) return undefined;
+  if (given !== true && isShared(given)) return given;
+  const key = given === true ? BUDGET_DEFAULTS : given;
+  const budget = ofOptions.get(key) ?? new RetryBudget(key);
+  ofOptions.set(key, budget);
+  return budget;
 }

@@ -27,7 +27,7 @@ export interface RetryGuard {
   readonly key: string;
   readonly mode: 'enforce' | 'observe';
   readonly isOpen: boolean;
-  /** @internal As `acquire`, which may wait. */
+  /** @internal A permit, for which it may wait. */
   acquireWithin(maxWaitMs: () => number, signal?: AbortSignal, caller?: object): GuardAnswer | Promise<GuardAnswer>;
   /** @internal Whether a permit may be hoped for within that time. */
   isWorthWaiting(maxWaitMs: number): boolean;

@@ -5,7 +5,7 @@ import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } fro
 import type { Outcome } from '../events.js';
 import { outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
-import type { RetryBudget } from './budget.js';
+import { aBudget, type BudgetOptions, budgetOf, type RetryBudget } from './budget.js';
 import { backoffsLeftMs, DEFAULT_BACKOFF, decideRetry } from './decision.js';
 import {
   type Classify,
@@ -56,8 +56,12 @@ export interface RetryFunctionOptions<T = unknown> {
    * @default none
    */
   deadlineMs?: number | undefined;
-  /** A budget shared with other calls. */
-  budget?: RetryBudget | undefined;
+  /**
+   * The cap on retries as a share of calls: a `RetryBudget`, or options. Calls that are given the same object share one budget, and
+   * so do those with `true`.
+   * @default none
+   */
+  budget?: RetryBudget | BudgetOptions | boolean | undefined;
   /**
    * Asked after each failed attempt while retries are left; `undefined`: retry, unless it was an abort.
    * @example ({ error }) => error instanceof SyntaxError ? false : undefined
@@ -95,7 +99,7 @@ const check = optionsOf({
   retries: anInteger(0),
   backoff: aDelay,
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
-  budget: withMethods('a RetryBudget', 'deposit', 'withdraw'),
+  budget: aBudget,
   shouldRetry: aFunction,
   onRetry: aFunction,
   breaker: withMethods('a CircuitBreaker', 'acquireWithin', 'judge'),
@@ -125,7 +129,8 @@ export async function retry<T>(
   aFunction(fn, 'retry(fn)');
   check(options, 'retry(options)');
   const given = own(options);
-  const { clock = monotonicClock, random = Math.random, budget, breaker, deadlineMs } = given;
+  const { clock = monotonicClock, random = Math.random, breaker, deadlineMs } = given;
+  const budget = budgetOf(given.budget);
   const limits = { retries: given.retries ?? 3, backoff: given.backoff ?? DEFAULT_BACKOFF };
   throwIfAborted(given.signal);
   const startedAt = clock.now();

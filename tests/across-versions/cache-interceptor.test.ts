@@ -1,7 +1,7 @@
 import axios from 'axios';
 import type { AxiosCacheInstance, CacheOptions } from 'axios-cache-interceptor';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { isCircuitOpenError, type Resilience, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { isRejectedError, type Resilience, type ResilienceOptions, reportOf } from '../../src/index.js';
 import { AT_ONCE, attachWith, ORDERS, rejectionOf } from '../support/orders.js';
 import { json, startServer, type TestServer } from '../support/server.js';
 import { isAtLeast } from '../support/versions.js';
@@ -89,9 +89,9 @@ describe.each(ORDERS)('axios-cache-interceptor, set up %s attach', (order) => {
   test('has GETs end in an error when the circuit is open, one after the other and at the same time', async () => {
     const { api, open } = setUp();
     open();
-    expect(isCircuitOpenError(await rejectionOf(api.get('/a')))).toBe(true);
+    expect(isRejectedError(await rejectionOf(api.get('/a')))).toBe(true);
     const errors = await Promise.all([1, 2, 3].map(() => rejectionOf(api.get('/a'))));
-    expect(errors.map(isCircuitOpenError)).toEqual([true, true, true]);
+    expect(errors.map(isRejectedError)).toEqual([true, true, true]);
     expect(server.requests).toHaveLength(0);
   });
 
@@ -103,7 +103,7 @@ describe.each(ORDERS)('axios-cache-interceptor, set up %s attach', (order) => {
     const again = await api.get('/a');
     expect(again.data).toBe('kept');
     expect(reportOf(again)).toMatchObject({ attempts: 0, stopped: 'adapter-replaced', fallback: false });
-    expect(isCircuitOpenError(await rejectionOf(api.get('/b')))).toBe(true);
+    expect(isRejectedError(await rejectionOf(api.get('/b')))).toBe(true);
     expect(server.requests).toHaveLength(1);
   });
 

@@ -18,11 +18,11 @@ const rejection = (call: Promise<unknown>) =>
     (error: unknown): any => error,
   );
 
-const IDEMPOTENT = { backoff: () => 0, idempotencyKey: true, attemptHeader: 'X-Attempt' } as const;
+const IDEMPOTENT = { idempotencyKey: true, retry: { backoff: () => 0, attemptHeader: 'X-Attempt' } } as const;
 
 describe('the JSON of an error', () => {
   test('has no header of ours, on whatever way it is made', async () => {
-    attach(api, { breaker: false, retry: IDEMPOTENT });
+    attach(api, { breaker: false, ...IDEMPOTENT });
     const error = await rejection(api.post('/orders', {}, { headers: { 'X-Mine': 'kept' } }));
     expect(server.requests).toHaveLength(4);
     const key = server.requests[0]?.headers['idempotency-key'] as string;
@@ -41,7 +41,8 @@ describe('the JSON of an error', () => {
     const seen: string[] = [];
     attach(api, {
       breaker: false,
-      retry: { ...IDEMPOTENT, shouldRetry: ({ error }) => void seen.push(JSON.stringify(error)) },
+      ...IDEMPOTENT,
+      retry: { ...IDEMPOTENT.retry, shouldRetry: ({ error }) => void seen.push(JSON.stringify(error)) },
     });
     await rejection(api.post('/orders', {}));
     expect(seen).toHaveLength(3);
@@ -55,7 +56,7 @@ describe('the JSON of an error', () => {
   });
 
   test('of a call that was rejected has no header of ours', async () => {
-    attach(api, { retry: IDEMPOTENT }).breakers.ensure(`POST ${server.url}`).trip();
+    attach(api, IDEMPOTENT).breakers.ensure(`POST ${server.url}`).trip();
     const error = await rejection(api.post('/orders', {}));
     expect(error.code).toBe('ERR_CIRCUIT_OPEN');
     expect(JSON.stringify(error)).not.toMatch(/idempotency-key/i);
@@ -76,7 +77,7 @@ describe('the JSON of an error', () => {
 const shallow = (name: string, value: unknown) => (name === 'request' || name === 'response' ? undefined : value);
 
 test('a config that is sent again carries the same idempotency key and the same fallback', async () => {
-  const resilience = attach(api, { retry: IDEMPOTENT });
+  const resilience = attach(api, IDEMPOTENT);
   const error = await rejection(api.post('/orders', {}, { resilience: { fallback: { stale: true } } }));
   resilience.breakers.ensure(`POST ${server.url}`).reset();
   server.script(200);

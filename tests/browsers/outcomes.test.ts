@@ -90,8 +90,10 @@ describe.each(['xhr', 'fetch'])(`${BROWSER}, its %s`, (adapter) => {
   });
 
   test.each(['/hang', '/half'])('a deadline that passes is a failure that is not repeated (%s)', async (url) => {
-    const retry = { retries: 1, backoff: 0, deadlineMs: 150 };
-    expect(await ask(page, 'told', { url, adapter }, { retry })).toEqual(came(['failure'], 'deadline'));
+    const retry = { retries: 1, backoff: 0 };
+    expect(await ask(page, 'told', { url, adapter }, { retry, deadlineMs: 150 })).toEqual(
+      came(['failure'], 'deadline'),
+    );
   });
 
   test.each(['/hang', '/half'])('a call that its caller cancels is neutral (%s)', async (url) => {

@@ -3,7 +3,7 @@ import axios, { type AxiosRequestConfig } from 'axios';
 import {
   attach,
   consecutiveFailures,
-  isCircuitOpenError,
+  isRejectedError,
   type Outcome,
   type ResilienceOptions,
   reportOf,
@@ -128,7 +128,7 @@ const trial = {
     const rejection: unknown = await api.get('/down').catch((error: unknown) => error);
     resilience.detach();
     const after: unknown = await api.get('/down').catch((error: unknown) => error);
-    const told = [answer.data, reportOf(answer)?.attempts, isCircuitOpenError(rejection)];
+    const told = [answer.data, reportOf(answer)?.attempts, isRejectedError(rejection)];
     const isBare = reportOf(after) === undefined;
     return { states, told, after: [axios.isAxiosError(after) && after.response?.status, isBare] };
   },

@@ -18,7 +18,7 @@ import {
   type CircuitBreaker,
   CircuitOpenError,
   consecutiveFailures,
-  isCircuitOpenError,
+  isRejectedError,
   type MemorySink,
   memorySink,
   type Outcome,
@@ -126,7 +126,7 @@ describe('the outcome of a status', () => {
     const { api, circuit } = guard({}, { validateStatus: () => true });
     for (let i = 0; i < 5; i++) expect((await api.get('/')).status).toBe(status);
     expect(circuit.state).toBe('open');
-    expect(isCircuitOpenError(await failing(api.get('/')))).toBe(true);
+    expect(isRejectedError(await failing(api.get('/')))).toBe(true);
     expect(server.requests).toHaveLength(5);
   });
 
@@ -365,7 +365,7 @@ describe('half-open', () => {
     let rejections = 0;
     const calls = Array.from({ length: 1000 }, () =>
       api.get('/').catch((error: unknown) => {
-        if (isCircuitOpenError(error)) rejections++;
+        if (isRejectedError(error)) rejections++;
       }),
     );
     await vi.waitFor(() => expect(rejections).toBe(1000 - permits));
@@ -533,7 +533,7 @@ describe('half-open', () => {
     const lost = failing(api.get('/', { signal: controller.signal }));
     await arrived(1);
     clock.advance(59_999);
-    expect(isCircuitOpenError(await failing(api.get('/')))).toBe(true);
+    expect(isRejectedError(await failing(api.get('/')))).toBe(true);
     clock.advance(1_001);
     expect(circuit.state).toBe('open');
     clock.advance(10_000);
@@ -615,7 +615,7 @@ describe('the end of a retry loop', () => {
     const { api, circuit, on } = guard({ retry: { backoff: () => 20 } });
     on('retry', () => circuit.trip());
     const error = await failing(api.get('/'));
-    expect(isCircuitOpenError(error)).toBe(false);
+    expect(isRejectedError(error)).toBe(false);
     expect(error.response?.status).toBe(503);
     expect(reportOf(error)).toMatchObject({ attempts: 1, delaysMs: [20], stopped: 'circuit-open' });
     expect(server.requests).toHaveLength(1);
@@ -902,8 +902,8 @@ describe('a shared registry', () => {
     const [one, other] = share(registry);
     if (!one || !other) throw new Error('no instances');
     for (let i = 0; i < 5; i++) await failing((i % 2 ? one : other).api.get('/'));
-    expect(isCircuitOpenError(await failing(one.api.get('/')))).toBe(true);
-    expect(isCircuitOpenError(await failing(other.api.get('/')))).toBe(true);
+    expect(isRejectedError(await failing(one.api.get('/')))).toBe(true);
+    expect(isRejectedError(await failing(other.api.get('/')))).toBe(true);
     expect([one.breakers, other.breakers]).toEqual([registry, registry]);
     for (const { events } of [one, other]) {
       expect(transitions(events.events)).toEqual(['closed -> open (threshold)']);
@@ -923,7 +923,7 @@ describe('a shared registry', () => {
     circuit.trip();
     expect(registry.get(circuit.key)).toBe(circuit);
     expect((await one.api.get('/')).status).toBe(200);
-    expect(isCircuitOpenError(await failing(other.api.get('/')))).toBe(true);
+    expect(isRejectedError(await failing(other.api.get('/')))).toBe(true);
     expect(transitions(one.events.events)).toEqual([]);
     expect(transitions(other.events.events)).toEqual(['closed -> open (manual)']);
   });
@@ -996,7 +996,7 @@ describe('mode observe', () => {
     update({ breaker: { mode: 'observe' } });
     expect((await api.get('/')).status).toBe(200);
     update({ breaker: { mode: 'enforce' } });
-    expect(isCircuitOpenError(await failing(api.get('/')))).toBe(true);
+    expect(isRejectedError(await failing(api.get('/')))).toBe(true);
   });
 });
 
@@ -1102,8 +1102,8 @@ describe('time', () => {
     const wallTime = Date.now();
     vi.spyOn(Date, 'now').mockReturnValue(wallTime + jumpMs);
     const error = await failing(api.get('/'));
-    expect(isCircuitOpenError(error) && error.retryAfterMs).toBeGreaterThan(50_000);
-    expect(isCircuitOpenError(error) && error.retryAfterMs).toBeLessThanOrEqual(60_000);
+    expect(isRejectedError(error) && error.retryAfterMs).toBeGreaterThan(50_000);
+    expect(isRejectedError(error) && error.retryAfterMs).toBeLessThanOrEqual(60_000);
 
     const circuit = halfOpen(breakers.ensure(`GET ${server.url}`));
     acquire(circuit);

@@ -1,6 +1,6 @@
 import axios, { AxiosError } from 'axios';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { attach, CircuitOpenError, isCircuitOpenError } from '../../src/index.js';
+import { attach, CircuitOpenError, isRejectedError } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
 import { manualClock } from './support.js';
 
@@ -96,14 +96,14 @@ describe('CircuitOpenError', () => {
   });
 });
 
-describe('isCircuitOpenError', () => {
+describe('isRejectedError', () => {
   afterEach(() => {
     vi.resetModules();
   });
 
   test('is true for a CircuitOpenError', async () => {
-    expect(isCircuitOpenError(await reject())).toBe(true);
-    expect(isCircuitOpenError(new CircuitOpenError({ key: KEY, retryAfterMs: 1 }))).toBe(true);
+    expect(isRejectedError(await reject())).toBe(true);
+    expect(isRejectedError(new CircuitOpenError({ key: KEY, retryAfterMs: 1 }))).toBe(true);
   });
 
   test("is true for another copy of this package's error, which instanceof is not", async () => {
@@ -111,8 +111,8 @@ describe('isCircuitOpenError', () => {
     const other = await import('../../src/index.js');
     const error = new other.CircuitOpenError({ key: KEY, retryAfterMs: 1 });
     expect(error).not.toBeInstanceOf(CircuitOpenError);
-    expect(isCircuitOpenError(error)).toBe(true);
-    expect(other.isCircuitOpenError(new CircuitOpenError({ key: KEY, retryAfterMs: 1 }))).toBe(true);
+    expect(isRejectedError(error)).toBe(true);
+    expect(other.isRejectedError(new CircuitOpenError({ key: KEY, retryAfterMs: 1 }))).toBe(true);
   });
 
   test.each([
@@ -126,12 +126,12 @@ describe('isCircuitOpenError', () => {
     ['another AxiosError', new AxiosError('Network Error', 'ERR_NETWORK')],
     ['an AxiosError with status 503', Object.assign(new AxiosError('down', 'ERR_BAD_RESPONSE'), { status: 503 })],
   ])('is false for %s', (_what, value) => {
-    expect(isCircuitOpenError(value)).toBe(false);
+    expect(isRejectedError(value)).toBe(false);
   });
 
   test('narrows the type, so key and retryAfterMs can be read', async () => {
     const error: unknown = await reject();
-    if (!isCircuitOpenError(error)) throw new Error('not narrowed');
+    if (!isRejectedError(error)) throw new Error('not narrowed');
     expect([error.key, error.retryAfterMs]).toEqual([KEY, 10_000]);
   });
 });

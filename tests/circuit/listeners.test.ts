@@ -7,9 +7,9 @@ import {
   CircuitBreaker,
   type CircuitState,
   consecutiveFailures,
-  type Fleet,
   memorySink,
   type ResilienceEvent,
+  type SharedStore,
 } from '../../src/index.js';
 import { scripted } from '../support/scripted-adapter.js';
 import { fail, type ManualClock, manualClock, ofType, succeed } from './support.js';
@@ -86,7 +86,7 @@ describe('whoever listens hears of changes in the order in which they were made'
         force: async (state: string) => told.push(state) > 0,
       }),
       close: async () => undefined,
-    } as unknown as Fleet;
+    } as unknown as SharedStore;
     const breaker = new CircuitBreaker('a', { clock, ...CLASSIC, detector: consecutiveFailures(2), store });
     breaker.on('stateChange', ({ to }) => (to === 'open' ? breaker.reset() : undefined));
     breaker.trip();
@@ -201,7 +201,7 @@ interface LinkedEvents {
 }
 
 /** A store that tells nothing, and through whose links the test can speak. */
-function storeOf(linked: LinkedEvents[]): Fleet {
+function storeOf(linked: LinkedEvents[]): SharedStore {
   return {
     link: (_key: string, _circuit: object, events: LinkedEvents['events']) => {
       linked.push({ events });

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { CircuitSnapshot, Isolation } from '../../src/circuit/contract.js';
+import type { CircuitSnapshot, Isolation, Permit } from '../../src/circuit/contract.js';
 import type { DetectorFactory } from '../../src/circuit/detectors/detectors.js';
 import type { BreakerMode } from '../../src/circuit/options.js';
 import {
@@ -15,7 +15,6 @@ import {
   failureRateInWindow,
   failuresInWindow,
   type Outcome,
-  type Permit,
   type ResilienceEvent,
   slowCallRate,
 } from '../../src/index.js';

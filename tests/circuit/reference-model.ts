@@ -227,7 +227,11 @@ export class ReferenceModel {
     if (seats.length < this.plan.permits + this.#spare && !isBarred) {
       return { permit: this.#give(this.#era, this.now + (this.plan.leaseMs ?? leaseMs), caller) };
     }
-    return this.#reject(seats.length > 0 ? Math.min(...seats.map(({ leaseEnd }) => leaseEnd)) - this.now : 0);
+    if (seats.length === 0) return this.#reject(0);
+    const leftMs = Math.min(...seats.map(({ leaseEnd }) => leaseEnd)) - this.now;
+    // Nobody says how long successes take: a probe is taken to be back a second after its start, or in a second from now.
+    const endsInMs = Math.min(...seats.map(({ acquiredAt }) => acquiredAt)) + 1_000 - this.now;
+    return this.#reject(Math.min(leftMs, endsInMs > 0 ? endsInMs : 1_000));
   }
 
   /** @param isOwnRejection Whether the attempt came to a rejection of this very circuit. */

@@ -1,5 +1,6 @@
+import type { Permit } from '../../src/circuit/contract.js';
 import type { Clock } from '../../src/clock.js';
-import type { CircuitBreaker, Permit, ResilienceEvent, ResilienceEvents } from '../../src/index.js';
+import type { CircuitBreaker, ResilienceEvent, ResilienceEvents } from '../../src/index.js';
 
 /** A clock that stands still until it is told to go on. */
 export interface ManualClock extends Clock {

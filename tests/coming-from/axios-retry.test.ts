@@ -139,16 +139,16 @@ describe('with the defaults of both', () => {
 
 describe('option by option', () => {
   test('`timeout` is for all attempts there, for each here; `deadlineMs` is for all', async () => {
-    const slow: Answer = (request, response, raw) => void setTimeout(() => json(503, {})(request, response, raw), 80);
+    const slow: Answer = (request, response, raw) => void setTimeout(() => json(503, {})(request, response, raw), 250);
     const ends: unknown[] = [];
-    for (const app of APPS) ends.push(await told(start(app), { url: '/a', timeout: 150 }, slow, slow, slow, 200));
+    for (const app of APPS) ends.push(await told(start(app), { url: '/a', timeout: 450 }, slow, slow, slow, 200));
     expect(ends).toEqual([
       [2, 'ECONNABORTED'],
       [4, 200],
     ]);
     const perAttempt = start('axios-retry', { shouldResetTimeout: true });
-    expect(await told(perAttempt, { url: '/a', timeout: 150 }, slow, slow, slow, 200)).toEqual([4, 200]);
-    const bounded = start('axios-resilience', {}, { deadlineMs: 150 });
+    expect(await told(perAttempt, { url: '/a', timeout: 450 }, slow, slow, slow, 200)).toEqual([4, 200]);
+    const bounded = start('axios-resilience', {}, { deadlineMs: 450 });
     expect((await told(bounded, { url: '/a' }, slow, slow, slow, 200))[0]).toBe(2);
   });
 

@@ -28,8 +28,7 @@ import {
   consecutiveFailures,
   failureRate,
   failureRateInWindow,
-  isCircuitOpenError,
-  isLimitError,
+  isRejectedError,
   type ResilienceOptions,
   reportOf,
 } from '../../src/index.js';
@@ -152,7 +151,7 @@ describe('circuit breaker', () => {
     const api = axios.create({ baseURL: server.url });
     const { breakers } = attach(api, { retry: false });
     const isolation = breakers.ensure(`GET ${server.url}`).isolate();
-    expect(isCircuitOpenError(await rejectionOf(api.get('/a')))).toBe(true);
+    expect(isRejectedError(await rejectionOf(api.get('/a')))).toBe(true);
     isolation.release();
     expect((await api.get('/a')).status).toBe(200);
   });
@@ -194,7 +193,7 @@ describe('the other policies', () => {
     const [, , third] = await ends(before(bulkhead(1, 1)));
     expect(third).toBeInstanceOf(BulkheadRejectedError);
     const here = await ends(after({ retry: false, limiter: { limit: concurrencyLimit(1), maxQueue: 1 } }));
-    expect(here.map(isLimitError)).toEqual([false, false, true]);
+    expect(here.map(isRejectedError)).toEqual([false, false, true]);
   });
 
   test('a fallback around all is `fallbackOn: failure`', async () => {

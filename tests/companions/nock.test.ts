@@ -1,7 +1,7 @@
 import axios from 'axios';
 import nock from 'nock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { attach, isCircuitOpenError, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { attach, isRejectedError, type ResilienceOptions, reportOf } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
 import { AT_ONCE, rejectionOf } from '../support/orders.js';
 
@@ -63,7 +63,7 @@ describe.each(['http', 'fetch'])('nock under the %s adapter', (adapter) => {
     const scope = nock(URL).get('/users').times(5).reply(503).get('/users').reply(200);
     await rejectionOf(api.get('/users'));
     await rejectionOf(api.get('/users'));
-    expect(isCircuitOpenError(await rejectionOf(api.get('/users')))).toBe(true);
+    expect(isRejectedError(await rejectionOf(api.get('/users')))).toBe(true);
     expect(scope.pendingMocks()).toEqual([`GET ${URL}:80/users`]);
   });
 });

@@ -1,13 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-  CircuitBreaker,
-  failuresInWindow,
-  fleet,
-  memoryStore,
-  type Permit,
-  type ResilienceEvent,
-  type ResilienceEvents,
-} from '../../src/index.js';
+import type { Permit } from '../../src/circuit/contract.js';
+import { CircuitBreaker, failuresInWindow, type ResilienceEvent, type ResilienceEvents } from '../../src/index.js';
+import { memoryEngine, sharedStore } from '../../src/store/index.js';
 import { fail, ofStatus, succeed } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, type Process, SUMMED, start } from './support.js';
 
@@ -36,15 +30,15 @@ async function stumble({ breaker }: Process, times: number, everyMs = 100): Prom
 
 describe('a store that never answers', () => {
   test('from the beginning on leaves each process to itself, which trips, probes and closes', async () => {
-    const access = new Access(memoryStore());
+    const access = new Access(memoryEngine());
     access.behaviour = 'hang';
     const process = await start(access, OFTEN);
     const { breaker } = process;
-    for (let i = 0; i < 1_000; i++) expect(breaker.acquire()).toMatchObject({ admitted: true });
+    for (let i = 0; i < 1_000; i++) expect(breaker.request()).toMatchObject({ admitted: true });
     fail(breaker, 5);
     expect(breaker.state).toBe('open');
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const permit = breaker.acquire() as Permit;
+    const permit = breaker.request() as Permit;
     expect(permit).toMatchObject({ admitted: true });
     permit.settle('success');
     expect(breaker.state).toBe('closed');
@@ -52,30 +46,30 @@ describe('a store that never answers', () => {
   });
 
   test('does not make a healthy call wait', async () => {
-    const process = await start(memoryStore(), MANY);
+    const process = await start(memoryEngine(), MANY);
     process.access.behaviour = 'hang';
     await stumble(process, 50);
     for (let i = 0; i < 100; i++) {
-      const permit = process.breaker.acquire() as Permit;
+      const permit = process.breaker.request() as Permit;
       expect(permit).not.toBeInstanceOf(Promise);
       permit.settle('success');
     }
   });
 
   test('holds up a half-open call for commandTimeoutMs, and the next ones too until it counts as degraded', async () => {
-    const process = await start(memoryStore(), OFTEN, { commandTimeoutMs: 80 });
+    const process = await start(memoryEngine(), OFTEN, { commandTimeoutMs: 80 });
     const { breaker, access } = process;
     fail(breaker, 5);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
     access.behaviour = 'hang';
     const startedAt = performance.now();
     const answers: number[] = [];
-    void Promise.resolve(breaker.acquire()).then((answer) => {
+    void Promise.resolve(breaker.request()).then((answer) => {
       answers.push(performance.now() - startedAt);
       expect(answer).toMatchObject({ admitted: true });
     });
     for (let i = 0; i < 20; i++) {
-      void Promise.resolve(breaker.acquire()).then((answer) => {
+      void Promise.resolve(breaker.request()).then((answer) => {
         answers.push(performance.now() - startedAt);
         expect(answer).toMatchObject({ admitted: false });
       });
@@ -88,7 +82,7 @@ describe('a store that never answers', () => {
   });
 
   test('is degraded after three misses in succession, which is told once, and is then left alone', async () => {
-    const process = await start(memoryStore(), MANY);
+    const process = await start(memoryEngine(), MANY);
     process.access.behaviour = 'hang';
     await stumble(process, 1);
     await vi.advanceTimersByTimeAsync(10);
@@ -106,7 +100,7 @@ describe('a store that never answers', () => {
   });
 
   test('is not degraded by misses between which it answers', async () => {
-    const process = await start(memoryStore(), MANY, { resyncMs: 600_000 });
+    const process = await start(memoryEngine(), MANY, { resyncMs: 600_000 });
     for (let i = 0; i < 20; i++) {
       process.access.behaviour = i % 2 === 1 ? 'answer' : 'hang';
       fail(process.breaker);
@@ -117,7 +111,7 @@ describe('a store that never answers', () => {
   });
 
   test('is asked again after one second, then less and less often, at most every 30 s', async () => {
-    const process = await start(memoryStore(), {}, { random: () => 1, commandTimeoutMs: 1 });
+    const process = await start(memoryEngine(), {}, { random: () => 1, commandTimeoutMs: 1 });
     process.access.behaviour = 'reject';
     await stumble(process, 4);
     expect(of(process, 'degraded')).toMatchObject([{ error: { message: 'connection refused' } }]);
@@ -131,7 +125,7 @@ describe('a store that never answers', () => {
 
 describe('a circuit that the store cannot serve', () => {
   test('is left alone, which is told with its key, and the others are shared as before', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const process = await start(store, MANY);
     const well = ['a', 'b'].map((key) => new CircuitBreaker(key, { ...SUMMED, store: process.fleet }));
     await flush();
@@ -163,7 +157,7 @@ describe('a store that is back', () => {
   };
 
   test('is told once, with what was dropped, and all circuits are read', async () => {
-    const process = await start(memoryStore(), MANY);
+    const process = await start(memoryEngine(), MANY);
     process.access.behaviour = 'hang';
     for (let i = 0; i < 9; i++) {
       fail(process.breaker);
@@ -185,7 +179,7 @@ describe('a store that is back', () => {
   });
 
   test('is used again: failures count for all', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const process = await start(store);
     const other = await start(store);
     await degrade(process);
@@ -199,7 +193,7 @@ describe('a store that is back', () => {
   });
 
   test('gives its newer state to the process that was cut off', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const process = await start(store);
     const other = await start(store);
     process.access.mute();
@@ -215,7 +209,7 @@ describe('a store that is back', () => {
   });
 
   test('learns that the probes of a process have closed its circuit while the store was away', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const process = await start(store, OFTEN);
     const other = await start(store, OFTEN);
     fail(process.breaker, 5);
@@ -224,7 +218,7 @@ describe('a store that is back', () => {
     other.access.behaviour = 'hang';
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
     for (const { breaker } of [process, other]) {
-      const answer = Promise.resolve(breaker.acquire());
+      const answer = Promise.resolve(breaker.request());
       await vi.advanceTimersByTimeAsync(60);
       ((await answer) as Permit).settle('success');
       expect(breaker.state).toBe('closed');
@@ -242,11 +236,11 @@ describe('a store that is back', () => {
   });
 
   test('learns of a probe whose success was not answered for a while, though it was never degraded', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const process = await start(store, OFTEN);
     fail(process.breaker, 5);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const answer = Promise.resolve(process.breaker.acquire());
+    const answer = Promise.resolve(process.breaker.request());
     await flush();
     process.access.behaviour = 'hang';
     ((await answer) as Permit).settle('success');
@@ -259,13 +253,13 @@ describe('a store that is back', () => {
   });
 
   test('does not hear of a success of long ago from a process that has tripped again since', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const process = await start(store, OFTEN);
     fail(process.breaker, 5);
     await flush();
     process.access.behaviour = 'hang';
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const answer = Promise.resolve(process.breaker.acquire());
+    const answer = Promise.resolve(process.breaker.request());
     await vi.advanceTimersByTimeAsync(60);
     ((await answer) as Permit).settle('success');
     await vi.advanceTimersByTimeAsync(200);
@@ -281,7 +275,7 @@ describe('a store that is back', () => {
 
 describe('a store that reads but does not write', () => {
   test('stays degraded, however well it reads', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const refuse = () => Promise.reject(new Error("READONLY You can't write against a read only replica."));
     const process = await start({ ...store, report: refuse, prove: refuse }, MANY, { random: () => 0.5 });
     for (let i = 0; i < 20; i++) {
@@ -294,7 +288,7 @@ describe('a store that reads but does not write', () => {
   });
 
   test('is left alone for longer each time it falls ill again before it was used', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const refuse = () => Promise.reject(new Error('OOM command not allowed'));
     const prove = () => Promise.resolve();
     const process = await start({ ...store, report: refuse, prove }, MANY, { random: () => 1 });
@@ -311,9 +305,9 @@ describe('a store that reads but does not write', () => {
 describe('an event loop of ours that is busy', () => {
   test('is no miss of the store, however long it was', async () => {
     vi.useRealTimers();
-    const access = new Access(memoryStore());
+    const access = new Access(memoryEngine());
     access.behaviour = 5;
-    const store = fleet(access, { commandTimeoutMs: 20 });
+    const store = sharedStore(access, { commandTimeoutMs: 20 });
     const breaker = new CircuitBreaker(KEY, { ...MANY, store });
     const events: ResilienceEvent[] = [];
     breaker.on('store', (event) => events.push(event));

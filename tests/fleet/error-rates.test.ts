@@ -1,12 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { DetectorFactory } from '../../src/circuit/detectors/detectors.js';
-import {
-  type CircuitBreaker,
-  consecutiveFailures,
-  failureRateInWindow,
-  failuresInWindow,
-  memoryStore,
-} from '../../src/index.js';
+import { type CircuitBreaker, consecutiveFailures, failureRateInWindow, failuresInWindow } from '../../src/index.js';
+import { memoryEngine } from '../../src/store/index.js';
 import { acquire } from '../circuit/support.js';
 import { closeAll, type Process, start } from './support.js';
 
@@ -76,7 +71,7 @@ describe.each(Object.keys(DETECTORS))('40 processes with 800 calls a second and 
   test.each([0.01, 0.03, 0.05, 0.1])(
     'open nothing in 60 s in which a share of %d fails at random',
     async (errorRate) => {
-      const store = memoryStore();
+      const store = memoryEngine();
       const options = { detector: DETECTORS[name] };
       const random = randomOf(7);
       const processes = await Promise.all(Array.from({ length: PROCESSES }, () => start(store, options, { random })));
@@ -92,7 +87,7 @@ describe.each(Object.keys(DETECTORS))('40 processes with 800 calls a second and 
 
 describe('40 processes whose service is gone', () => {
   test.each(['the default', 'consecutiveFailures(5)'])('all open within a second and a half (%s)', async (name) => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const options = { detector: DETECTORS[name], cooldownMs: 10_000 };
     const processes = await Promise.all(Array.from({ length: PROCESSES }, () => start(store, options)));
     await call(processes, 0, 2);

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { FleetOptions } from '../../src/fleet/options.js';
-import { BreakerRegistry, CircuitBreaker, type CircuitStore, fleet, memoryStore } from '../../src/index.js';
+import type { SharedStoreOptions } from '../../src/fleet/options.js';
+import { BreakerRegistry, CircuitBreaker } from '../../src/index.js';
+import type { StoreEngine } from '../../src/store/index.js';
+import { memoryEngine, sharedStore } from '../../src/store/index.js';
 import { fail, listen, ofStatus, ofType, succeed } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, SUMMED, start, startAll } from './support.js';
 
@@ -13,49 +15,52 @@ afterEach(async () => {
 });
 
 describe('options', () => {
-  test.each<[FleetOptions, string]>([
-    [{ share: 'all' as never }, 'Expected `fleet(options).share` to be "counts" or "state", got "all"'],
-    [{ lingerMs: 0 }, 'Expected `fleet(options).lingerMs` to be a number of milliseconds from 1 to 2147483647, got 0'],
+  test.each<[SharedStoreOptions, string]>([
+    [{ share: 'all' as never }, 'Expected `sharedStore(options).share` to be "counts" or "state", got "all"'],
+    [
+      { lingerMs: 0 },
+      'Expected `sharedStore(options).lingerMs` to be a number of milliseconds from 1 to 2147483647, got 0',
+    ],
     [
       { commandTimeoutMs: 0.5 },
-      'Expected `fleet(options).commandTimeoutMs` to be a number of milliseconds from 1 to 2147483647, got 0.5',
+      'Expected `sharedStore(options).commandTimeoutMs` to be a number of milliseconds from 1 to 2147483647, got 0.5',
     ],
     [
       { resyncMs: 99 },
-      'Expected `fleet(options).resyncMs` to be a number of milliseconds from 100 to 2147483647, got 99',
+      'Expected `sharedStore(options).resyncMs` to be a number of milliseconds from 100 to 2147483647, got 99',
     ],
-    [{ quorum: 1.5 }, 'Expected `fleet(options).quorum` to be an integer >= 1, got 1.5'],
-    [{ random: 1 as never }, 'Expected `fleet(options).random` to be a function, got 1'],
-    [{ linger: 1 } as never, 'Unknown option `fleet(options).linger`: did you mean `lingerMs`?'],
+    [{ quorum: 1.5 }, 'Expected `sharedStore(options).quorum` to be an integer >= 1, got 1.5'],
+    [{ random: 1 as never }, 'Expected `sharedStore(options).random` to be a function, got 1'],
+    [{ linger: 1 } as never, 'Unknown option `sharedStore(options).linger`: did you mean `lingerMs`?'],
   ])('%j is refused', (options, message) => {
-    expect(() => fleet(memoryStore(), options)).toThrow(message);
+    expect(() => sharedStore(memoryEngine(), options)).toThrow(message);
   });
 
-  test.each([undefined, {}, { ...memoryStore(), settle: undefined }])('%s is no store', (store) => {
-    expect(() => fleet(store as never)).toThrow(
-      'Expected `fleet(store)` to be a CircuitStore with read, report, acquire, settle and force, got',
+  test.each([undefined, {}, { ...memoryEngine(), settle: undefined }])('%s is no store', (store) => {
+    expect(() => sharedStore(store as never)).toThrow(
+      'Expected `sharedStore(engine)` to be a StoreEngine with read, report, acquire, settle and force, got',
     );
   });
 
   test('a store has to be made a fleet before a breaker takes it', () => {
-    expect(() => new CircuitBreaker(KEY, { ...SUMMED, store: memoryStore() as never })).toThrow(
-      'Expected `store` to be a store made by redisStore(client) or fleet(store), got a value of type object',
+    expect(() => new CircuitBreaker(KEY, { ...SUMMED, store: memoryEngine() as never })).toThrow(
+      'Expected `store` to be a store made by redisStore(client) or sharedStore(engine), got a value of type object',
     );
   });
 
   test.each(['lingerMs', 'commandTimeoutMs', 'resyncMs'] as const)(
     '%s longer than a timer takes is refused',
     (name) => {
-      expect(() => fleet(memoryStore(), { [name]: 2_147_483_648 })).toThrow(RangeError);
+      expect(() => sharedStore(memoryEngine(), { [name]: 2_147_483_648 })).toThrow(RangeError);
     },
   );
 });
 
 describe('ready', () => {
   test('is true once messages arrive and the circuits have been read', async () => {
-    const access = new Access(memoryStore());
+    const access = new Access(memoryEngine());
     access.behaviour = 10;
-    const one = fleet(access);
+    const one = sharedStore(access);
     const breaker = new CircuitBreaker(KEY, { ...SUMMED, store: one });
     const ready = one.ready();
     const seen = vi.fn();
@@ -70,8 +75,8 @@ describe('ready', () => {
   });
 
   test('waits for a circuit that came later', async () => {
-    const access = new Access(memoryStore());
-    const one = fleet(access);
+    const access = new Access(memoryEngine());
+    const one = sharedStore(access);
     expect(await one.ready()).toBe(true);
     access.behaviour = 10;
     const breaker = new CircuitBreaker(KEY, { ...SUMMED, store: one });
@@ -84,11 +89,11 @@ describe('ready', () => {
 
   test.each([
     ['has messages', (access: Access) => access],
-    ['has none', (access: Access) => Object.assign(access, { subscribe: undefined }) as unknown as CircuitStore],
+    ['has none', (access: Access) => Object.assign(access, { subscribe: undefined }) as unknown as StoreEngine],
   ])('is false after its time where the store never answers and %s', async (_what, given) => {
-    const access = new Access(memoryStore());
+    const access = new Access(memoryEngine());
     access.behaviour = 'hang';
-    const one = fleet(given(access));
+    const one = sharedStore(given(access));
     const breaker = new CircuitBreaker(KEY, { ...SUMMED, store: one });
     const ready = one.ready(2_000);
     await vi.advanceTimersByTimeAsync(2_000);
@@ -98,7 +103,7 @@ describe('ready', () => {
   });
 
   test('is false while messages do not arrive, and true again when they do', async () => {
-    const { fleet: one, access } = await start(memoryStore());
+    const { fleet: one, access } = await start(memoryEngine());
     access.interrupt();
     const ready = one.ready(100);
     await vi.advanceTimersByTimeAsync(100);
@@ -108,7 +113,7 @@ describe('ready', () => {
   });
 
   test('is false at once after close', async () => {
-    const { fleet: one } = await start(memoryStore());
+    const { fleet: one } = await start(memoryEngine());
     await one.close();
     expect(await one.ready()).toBe(false);
     expect(vi.getTimerCount()).toBe(0);
@@ -117,7 +122,7 @@ describe('ready', () => {
 
 describe('close', () => {
   test('leaves no timer, whatever is under way', async () => {
-    const access = new Access(memoryStore());
+    const access = new Access(memoryEngine());
     const { fleet: one, breaker, events } = await start(access);
     void one.ready();
     fail(breaker, 2);
@@ -133,7 +138,7 @@ describe('close', () => {
   });
 
   test('leaves no timer of a degraded store', async () => {
-    const access = new Access(memoryStore());
+    const access = new Access(memoryEngine());
     const { fleet: one, breaker, events } = await start(access);
     access.behaviour = 'reject';
     for (let i = 0; i < 4; i++) {
@@ -147,13 +152,13 @@ describe('close', () => {
   });
 
   test('ends the wait for a lease, and the circuit goes on by itself', async () => {
-    const access = new Access(memoryStore());
+    const access = new Access(memoryEngine());
     const { fleet: one, breaker } = await start(access);
     fail(breaker, 5);
     await vi.advanceTimersByTimeAsync(10_000);
     access.behaviour = 'hang';
     access.calls.length = 0;
-    const answer = breaker.acquire();
+    const answer = breaker.request();
     await one.close();
     expect(await answer).toMatchObject({ admitted: true });
     fail(new CircuitBreaker('another', { ...SUMMED, store: one }), 5);
@@ -162,7 +167,7 @@ describe('close', () => {
 
   test('can be called twice, and calls the store once', async () => {
     const close = vi.fn(async () => undefined);
-    const one = fleet({ ...memoryStore(), close });
+    const one = sharedStore({ ...memoryEngine(), close });
     await Promise.all([one.close(), one.close()]);
     expect(close).toHaveBeenCalledTimes(1);
   });
@@ -170,11 +175,11 @@ describe('close', () => {
   test('rejects nothing when commands fail afterwards', async () => {
     const unhandled = vi.fn();
     process.on('unhandledRejection', unhandled);
-    const access = new Access(memoryStore());
+    const access = new Access(memoryEngine());
     const { fleet: one, breaker } = await start(access);
     access.behaviour = 5;
     fail(breaker, 5);
-    access.replace({ ...memoryStore(), report: () => Promise.reject(new Error('gone')) });
+    access.replace({ ...memoryEngine(), report: () => Promise.reject(new Error('gone')) });
     await one.close();
     await vi.advanceTimersByTimeAsync(100);
     expect(breaker.state).toBe('open');
@@ -268,7 +273,7 @@ describe('what is done by hand', () => {
   });
 
   test('news that overtake its answer are taken in after it', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const [one, other] = [await start(store), await start(store)];
     await one.breaker.trip().applied;
     one.access.behaviour = 10;
@@ -305,7 +310,7 @@ describe('what is done by hand', () => {
   });
 
   test("a store that does not answer makes it 'local', and it has its effect here", async () => {
-    const { breaker, access } = await start(memoryStore());
+    const { breaker, access } = await start(memoryEngine());
     access.behaviour = 'hang';
     const { applied } = breaker.trip();
     expect(breaker.state).toBe('open');
@@ -342,12 +347,12 @@ describe('what is done by hand', () => {
     await flush();
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(one!.breaker.acquire()).toMatchObject({ admitted: true });
+    expect(one!.breaker.request()).toMatchObject({ admitted: true });
     expect(one!.access.of()).toEqual([]);
   });
 
   test('a process that starts from a snapshot takes over what the fleet has, if that is newer', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const one = await start(store);
     fail(one.breaker, 5);
     await flush();
@@ -359,13 +364,13 @@ describe('what is done by hand', () => {
 describe('messages', () => {
   test('are asked for again after resyncMs where the store refused, or threw', async () => {
     const subscribe = vi
-      .fn<NonNullable<CircuitStore['subscribe']>>()
+      .fn<NonNullable<StoreEngine['subscribe']>>()
       .mockRejectedValueOnce(new Error('not yet'))
       .mockImplementationOnce(() => {
         throw new Error('not yet');
       })
       .mockImplementation(async (listener) => listener.resumed());
-    const one = fleet({ ...memoryStore(), subscribe }, { resyncMs: 1_000 });
+    const one = sharedStore({ ...memoryEngine(), subscribe }, { resyncMs: 1_000 });
     const ready = vi.fn();
     void one.ready(60_000).then(ready);
     await vi.advanceTimersByTimeAsync(1_999);
@@ -378,11 +383,43 @@ describe('messages', () => {
   });
 });
 
+describe('that messages do not arrive', () => {
+  test('is told of each registry once, also of one that comes later', async () => {
+    const access = new Access({ ...memoryEngine(), subscribe: () => Promise.reject(new Error('NOPERM')) });
+    const store = sharedStore(access);
+    await flush();
+    const registries = [1, 2].map(() => new BreakerRegistry({ ...SUMMED, store }));
+    const heard = registries.map((registry) => {
+      const errors: unknown[] = [];
+      registry.on('store', (event) => {
+        if (event.status === 'unsubscribed') errors.push(event.error);
+      });
+      return errors;
+    });
+    for (const registry of registries) for (const key of ['a', 'b']) registry.ensure(key);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(heard).toMatchObject([[{ message: 'NOPERM' }], [{ message: 'NOPERM' }]]);
+    await store.close();
+  });
+
+  test('is heard by whoever listens to one circuit of a registry', async () => {
+    const access = new Access(memoryEngine());
+    const store = sharedStore(access);
+    const breaker = new BreakerRegistry({ ...SUMMED, store }).ensure('a');
+    const heard: string[] = [];
+    breaker.on('store', ({ status }) => heard.push(status));
+    access.interrupt();
+    access.resume();
+    expect(heard).toEqual(['unsubscribed', 'subscribed']);
+    await store.close();
+  });
+});
+
 describe('a registry', () => {
   test('of 1,000 circuits is read a few at a time, and each has its time from when it is asked for', async () => {
-    const access = new Access(memoryStore());
+    const access = new Access(memoryEngine());
     access.behaviour = 10;
-    const store = fleet(access);
+    const store = sharedStore(access);
     const registry = new BreakerRegistry({ ...SUMMED, store, maxBreakers: 1_000 });
     const events = listen(registry);
     for (let i = 0; i < 1_000; i++) registry.ensure(`service-${i}`);
@@ -399,8 +436,8 @@ describe('a registry', () => {
   });
 
   test('lets an evicted breaker leave the fleet: it is read and told no more', async () => {
-    const access = new Access(memoryStore());
-    const store = fleet(access);
+    const access = new Access(memoryEngine());
+    const store = sharedStore(access);
     const registry = new BreakerRegistry({ ...SUMMED, store, maxBreakers: 1 });
     const events = listen(registry);
     const evicted = registry.ensure('a');
@@ -417,8 +454,8 @@ describe('a registry', () => {
   });
 
   test('of two registries that share a fleet, each has its circuit of a key', async () => {
-    const access = new Access(memoryStore());
-    const store = fleet(access);
+    const access = new Access(memoryEngine());
+    const store = sharedStore(access);
     const [one, other] = [1, 2].map(() => new BreakerRegistry({ ...SUMMED, store }).ensure(KEY));
     await flush();
     fail(one!, 3);

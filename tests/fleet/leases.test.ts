@@ -1,18 +1,9 @@
 import axios, { type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Permit, Rejection } from '../../src/circuit/contract.js';
 import type { HalfOpenOptions } from '../../src/circuit/options.js';
-import {
-  attach,
-  type CircuitBreaker,
-  CircuitOpenError,
-  fleet,
-  isCircuitOpenError,
-  memoryStore,
-  type Permit,
-  type Rejection,
-  reportOf,
-  retry,
-} from '../../src/index.js';
+import { attach, type CircuitBreaker, CircuitOpenError, isRejectedError, reportOf, retry } from '../../src/index.js';
+import { memoryEngine, sharedStore } from '../../src/store/index.js';
 import { fail } from '../circuit/support.js';
 import { after, type ScriptedAdapter, scripted } from '../support/scripted-adapter.js';
 import { Access, closeAll, flush, KEY, type Process, SUMMED, start, startAll } from './support.js';
@@ -37,7 +28,7 @@ async function elapse(...processes: Process[]): Promise<void> {
 
 /** Asks as often as it says, all at the same time. */
 async function crowd({ breaker }: Process, callers: number): Promise<(Permit | Rejection)[]> {
-  const answers = Promise.all(Array.from({ length: callers }, async () => breaker.acquire()));
+  const answers = Promise.all(Array.from({ length: callers }, async () => breaker.request()));
   await flush();
   return answers;
 }
@@ -53,7 +44,7 @@ async function probe(process: Process): Promise<Permit> {
 
 describe('the lease of a probe', () => {
   test('a crowd of 50 sends one acquire, and one gets through', async () => {
-    const process = await start(memoryStore());
+    const process = await start(memoryEngine());
     await elapse(process);
     const answers = await crowd(process, 50);
     expect(admitted(answers)).toHaveLength(1);
@@ -73,12 +64,12 @@ describe('the lease of a probe', () => {
     await elapse(one!, other!);
     await probe(one!);
     expect(await crowd(other!, 3)).toEqual([
-      { admitted: false, retryAfterMs: 1_500 },
+      { admitted: false, retryAfterMs: 1_000 },
       { admitted: false, retryAfterMs: 1_000 },
       { admitted: false, retryAfterMs: 1_000 },
     ]);
     await vi.advanceTimersByTimeAsync(999);
-    expect(other!.breaker.acquire()).toEqual({ admitted: false, retryAfterMs: 1 });
+    expect(other!.breaker.request()).toEqual({ admitted: false, retryAfterMs: 1 });
     expect(other!.access.of('acquire')).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
     expect(await crowd(other!, 1)).toEqual([{ admitted: false, retryAfterMs: 500 }]);
@@ -99,11 +90,11 @@ describe('the lease of a probe', () => {
     (await probe(other!)).settle('success');
     await flush();
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
-    expect(one!.breaker.acquire()).toMatchObject({ admitted: true });
+    expect(one!.breaker.request()).toMatchObject({ admitted: true });
   });
 
   test('is free again for the same process as soon as its probe has ended, also when more than one must succeed', async () => {
-    const process = await start(memoryStore(), { halfOpen: { successThreshold: 3 } });
+    const process = await start(memoryEngine(), { halfOpen: { successThreshold: 3 } });
     await elapse(process);
     for (let i = 0; i < 3; i++) {
       (await probe(process)).settle('success');
@@ -116,7 +107,7 @@ describe('the lease of a probe', () => {
     const [one, other] = await startAll(2, { cooldownMs: 1_000 });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
-    const probe = await one!.breaker.acquire();
+    const probe = await one!.breaker.request();
     one!.events.length = 0;
     one!.access.behaviour = 10;
     if (probe.admitted) probe.settle('success');
@@ -133,7 +124,7 @@ describe('the lease of a probe', () => {
     const [one, other] = await startAll(2, { cooldownMs: 1_000 });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
-    const probe = await one!.breaker.acquire();
+    const probe = await one!.breaker.request();
     one!.access.mute();
     await other!.breaker.trip({ cooldownMs: 3_000 }).applied;
     if (probe.admitted) probe.settle('success');
@@ -148,7 +139,7 @@ describe('the lease of a probe', () => {
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
     for (const state of ['half-open', 'open'] as const) {
-      const probe = await one!.breaker.acquire();
+      const probe = await one!.breaker.request();
       if (probe.admitted) probe.settle('failure');
       await flush();
       expect([one!.breaker.state, other!.breaker.state]).toEqual([state, state]);
@@ -256,21 +247,21 @@ describe('the lease of a probe', () => {
   });
 
   test('outlives the request: the store remembers the circuit for longer than the longest lease', async () => {
-    const process = await start(memoryStore());
+    const process = await start(memoryEngine());
     await elapse(process);
-    void process.breaker.acquire(undefined, 900_000);
+    void process.breaker.request(undefined, 900_000);
     expect(process.access.of('acquire')).toMatchObject([{ request: { leaseMs: 900_000 } }]);
     expect(process.access.of('acquire')[0]!.request?.['rememberMs']).toBeGreaterThan(900_000);
   });
 
   test('callers wait for a slow store no longer than commandTimeoutMs, however many permits there are', async () => {
-    const process = await start(memoryStore(), { halfOpen: { probes: 10 } });
+    const process = await start(memoryEngine(), { halfOpen: { probes: 10 } });
     await elapse(process);
     process.access.behaviour = 40;
     const startedAt = performance.now();
     const waited = Promise.all(
       Array.from({ length: 50 }, async () => {
-        const answer = await process.breaker.acquire();
+        const answer = await process.breaker.request();
         return { answer, afterMs: performance.now() - startedAt };
       }),
     );
@@ -281,22 +272,22 @@ describe('the lease of a probe', () => {
   });
 
   test('tryAcquire gives none, since it cannot wait', async () => {
-    const process = await start(memoryStore());
+    const process = await start(memoryEngine());
     await elapse(process);
     expect(process.breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 0 });
     expect(process.access.of()).toEqual([]);
   });
 
   test('an isolated circuit asks for none', async () => {
-    const process = await start(memoryStore());
+    const process = await start(memoryEngine());
     await elapse(process);
     process.breaker.isolate();
-    expect(process.breaker.acquire()).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
+    expect(process.breaker.request()).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
     expect(process.access.of()).toEqual([]);
   });
 
   test('in observe all are admitted, and one of them is the probe of the fleet', async () => {
-    const process = await start(memoryStore(), { mode: 'observe' });
+    const process = await start(memoryEngine(), { mode: 'observe' });
     await elapse(process);
     const answers = admitted(await crowd(process, 50));
     expect(answers).toHaveLength(50);
@@ -314,7 +305,7 @@ describe('whoever calls', () => {
 
   /** A half-open circuit with a store that takes its time. */
   const openHalf = async (halfOpen: HalfOpenOptions = {}): Promise<CircuitBreaker> => {
-    process = await start(memoryStore(), { halfOpen });
+    process = await start(memoryEngine(), { halfOpen });
     await elapse(process);
     process.access.behaviour = LATE_MS;
     return process.breaker;
@@ -381,10 +372,10 @@ describe('an attached instance', () => {
 
   /** An instance with a half-open circuit, and a store that takes its time. */
   beforeEach(async () => {
-    access = new Access(memoryStore());
+    access = new Access(memoryEngine());
     adapter = scripted(503);
     api = axios.create({ baseURL: 'https://api.example.com', adapter });
-    const store = fleet(access);
+    const store = sharedStore(access);
     const { breakers } = attach(api, { retry: false, breaker: { ...SUMMED, store } });
     await flush();
     for (let i = 0; i < 5; i++) await api.get('/').catch(() => undefined);
@@ -406,7 +397,7 @@ describe('an attached instance', () => {
     const results = await calls;
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
-    expect(reasons.every(isCircuitOpenError)).toBe(true);
+    expect(reasons.every(isRejectedError)).toBe(true);
     expect(reasons[0]).toBeInstanceOf(CircuitOpenError);
     expect(adapter.attempts).toHaveLength(1);
     expect(access.of('acquire')).toHaveLength(1);

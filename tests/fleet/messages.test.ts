@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Permit } from '../../src/circuit/contract.js';
 import type { SharedView } from '../../src/circuit/link.js';
-import { type CircuitStore, memoryStore, type Permit } from '../../src/index.js';
+import type { StoreEngine } from '../../src/store/index.js';
+import { memoryEngine } from '../../src/store/index.js';
 import { acquire, fail, ofStatus, transitions } from '../circuit/support.js';
 import { Access, closeAll, flush, KEY, type Process, start } from './support.js';
 
@@ -12,14 +14,14 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-let store: CircuitStore;
+let store: StoreEngine;
 let one: Process;
 let other: Process;
 let heard: SharedView[];
 
 /** Two processes, and what is told to all. */
 beforeEach(async () => {
-  store = memoryStore();
+  store = memoryEngine();
   one = await start(store);
   other = await start(store);
   heard = [];
@@ -158,7 +160,7 @@ describe('a resync', () => {
 
   test('of a store without messages is all there is, and enough', async () => {
     const { read, report, acquire: lease, settle, force: apply } = store;
-    const mute: CircuitStore = { read, report, acquire: lease, settle, force: apply };
+    const mute: StoreEngine = { read, report, acquire: lease, settle, force: apply };
     const access = Object.assign(new Access(mute), { subscribe: undefined }) as unknown as Access;
     const polling = await start(access);
     acquire(polling.breaker).settle('success');
@@ -172,7 +174,7 @@ describe('a resync', () => {
 describe('a store that has forgotten an open circuit', () => {
   /** Both processes go on with an empty store. */
   const forget = (): void => {
-    store = memoryStore();
+    store = memoryEngine();
     one.access.replace(store);
     other.access.replace(store);
   };
@@ -184,7 +186,7 @@ describe('a store that has forgotten an open circuit', () => {
     await vi.advanceTimersByTimeAsync(9_999);
     expect([one.breaker.state, other.breaker.state]).toEqual(['open', 'open']);
     await vi.advanceTimersByTimeAsync(1);
-    const answers = Promise.all([one.breaker.acquire(), other.breaker.acquire()]);
+    const answers = Promise.all([one.breaker.request(), other.breaker.request()]);
     await flush();
     expect((await answers).map(({ admitted }) => admitted)).toEqual([true, false]);
     ((await answers)[0] as Permit).settle('success');
@@ -202,7 +204,7 @@ describe('a store that has forgotten an open circuit', () => {
     await vi.advanceTimersByTimeAsync(5_000);
     expect(one.breaker.state).toBe('open');
     await vi.advanceTimersByTimeAsync(5_000);
-    const answer = one.breaker.acquire();
+    const answer = one.breaker.request();
     await flush();
     expect(await answer).toMatchObject({ admitted: true });
     expect(await store.read(KEY)).toMatchObject({ state: 'half-open', generation: 1 });

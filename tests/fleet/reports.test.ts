@@ -1,12 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { FailureReport, OutcomesOfAge } from '../../src/fleet/store.js';
-import {
-  consecutiveFailures,
-  failureRateInWindow,
-  failuresInWindow,
-  memoryStore,
-  slowCallRate,
-} from '../../src/index.js';
+import { consecutiveFailures, failureRateInWindow, failuresInWindow, slowCallRate } from '../../src/index.js';
+import { memoryEngine } from '../../src/store/index.js';
 import { acquire, fail, ofStatus, succeed } from '../circuit/support.js';
 import { Access, type Call, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
 
@@ -33,7 +28,7 @@ const times = ({ access }: Process): number[] => access.of().map(({ at }) => at)
 
 describe('healthy calls', () => {
   test('call no method of the store, however many they are', async () => {
-    const process = await start(memoryStore());
+    const process = await start(memoryEngine());
     for (let i = 0; i < 10_000; i++) succeed(process.breaker);
     for (let i = 0; i < 100; i++) await process.breaker.execute(async () => i);
     await vi.advanceTimersByTimeAsync(4_900);
@@ -41,15 +36,15 @@ describe('healthy calls', () => {
   });
 
   test('get their permit at once, not a promise', async () => {
-    const { breaker } = await start(memoryStore());
-    expect(breaker.acquire()).toMatchObject({ admitted: true });
+    const { breaker } = await start(memoryEngine());
+    expect(breaker.request()).toMatchObject({ admitted: true });
   });
 
   test.each([
     ['an aborted call', 'neutral' as const, undefined],
     ['a fault of the own host', 'failure' as const, { isLocal: true }],
   ])('%s is not reported', async (_what, outcome, details) => {
-    const process = await start(memoryStore());
+    const process = await start(memoryEngine());
     acquire(process.breaker).settle(outcome, undefined, details);
     await vi.advanceTimersByTimeAsync(4_900);
     expect(process.access.calls).toEqual([]);
@@ -66,7 +61,7 @@ describe('healthy calls', () => {
 
 describe('failures', () => {
   test('the first after a quiet second is reported at once, those after it together within lingerMs', async () => {
-    const process = await start(memoryStore(), MANY);
+    const process = await start(memoryEngine(), MANY);
     const startedAt = performance.now();
     fail(process.breaker, 1);
     expect(told(process)).toEqual([[1, 0]]);
@@ -88,7 +83,7 @@ describe('failures', () => {
   });
 
   test('lingerMs can be chosen', async () => {
-    const process = await start(memoryStore(), MANY, { lingerMs: 200 });
+    const process = await start(memoryEngine(), MANY, { lingerMs: 200 });
     fail(process.breaker, 2);
     await vi.advanceTimersByTimeAsync(199);
     expect(told(process)).toHaveLength(1);
@@ -97,7 +92,7 @@ describe('failures', () => {
   });
 
   test('are reported one report at a time, and all that came meanwhile with the next', async () => {
-    const process = await start(memoryStore(), MANY);
+    const process = await start(memoryEngine(), MANY);
     process.access.behaviour = 40;
     fail(process.breaker, 1);
     for (let i = 0; i < 39; i++) {
@@ -113,7 +108,7 @@ describe('failures', () => {
   });
 
   test('1,000 in a second make at most 41 reports, in which all of them are counted', async () => {
-    const process = await start(memoryStore(), { detector: failuresInWindow({ failures: 5_000 }) });
+    const process = await start(memoryEngine(), { detector: failuresInWindow({ failures: 5_000 }) });
     for (let i = 0; i < 1_000; i++) {
       fail(process.breaker);
       await vi.advanceTimersByTimeAsync(1);
@@ -124,7 +119,7 @@ describe('failures', () => {
   });
 
   test('are not reported in a hurry while the fleet is over the threshold and below its quorum', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const threshold = { windowMs: 60_000, failures: 5_000, rate: 0, minAttempts: 1 };
     await store.report(KEY, {
       known: { epoch: '', generation: 0 },
@@ -198,9 +193,9 @@ describe('failures', () => {
   });
 
   test('that were settled while the store was asked for the first time are reported when it has answered', async () => {
-    const process = start(memoryStore(), MANY);
+    const process = start(memoryEngine(), MANY);
     const { breaker, access } = await process;
-    access.replace(memoryStore());
+    access.replace(memoryEngine());
     const late = await start(access, MANY);
     expect(late.breaker.stats().shared?.live).toBe(true);
     fail(breaker, 3);
@@ -222,7 +217,7 @@ describe('a report that was not answered', () => {
   });
 
   test('counts once, though it ran', async () => {
-    const store = memoryStore();
+    const store = memoryEngine();
     const process = await start(store, MANY);
     process.access.behaviour = 60;
     fail(process.breaker, 1);
@@ -241,7 +236,7 @@ describe('a report that was not answered', () => {
   });
 
   test('keeps those that come after it waiting, and is given up after the second time', async () => {
-    const process = await start(memoryStore(), MANY);
+    const process = await start(memoryEngine(), MANY);
     process.access.behaviour = 'hang';
     fail(process.breaker, 1);
     await vi.advanceTimersByTimeAsync(30);
@@ -263,7 +258,7 @@ describe('a store whose clock has been set ahead', () => {
   /** The store's clock is ahead by an hour as from now, and this process does not know. */
   const setAhead = async () => {
     let aheadMs = 0;
-    const store = memoryStore(() => performance.now() + aheadMs);
+    const store = memoryEngine(() => performance.now() + aheadMs);
     const [one, other] = [await start(store), await start(store)];
     aheadMs = 3_600_000;
     return { one, other };
@@ -287,7 +282,7 @@ describe('a store whose clock has been set ahead', () => {
 describe('successes', () => {
   test('are told with the next failure of their process, also those before the first', async () => {
     const detector = failureRateInWindow({ windowMs: 60_000, rate: 0.5, minAttempts: 50 });
-    const process = await start(memoryStore(), { detector });
+    const process = await start(memoryEngine(), { detector });
     for (let i = 0; i < 100; i++) succeed(process.breaker);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(told(process)).toEqual([]);
@@ -330,7 +325,7 @@ describe('successes', () => {
 
   test('are asked for only after the next resync where messages do not arrive', async () => {
     const detector = consecutiveFailures(5);
-    const store = memoryStore();
+    const store = memoryEngine();
     const { read, report, acquire: lease, settle, force } = store;
     const access = () => new Access({ read, report, acquire: lease, settle, force });
     const mute = () => Object.assign(access(), { subscribe: undefined }) as unknown as Access;
@@ -366,6 +361,30 @@ describe('successes', () => {
     fail(one!.breaker, 1);
     await vi.advanceTimersByTimeAsync(350);
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
+  });
+});
+
+describe('processes that have all opened by themselves', () => {
+  test('open the fleet by their probes that fail, once the successes of before are too old', async () => {
+    const rate = { detector: failureRateInWindow({ windowMs: 10_000, minAttempts: 5 }), cooldownMs: 1_000 };
+    const [healthy, ...processes] = await startAll(7, rate);
+    for (let i = 0; i < 200; i++) succeed(healthy!.breaker);
+    fail(healthy!.breaker);
+    await healthy!.fleet.close();
+    for (const { breaker } of processes) fail(breaker, 5);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(processes.map(({ breaker }) => breaker.state)).toEqual(processes.map(() => 'open'));
+    expect(processes[0]!.breaker.stats().shared).toMatchObject({ generation: 0 });
+    for (let second = 0; second < 12; second++) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      for (const { breaker } of processes) {
+        await breaker.execute(() => Promise.reject(new Error('down'))).catch(() => undefined);
+      }
+    }
+    expect(processes[0]!.breaker.stats().shared).toMatchObject({
+      why: expect.stringMatching(/threshold|probe-failed/),
+    });
+    expect(processes[0]!.breaker.stats().shared!.generation).toBeGreaterThan(0);
   });
 });
 
@@ -405,7 +424,7 @@ describe('a detector that counts a call once', () => {
   });
 
   test('counts a call anew after a success', async () => {
-    const process = await start(memoryStore(), PER_CALL);
+    const process = await start(memoryEngine(), PER_CALL);
     const call = {};
     const runs = () =>
       process.access.of('report').map(({ request }) => (request as unknown as FailureReport).run.failures);
@@ -458,7 +477,7 @@ describe('quorum', () => {
     await flush();
     expect([ill!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
     await vi.advanceTimersByTimeAsync(10_000);
-    const permit = ill!.breaker.acquire();
+    const permit = ill!.breaker.request();
     expect(permit).toMatchObject({ admitted: true });
     expect(ill!.access.of('acquire')).toEqual([]);
     (permit as { settle(outcome: string): void }).settle('success');

@@ -8,11 +8,11 @@ import type {
   ReportReply,
   Settlement,
 } from '../../src/fleet/store.js';
-import type { CircuitStore } from '../../src/index.js';
+import type { StoreEngine } from '../../src/store/index.js';
 
 /** A store under test, and what a test does to it from outside. */
 export interface ContractStore {
-  readonly store: CircuitStore;
+  readonly store: StoreEngine;
   /** Resolves when this much time has passed for the store. */
   pass(milliseconds: number): Promise<void>;
   /** Makes the store forget a circuit, as an eviction does. */
@@ -52,11 +52,11 @@ const inWindow = (failures: number, windowMs = LONG_MS): SharedThreshold => ({
   minAttempts: 1,
 });
 
-/** Holds a store to the contract of `CircuitStore`. */
+/** Holds a store to the contract of `StoreEngine`. */
 export function storeContract(name: string, makeStore: () => Promise<ContractStore>): void {
-  describe(`${name} keeps the contract of CircuitStore`, () => {
+  describe(`${name} keeps the contract of StoreEngine`, () => {
     let subject: ContractStore;
-    let store: CircuitStore;
+    let store: StoreEngine;
     let known: CircuitVersion;
     let sequence: number;
     let tokens: number;

@@ -1,17 +1,16 @@
 import { vi } from 'vitest';
 import type { SharedView } from '../../src/circuit/link.js';
-import type { FleetOptions } from '../../src/fleet/options.js';
+import type { SharedStoreOptions } from '../../src/fleet/options.js';
 import type { StoreListener } from '../../src/fleet/store.js';
 import {
   CircuitBreaker,
   type CircuitBreakerOptions,
-  type CircuitStore,
-  type Fleet,
   failuresInWindow,
-  fleet,
-  memoryStore,
   type ResilienceEvent,
+  type SharedStore,
 } from '../../src/index.js';
+import type { StoreEngine } from '../../src/store/index.js';
+import { memoryEngine, sharedStore } from '../../src/store/index.js';
 import { CLASSIC } from '../support/classic.js';
 
 /** The fifth failure of the minute, in any process, opens all at once: no other process has to be asked. */
@@ -34,14 +33,14 @@ export interface Call<Request = Record<string, unknown>> {
 type Behaviour = 'answer' | 'hang' | 'reject' | number;
 
 /** The way of one process to a store, which remembers what it is asked and falls ill on order. */
-export class Access implements CircuitStore {
+export class Access implements StoreEngine {
   readonly calls: Call[] = [];
   behaviour: Behaviour = 'answer';
-  #store: CircuitStore;
+  #store: StoreEngine;
   #listener: StoreListener | undefined;
   #isMuted = false;
 
-  constructor(store: CircuitStore) {
+  constructor(store: StoreEngine) {
     this.#store = store;
   }
 
@@ -53,7 +52,7 @@ export class Access implements CircuitStore {
   }
 
   /** Goes on with another store: what the first one knew is lost. */
-  replace(store: CircuitStore): void {
+  replace(store: StoreEngine): void {
     this.#store = store;
   }
 
@@ -84,19 +83,19 @@ export class Access implements CircuitStore {
     return this.#ask<unknown>('prove', key, undefined, () => this.#store.prove?.(key) ?? this.#store.read(key));
   }
 
-  report(key: string, request: Parameters<CircuitStore['report']>[1]): ReturnType<CircuitStore['report']> {
+  report(key: string, request: Parameters<StoreEngine['report']>[1]): ReturnType<StoreEngine['report']> {
     return this.#ask('report', key, request, () => this.#store.report(key, request));
   }
 
-  acquire(key: string, request: Parameters<CircuitStore['acquire']>[1]): ReturnType<CircuitStore['acquire']> {
+  acquire(key: string, request: Parameters<StoreEngine['acquire']>[1]): ReturnType<StoreEngine['acquire']> {
     return this.#ask('acquire', key, request, () => this.#store.acquire(key, request));
   }
 
-  settle(key: string, request: Parameters<CircuitStore['settle']>[1]): Promise<SharedView> {
+  settle(key: string, request: Parameters<StoreEngine['settle']>[1]): Promise<SharedView> {
     return this.#ask('settle', key, request, () => this.#store.settle(key, request));
   }
 
-  force(key: string, request: Parameters<CircuitStore['force']>[1]): Promise<SharedView> {
+  force(key: string, request: Parameters<StoreEngine['force']>[1]): Promise<SharedView> {
     return this.#ask('force', key, request, () => this.#store.force(key, request));
   }
 
@@ -121,23 +120,23 @@ export class Access implements CircuitStore {
 /** One process: its way to the store, its fleet and its circuit. */
 export interface Process {
   readonly access: Access;
-  readonly fleet: Fleet;
+  readonly fleet: SharedStore;
   readonly breaker: CircuitBreaker;
   readonly events: ResilienceEvent[];
 }
 
 const TYPES = ['stateChange', 'rejected', 'late', 'callbackError', 'store'] as const;
 
-const running: Fleet[] = [];
+const running: SharedStore[] = [];
 
 /** Starts a process that has read its circuit; the fifth failure anywhere opens it everywhere, unless `options` say. */
 export async function start(
-  store: CircuitStore,
+  store: StoreEngine,
   options: CircuitBreakerOptions = {},
-  fleetOptions: FleetOptions = {},
+  fleetOptions: SharedStoreOptions = {},
 ): Promise<Process> {
   const access = store instanceof Access ? store : new Access(store);
-  const itsFleet = fleet(access, fleetOptions);
+  const itsFleet = sharedStore(access, fleetOptions);
   running.push(itsFleet);
   const breaker = new CircuitBreaker(KEY, { ...SUMMED, store: itsFleet, ...options });
   const events: ResilienceEvent[] = [];
@@ -151,9 +150,9 @@ export async function start(
 export function startAll(
   count: number,
   options: CircuitBreakerOptions = {},
-  fleetOptions: FleetOptions = {},
+  fleetOptions: SharedStoreOptions = {},
 ): Promise<Process[]> {
-  const store = memoryStore();
+  const store = memoryEngine();
   return Promise.all(Array.from({ length: count }, () => start(store, options, fleetOptions)));
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { isCircuitOpenError } from '../../src/index.js';
+import { isRejectedError } from '../../src/index.js';
 import { fail } from '../circuit/support.js';
 import { closeAll, flush, type Process, startAll } from './support.js';
 
@@ -25,7 +25,7 @@ function callers(processes: readonly Process[]) {
           calls.push({ process, at: performance.now() - startedAt, end });
         }),
       { maxWaitMs },
-    ).catch((error: unknown) => (isCircuitOpenError(error) ? 'rejected' : 'failed'));
+    ).catch((error: unknown) => (isRejectedError(error) ? 'rejected' : 'failed'));
   return { calls, call };
 }
 
@@ -42,7 +42,7 @@ test('one of those who wait in all processes is the probe, and the others go on 
   const results = [call(0, 2_000), call(0, 2_000), call(1, 2_000), call(1, 2_000)];
   await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
   expect(calls).toHaveLength(1);
-  expect(processes.map(({ breaker }) => breaker.stats().queued).reduce((sum, queued) => sum + queued)).toBe(3);
+  expect(processes.map(({ breaker }) => breaker.stats().queued).reduce((sum, waiting) => sum + waiting)).toBe(3);
   await vi.advanceTimersByTimeAsync(100);
   calls[0]!.end(true);
   await vi.advanceTimersByTimeAsync(49);

@@ -7,7 +7,7 @@ import {
   concurrencyLimit,
   consecutiveFailures,
   customLimit,
-  isLimitError,
+  isRejectedError,
   type Limit,
   LimitError,
   Limiter,
@@ -151,7 +151,7 @@ describe('a call that no attempt was made for', () => {
     service.answer = () => ({ afterMs: 5_000 });
     const [, error] = await settled([api.get('/slow'), api.get('/late', { timeout: 300 })]);
     expect(error).toBeInstanceOf(LimitError);
-    expect(isLimitError(error)).toBe(true);
+    expect(isRejectedError(error)).toBe(true);
     expect(axios.isAxiosError(error)).toBe(true);
     expect(error).toMatchObject({
       code: 'ERR_LIMITED',

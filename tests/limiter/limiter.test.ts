@@ -3,7 +3,7 @@ import {
   CircuitBreaker,
   concurrencyLimit,
   customLimit,
-  isLimitError,
+  isRejectedError,
   Limiter,
   type LimitRule,
 } from '../../src/index.js';
@@ -125,7 +125,11 @@ test('whoever finds the queue full is rejected at once, unless somebody stands b
   const run = (name: string, priority: 'high' | 'normal' | 'low') =>
     limiter
       .execute(() => after(10, () => served.push(name)), { priority })
-      .catch((error: unknown) => (isLimitError(error) ? served.push(`${name}: ${error.why}`) : served.push('?')));
+      .catch((error: unknown) =>
+        isRejectedError(error) && error.rejectedBy === 'limiter'
+          ? served.push(`${name}: ${error.why}`)
+          : served.push('?'),
+      );
   const all = Promise.all([
     run('first', 'low'),
     run('low', 'low'),

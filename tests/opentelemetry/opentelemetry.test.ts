@@ -86,7 +86,7 @@ test('without a meter takes that of the provider which is registered when someth
   const sink = openTelemetrySink(api);
   api.metrics.setGlobalMeterProvider(provider);
   for (const event of EVENTS) sink.record(event);
-  expect((await collect()).size).toBe(17);
+  expect((await collect()).size).toBe(18);
 });
 
 test('without any provider it does nothing', () => {

@@ -4,7 +4,7 @@ import {
   attach,
   CircuitBreaker,
   consecutiveFailures,
-  isCircuitOpenError,
+  isRejectedError,
   type Outcome,
   type ResilienceOptions,
   reportOf,
@@ -297,7 +297,7 @@ describe('a half-open circuit', () => {
     circuit.trip({ cooldownMs: 120_000 });
     await vi.advanceTimersByTimeAsync(120_000);
     const error = await get({ resilience: { deadlineMs: 299 } });
-    expect(isCircuitOpenError(error)).toBe(true);
+    expect(isRejectedError(error)).toBe(true);
     expect(error.retryAfterMs).toBe(0);
     expect(adapter.attempts).toHaveLength(1);
     expect(circuit.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });

@@ -69,6 +69,7 @@ describe('what is exposed', () => {
       'axios_resilience_limiter_queue',
       'axios_resilience_limiter_waits_total',
       'axios_resilience_limiter_rejections_total',
+      'axios_resilience_store_status',
       'axios_resilience_store_events_total',
     ]);
   });
@@ -268,8 +269,30 @@ describe('what events move', () => {
     sink.record({ type: 'store', status: 'subscribed', key: null, at: 6 });
     sink.record({ type: 'store', status: 'mismatch', key: KEY, at: 7, ours: 'a', theirs: 'b' });
     expect(await Promise.all(await events())).toEqual([2, 1, 1, 1, 1, 1, 1]);
-    const exposed = (await samples()).filter(({ name }) => name.includes('store'));
+    const exposed = (await samples()).filter(({ name }) => name.includes('store_events'));
     expect(exposed.map(({ labels }) => Object.keys(labels))).toEqual(Array(7).fill(['event']));
+  });
+
+  test('whether the store answers and is listened to, from its first event on', async () => {
+    const { sink, samples } = start();
+    const shown = async () => {
+      const all = await samples();
+      return ['live', 'subscribed'].map((status) => sumOf(all, 'axios_resilience_store_status', { status }));
+    };
+    const error = new Error('ECONNREFUSED');
+    expect(await shown()).toEqual([undefined, undefined]);
+    sink.record({ type: 'store', status: 'resync', key: null, at: 1, circuits: 5 });
+    expect(await shown()).toEqual([1, 1]);
+    sink.record({ type: 'store', status: 'degraded', key: KEY, at: 2, error });
+    expect(await shown()).toEqual([1, 1]);
+    sink.record({ type: 'store', status: 'degraded', key: null, at: 3, error });
+    sink.record({ type: 'store', status: 'unsubscribed', key: null, at: 3, error });
+    expect(await shown()).toEqual([0, 0]);
+    sink.record({ type: 'store', status: 'recovered', key: KEY, at: 4, degradedMs: 2 });
+    sink.record({ type: 'store', status: 'subscribed', key: null, at: 4 });
+    expect(await shown()).toEqual([0, 1]);
+    sink.record({ type: 'store', status: 'recovered', key: null, at: 5, degradedMs: 2 });
+    expect(await shown()).toEqual([1, 1]);
   });
 
   test('a transition that another process made', async () => {
@@ -483,7 +506,7 @@ describe('options', () => {
     const { register } = start({ prefix: 'shop_' });
     const names = (await register.getMetricsAsJSON()).map(({ name }) => name);
     expect(names.filter((name) => !name.startsWith('shop_axios_resilience_'))).toEqual([]);
-    expect(names).toHaveLength(17);
+    expect(names).toHaveLength(18);
   });
 
   test('a second sink on one registry is refused by name, and nothing is registered; a prefix makes it fit', () => {
@@ -493,7 +516,7 @@ describe('options', () => {
       'The registry has a metric axios_resilience_circuit_state already; share one sink, or give it a `prefix`',
     );
     prometheusSink(promClient, { register, prefix: 'other_' });
-    expect(register.getMetricsAsArray()).toHaveLength(34);
+    expect(register.getMetricsAsArray()).toHaveLength(36);
   });
 
   test.each<[string, unknown, unknown, string, ErrorConstructor]>([

@@ -51,7 +51,7 @@ const circuit = (closed: string, rejected: string): Series => ({
 test('the rules are valid', () => {
   expect(promtool('check', 'rules', rules)).toMatchObject({
     status: 0,
-    output: expect.stringContaining('3 rules found'),
+    output: expect.stringContaining('4 rules found'),
   });
 });
 
@@ -86,18 +86,29 @@ describe('AxiosResilienceRetryShareAboveBudget', () => {
 });
 
 describe('AxiosResilienceStoreDegraded', () => {
-  const fires = (minutes: number, degraded: string, recovered: string) =>
+  const fires = (minutes: number, live: string) =>
     isFiring('AxiosResilienceStoreDegraded', minutes, {
-      'axios_resilience_store_events_total{job="shop", instance="a:1", event="degraded"}': degraded,
-      'axios_resilience_store_events_total{job="shop", instance="a:1", event="recovered"}': recovered,
+      'axios_resilience_store_status{status="live", job="shop", instance="a:1"}': live,
+      'axios_resilience_store_status{status="live", job="shop", instance="b:1"}': '1x20',
     });
 
   test('fires from a minute after the store fell silent until it answers again', () => {
-    const fired = [2, 4, 8, 12].map((minutes) => fires(minutes, '0 0 0 1x15', '0 0 0 0x5 1x10'));
+    const fired = [2, 4, 8, 12].map((minutes) => fires(minutes, '1 1 1 0x6 1x10'));
     expect(fired).toEqual([false, true, true, false]);
   });
 
-  test('a store that has always recovered does not fire', () => {
-    expect(fires(10, '3x20', '3x20')).toBe(false);
+  test('a store that answers does not fire', () => {
+    expect(fires(10, '1x20')).toBe(false);
+  });
+});
+
+describe('AxiosResilienceStoreUnsubscribed', () => {
+  const fires = (minutes: number) =>
+    isFiring('AxiosResilienceStoreUnsubscribed', minutes, {
+      'axios_resilience_store_status{status="subscribed", job="shop", instance="a:1"}': '1 0x10 1x10',
+    });
+
+  test('fires from five minutes after messages ceased to arrive until they arrive again', () => {
+    expect([4, 7, 12].map(fires)).toEqual([false, true, false]);
   });
 });

@@ -145,7 +145,7 @@ describe('a real Prometheus that scrapes the demo', () => {
       };
       return data.groups.flatMap(({ rules }) => rules);
     };
-    expect((await read()).map(({ name }) => name)).toHaveLength(3);
+    expect((await read()).map(({ name }) => name)).toHaveLength(4);
     expect((await read()).filter(({ state }) => state === 'firing')).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Permit } from '../../src/circuit/contract.js';
 import {
   BreakerRegistry,
   type CircuitBreaker,
@@ -8,7 +9,6 @@ import {
   consecutiveFailures,
   failureRateInWindow,
   failuresInWindow,
-  type Permit,
   type ResilienceEvent,
 } from '../../src/index.js';
 import { redisCircuits } from '../../src/redis/circuits.js';
@@ -81,7 +81,7 @@ async function probed(member: Member): Promise<void> {
 
 async function eventuallyAdmitted(breaker: CircuitBreaker): Promise<Permit> {
   for (;;) {
-    const answer = await breaker.acquire();
+    const answer = await breaker.request();
     if (answer.admitted) return answer;
     await delay(20);
   }

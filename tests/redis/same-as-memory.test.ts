@@ -2,9 +2,11 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CircuitVersion, PROBE_LOST, type SharedThreshold, type SharedView } from '../../src/circuit/link.js';
 import type { LeaseReply, ReportReply, StoreRequest } from '../../src/fleet/store.js';
-import { type CircuitStore, memoryStore, type Outcome } from '../../src/index.js';
+import type { Outcome } from '../../src/index.js';
 import { redisCircuits } from '../../src/redis/circuits.js';
 import { keysOf } from '../../src/redis/names.js';
+import type { StoreEngine } from '../../src/store/index.js';
+import { memoryEngine } from '../../src/store/index.js';
 import { type ManualClock, manualClock } from '../circuit/support.js';
 import { makeClient, type OwnedClient } from '../support/fleet/clients.js';
 import { type RedisServer, startRedis } from '../support/redis/server.js';
@@ -150,13 +152,13 @@ const stepsWith = (rule: SharedThreshold | undefined): fc.Arbitrary<[Step, Circu
 
 /** A store to which a sequence happens, as one process after the other sees it. */
 class Side {
-  readonly #store: CircuitStore;
+  readonly #store: StoreEngine;
   readonly #key: string;
   readonly #forget: () => Promise<unknown>;
   readonly #epochs: string[] = [''];
   readonly #seen: CircuitVersion[] = [{ epoch: '', generation: 0 }];
 
-  constructor(store: CircuitStore, key: string, forget: () => Promise<unknown>) {
+  constructor(store: StoreEngine, key: string, forget: () => Promise<unknown>) {
     this.#store = store;
     this.#key = key;
     this.#forget = forget;
@@ -246,7 +248,7 @@ function reportOf({ failures, successes, failedAgain, ...step }: Extract<Step, {
 
 const inHours = (milliseconds: number): number => Math.round(milliseconds / LONG_MS);
 
-test(`memoryStore and Redis give the same answers to ${SEQUENCES} random sequences of operations`, async () => {
+test(`memoryEngine and Redis give the same answers to ${SEQUENCES} random sequences of operations`, async () => {
   const redis = redisCircuits({
     client: owned.client,
     kind: 'ioredis',
@@ -255,7 +257,7 @@ test(`memoryStore and Redis give the same answers to ${SEQUENCES} random sequenc
     subscriber: undefined,
   });
   const clock: ManualClock = manualClock(1_000_000);
-  const memory = memoryStore(clock.now);
+  const memory = memoryEngine(clock.now);
   const seen = new Set<string>();
   let sequences = 0;
   await fc.assert(

@@ -646,11 +646,7 @@ describe('bad options', () => {
     ],
     [{ shouldRetry: true }, TypeError, 'Expected `retry(options).shouldRetry` to be a function, got true'],
     [{ random: 0.5 }, TypeError, 'Expected `retry(options).random` to be a function, got 0.5'],
-    [
-      { budget: { ratio: 0.1 } },
-      TypeError,
-      'Expected `retry(options).budget` to be a RetryBudget, got a value of type object',
-    ],
+    [{ budget: { ratio: 2 } }, RangeError, 'Expected `retry(options).budget.ratio` to be a number in (0, 1], got 2'],
     [
       { breaker: {} },
       TypeError,

@@ -1,5 +1,5 @@
 import axios from 'axios';
-import { attach, consecutiveFailures, isCircuitOpenError, reportOf } from 'axios-resilience';
+import { attach, consecutiveFailures, isRejectedError, reportOf } from 'axios-resilience';
 
 /** What twelve behaviours came to, by their names; runs in any runtime. */
 export async function smoke({ service, refused, adapter }) {
@@ -41,7 +41,7 @@ export async function smoke({ service, refused, adapter }) {
       const { call } = start({ retry: false, breaker: { detector: consecutiveFailures(5) } });
       for (let count = 0; count < 5; count++) await call({ url: '/down' });
       const { end, told } = await call({ url: '/down' });
-      return { ...told, isOpen: isCircuitOpenError(end) };
+      return { ...told, isOpen: isRejectedError(end) };
     },
     'fallback data answers while it is open': async () => {
       const { call, resilience } = start({ fallback: { old: true } });

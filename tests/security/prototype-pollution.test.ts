@@ -8,9 +8,7 @@ import {
   consecutiveFailures,
   exponential,
   failureRate,
-  fleet,
   logSink,
-  memoryStore,
   RetryBudget,
   reportOf,
   retry,
@@ -19,6 +17,7 @@ import {
 import { openTelemetrySink } from '../../src/opentelemetry/opentelemetry.js';
 import { prometheusSink } from '../../src/prometheus/prometheus.js';
 import { redisStore } from '../../src/redis/index.js';
+import { memoryEngine, sharedStore } from '../../src/store/index.js';
 
 /** Every name of an option that we read, wherever it stands; but `rate`, which is a field of detectors as well. */
 const OPTIONS = [
@@ -111,7 +110,7 @@ const READERS: Readonly<Record<string, () => unknown>> = {
   detectors: () => [failureRate({})(), slowCallRate({ slowMs: 1 })()],
   delays: () => [exponential({}), exponential({ jitter: 0.1 })],
   'a budget': () => new RetryBudget({}).withdraw(0),
-  'a fleet': () => fleet(memoryStore(), {}).close(),
+  'a fleet': () => sharedStore(memoryEngine(), {}).close(),
   'a store on Redis': () => redisStore(redis, {}).close(),
   'the log': () => logSink(console, {}).record({ ...END, key: '', at: 1 }),
   'metrics of Prometheus': () => prometheusSink(promClient, { register: new promClient.Registry() }),

@@ -1,5 +1,5 @@
 import axios, { type AxiosRequestConfig } from 'axios';
-import { attach, consecutiveFailures, isCircuitOpenError, reportOf, type Sink } from '../../src/index.js';
+import { attach, consecutiveFailures, isRejectedError, reportOf, type Sink } from '../../src/index.js';
 import { type Answer, hang, json, reset, startServer } from './server.js';
 
 /** An outage as both of its sides saw it, without asking events. */
@@ -55,7 +55,7 @@ export async function surviveOutage(...sinks: Sink[]): Promise<Outage> {
     if (ended instanceof Error) callers.failed++;
     else if (report?.fallback) callers.fallbacks++;
     else callers.answered++;
-    if (isCircuitOpenError(ended) || (report?.fallback && report.attempts === 0)) callers.rejected++;
+    if (isRejectedError(ended) || (report?.fallback && report.attempts === 0)) callers.rejected++;
   };
   const callTimes = async (times: number, config?: AxiosRequestConfig) => {
     for (let count = 0; count < times; count++) await call(config);

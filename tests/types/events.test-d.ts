@@ -6,7 +6,8 @@ import {
   CircuitBreaker,
   CircuitOpenError,
   type CircuitState,
-  isCircuitOpenError,
+  isRejectedError,
+  type LimitError,
   type MemorySink,
   memorySink,
   type Outcome,
@@ -102,10 +103,11 @@ test('a sink is a function, or an object that takes every event', () => {
   expectTypeOf(memorySink().summary()['GET https://api.example.com']?.counts.retry).toEqualTypeOf<number | undefined>();
 });
 
-test('isCircuitOpenError makes an unknown error a CircuitOpenError', () => {
+test('isRejectedError makes an unknown error one of a circuit or of a limiter', () => {
   const error: unknown = new Error('any');
-  if (isCircuitOpenError(error)) {
-    expectTypeOf(error).toEqualTypeOf<CircuitOpenError>();
+  if (isRejectedError(error)) {
+    expectTypeOf(error).toEqualTypeOf<CircuitOpenError | LimitError>();
+    if (error.rejectedBy === 'limiter') expectTypeOf(error).toEqualTypeOf<LimitError>();
     expectTypeOf(error.key).toBeString();
     expectTypeOf(error.retryAfterMs).toBeNumber();
     expectTypeOf(error.statusCode).toBeNumber();

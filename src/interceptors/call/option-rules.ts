@@ -2,7 +2,7 @@ import { aClock, aMode, REGISTRY_RULES } from '../../circuit/options.js';
 import { MAX_TIMER_MS } from '../../clock.js';
 import { aDelay } from '../../delay.js';
 import type { ResilienceOptions, ResilienceRequestOptions, UpdateOptions } from '../../options.js';
-import { BUDGET_RULES } from '../../retry/budget.js';
+import { aBudget } from '../../retry/budget.js';
 import { theStatuses } from '../../retry/statuses.js';
 import {
   aBoolean,
@@ -35,8 +35,6 @@ const hasMethod = (name: string) => (value: unknown) =>
 
 /** `true`, `false` or options. */
 const switchOf = (rules: Rules): Rule => eitherOf({ boolean: aBoolean }, options(rules));
-
-const aBudget = orElse(hasMethod('withdraw'), switchOf(BUDGET_RULES));
 
 const RETRY_RULES = {
   retries: anInteger(0),

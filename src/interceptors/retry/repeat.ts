@@ -71,8 +71,9 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const attempt = call.attempt === before ? undefined : call.attempt;
   if (attempt?.refusal === 'aborted') return { ...round, stopped: 'aborted', result: repeated };
   if (attempt?.refusal && repeated.rejected) {
-    const hasPaid = policy.retry.budget && round.outcome !== 'success' && !call.waits?.owedTokens;
-    if (attempt.refusal === 'limited' && hasPaid) call.attachment.budgets.giveBack(attempt.name, policy.retry.budget);
+    const { budget } = policy.retry;
+    const hasPaid = round.outcome !== 'success' && !call.waits?.owedTokens;
+    if (attempt.refusal === 'limited' && budget && hasPaid) call.attachment.budgets.giveBack(attempt.name, budget);
     return { ...round, stopped: attempt.refusal };
   }
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };

@@ -1,7 +1,8 @@
 import { vi } from 'vitest';
+import type { Permit, Rejection } from '../../../src/circuit/contract.js';
 import { Gate } from '../../../src/circuit/waiting/gate.js';
 import type { Asking, GatedCircuit, Outlook, Waiting } from '../../../src/circuit/waiting/waiting.js';
-import type { Outcome, Permit, Rejection } from '../../../src/index.js';
+import type { Outcome } from '../../../src/index.js';
 
 type State =
   | { readonly name: 'closed' }

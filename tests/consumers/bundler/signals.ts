@@ -1,6 +1,6 @@
 import * as openTelemetry from '@opentelemetry/api';
 import axios, { type AxiosAdapter } from 'axios';
-import { attach, type LogLevel, logSink, type Sink } from 'axios-resilience';
+import { attach, logSink, type Sink } from 'axios-resilience';
 import { type OpenTelemetrySinkOptions, openTelemetrySink } from 'axios-resilience/opentelemetry';
 import { type PrometheusSinkOptions, prometheusSink } from 'axios-resilience/prometheus';
 import * as promClient from 'prom-client';
@@ -9,7 +9,7 @@ const adapter: AxiosAdapter = async (config) => ({ data: '', status: 200, status
 const register = new promClient.Registry();
 const prometheus: PrometheusSinkOptions = { register, prefix: 'shop_', buckets: [0.1, 1] };
 const telemetry: OpenTelemetrySinkOptions = { meter: openTelemetry.metrics.getMeter('shop') };
-const level: LogLevel = 'warn';
+const level = 'warn';
 const sinks: Sink[] = [
   prometheusSink(promClient, prometheus),
   openTelemetrySink(openTelemetry, telemetry),

@@ -8,7 +8,7 @@ const {
   consecutiveFailures,
   exponential,
   fullJitter,
-  isCircuitOpenError,
+  isRejectedError,
   logSink,
   memorySink,
   reportOf,
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   console.log(`${reportOf(second)?.attempts} attempts, ${reportOf(second)?.stopped}`);
 
   const third: unknown = await api.request({ url: '/users/42' }).catch((error: unknown) => error);
-  if (isCircuitOpenError(third)) console.log(`${third.status} ${third.key} ${third.headers['Retry-After']}`);
+  if (isRejectedError(third)) console.log(`${third.status} ${third.key} ${third.headers['Retry-After']}`);
 
   const { data } = await api.get<{ items: string[] }>('/feed', { resilience: { fallback: { items: ['kept'] } } });
   console.log(data.items.join());
@@ -71,7 +71,7 @@ async function main(): Promise<void> {
 void main();
 
 const shared = new BreakerRegistry({ maxBreakers: 10 });
-attach(axios.create(), { registry: shared }).detach();
+attach(axios.create(), { breaker: shared }).detach();
 
 export const badOptions = (): void => {
   // @ts-expect-error an option that does not exist

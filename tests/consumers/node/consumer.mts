@@ -8,7 +8,7 @@ import {
   type Delay,
   exponential,
   fullJitter,
-  isCircuitOpenError,
+  isRejectedError,
   logSink,
   memorySink,
   type Resilience,
@@ -55,7 +55,7 @@ const second: unknown = await api.get('/users/42').catch((error: unknown) => err
 console.log(`${reportOf(second)?.attempts} attempts, ${reportOf(second)?.stopped}`);
 
 const third: unknown = await api.request({ url: '/users/42' }).catch((error: unknown) => error);
-if (isCircuitOpenError(third)) console.log(`${third.status} ${third.key} ${third.headers['Retry-After']}`);
+if (isRejectedError(third)) console.log(`${third.status} ${third.key} ${third.headers['Retry-After']}`);
 
 const { data } = await api.get<{ items: string[] }>('/feed', { resilience: { fallback: { items: ['kept'] } } });
 console.log(data.items.join());
@@ -67,7 +67,7 @@ console.log(`${(await api.get('/users/42')).status} ${state} ${attempts.join()}`
 resilience.detach();
 
 const shared = new BreakerRegistry({ maxBreakers: 10 });
-attach(axios.create(), { registry: shared }).detach();
+attach(axios.create(), { breaker: shared }).detach();
 
 export const badOptions = (): void => {
   // @ts-expect-error an option that does not exist

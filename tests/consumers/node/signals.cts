@@ -13,7 +13,7 @@ const adapter: axios.AxiosAdapter = async (config) => ({ data: '', status: 200, 
 const register = new promClient.Registry();
 const prometheus: prometheusSubPath.PrometheusSinkOptions = { register, prefix: 'shop_', buckets: [0.1, 1] };
 const telemetry: openTelemetrySubPath.OpenTelemetrySinkOptions = { meter: openTelemetry.metrics.getMeter('shop') };
-const level: axiosResilience.LogLevel = 'warn';
+const level = 'warn';
 const sinks: axiosResilience.Sink[] = [
   prometheusSink(promClient, prometheus),
   openTelemetrySink(openTelemetry, telemetry),

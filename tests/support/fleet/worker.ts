@@ -7,7 +7,7 @@ import {
   failureRate,
   failureRateInWindow,
   failuresInWindow,
-  isCircuitOpenError,
+  isRejectedError,
   type Resilience,
   type ResilienceEvent,
   slowCallRate,
@@ -103,7 +103,7 @@ async function callOnce(key: string | undefined): Promise<CallOutcome> {
     return { result: 'answered', status, startedAt, endedAt: now() };
   } catch (error) {
     const { status, code } = isAxiosError(error) ? { status: error.response?.status, code: error.code } : {};
-    const result = isCircuitOpenError(error) ? 'rejected' : 'failed';
+    const result = isRejectedError(error) ? 'rejected' : 'failed';
     return { result, status, code, startedAt, endedAt: now() };
   }
 }

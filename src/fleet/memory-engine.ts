@@ -3,13 +3,13 @@ import type { CircuitState } from '../events.js';
 import { loseProbes, makeCircuit, remainingMs, type SharedCircuit, transition, viewOf } from './shared-circuit.js';
 import { judge, type Verdict } from './shared-counts.js';
 import type {
-  CircuitStore,
   FailureReport,
   ForceRequest,
   LeaseReply,
   LeaseRequest,
   ReportReply,
   Settlement,
+  StoreEngine,
   StoreListener,
   StoreRequest,
 } from './store.js';
@@ -21,7 +21,7 @@ const ANSWERED_FOR_MS = 2_000;
 const ASK_AGAIN_MS = 500;
 
 /** A store within one process: for tests of a fleet without a server, and as a pattern for engines of your own. */
-export function memoryStore(now: () => number = () => performance.now()): CircuitStore {
+export function memoryEngine(now: () => number = () => performance.now()): StoreEngine {
   const circuits = new Map<string, SharedCircuit>();
   const listeners = new Set<StoreListener>();
 

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { memoryStore } from '../../src/index.js';
+import { memoryEngine } from '../../src/store/index.js';
 import { manualClock } from '../circuit/support.js';
 import { type ContractStore, storeContract } from './store-contract.js';
 
@@ -7,7 +7,7 @@ const WEEK_MS = 604_800_000;
 
 async function makeStore(): Promise<ContractStore> {
   const clock = manualClock(1_000_000);
-  const store = memoryStore(clock.now);
+  const store = memoryEngine(clock.now);
   return {
     store,
     pass: async (milliseconds) => {
@@ -23,4 +23,4 @@ async function makeStore(): Promise<ContractStore> {
   };
 }
 
-storeContract('memoryStore', makeStore);
+storeContract('memoryEngine', makeStore);
