@@ -1,10 +1,9 @@
 import {
   CircuitBreaker,
+  type CircuitPermit,
   consecutiveFailures,
   type DetectorFactory,
   failureRateInWindow,
-  type Permit,
-  type Rejection,
 } from '../../dist/index.js';
 import { memoryEngine, sharedStore } from '../../dist/store.js';
 import type { VirtualTime } from '../faults/virtual-time.js';
@@ -96,17 +95,14 @@ export async function simulate(time: VirtualTime, simulation: Simulation, seed =
     closing.push(() => itsFleet.close());
   }
 
-  const send = (permit: Permit | Rejection) => {
-    if (!permit.admitted) return;
+  const send = (permit: CircuitPermit) => {
     requests++;
     const hasFailed = isFaulty() && Math.random() < errorRate;
     setTimeout(() => permit.settle(hasFailed ? 'failure' : 'success'), ANSWER_MS);
   };
   const call = (breaker: CircuitBreaker) => {
     calls++;
-    const permit = breaker.acquire();
-    if (permit instanceof Promise) void permit.then(send);
-    else send(permit);
+    void breaker.acquire().then(send, () => undefined);
   };
   const perMs = (processes * callsPerSecond) / 1_000;
   let due = 0;
