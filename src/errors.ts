@@ -45,11 +45,7 @@ export class CircuitOpenError extends AxiosError {
 
 /** Whether a circuit rejected the call; also true for an error of this package's other module format. */
 export function isCircuitOpenError(error: unknown): error is CircuitOpenError {
-  try {
-    return (error as { code?: unknown } | null | undefined)?.code === 'ERR_CIRCUIT_OPEN';
-  } catch {
-    return false;
-  }
+  return hasCode(error, 'ERR_CIRCUIT_OPEN');
 }
 
 interface LimitRejection extends RejectionContext {
@@ -93,8 +89,12 @@ export class LimitError extends AxiosError {
 
 /** Whether a limiter rejected the call; also true for an error of this package's other module format. */
 export function isLimitError(error: unknown): error is LimitError {
+  return hasCode(error, 'ERR_LIMITED');
+}
+
+function hasCode(error: unknown, code: string): boolean {
   try {
-    return (error as { code?: unknown } | null | undefined)?.code === 'ERR_LIMITED';
+    return (error as { code?: unknown } | null | undefined)?.code === code;
   } catch {
     return false;
   }

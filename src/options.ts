@@ -2,13 +2,14 @@ import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { type BreakerRegistryOptions, CIRCUIT_DEFAULTS } from './circuit/options.js';
 import type { BreakerRegistry } from './circuit/registry.js';
 import type { Clock } from './clock.js';
-import { type Delay, exponential, fullJitter } from './delay.js';
+import type { Delay } from './delay.js';
 import type { RejectionContext } from './errors.js';
 import type { Outcome, Sink, Stopped } from './events.js';
 import type { Limit } from './limiter/contract.js';
 import type { Limiter } from './limiter/limiter.js';
 import type { Priority } from './limiter/waiting-line.js';
 import { BUDGET_DEFAULTS, type BudgetOptions } from './retry/budget.js';
+import { DEFAULT_BACKOFF } from './retry/decision.js';
 import type { Statuses } from './retry/statuses.js';
 
 /** Names the circuit of a request; `null`: it has none. Pure and cheap: it is asked for every attempt. */
@@ -306,7 +307,7 @@ export const DEFAULTS = Object.freeze({
       530, // its name is not known, or it is frozen
     ]),
     codes: undefined,
-    backoff: fullJitter(exponential()),
+    backoff: DEFAULT_BACKOFF,
     retryAfter: Object.freeze({ respect: true, maxMs: 60_000 }),
     deadlineMs: undefined,
     budget: BUDGET_DEFAULTS,

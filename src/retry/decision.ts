@@ -1,5 +1,8 @@
-import { type Delay, type DelayContext, delayOf } from '../delay.js';
+import { type Delay, type DelayContext, delayOf, exponential, fullJitter } from '../delay.js';
 import type { Stopped } from '../events.js';
+
+/** The backoff of `attach` and of `retry`. */
+export const DEFAULT_BACKOFF: Delay = fullJitter(exponential());
 
 /** The part of a retry policy that has nothing to do with HTTP. */
 export interface RetryLimits {

@@ -1,12 +1,12 @@
 import { throwIfAborted } from '../abort.js';
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
-import { aDelay, type Delay, exponential, fullJitter } from '../delay.js';
+import { aDelay, type Delay } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import type { RetryBudget } from './budget.js';
-import { backoffsLeftMs, decideRetry } from './decision.js';
+import { backoffsLeftMs, DEFAULT_BACKOFF, decideRetry } from './decision.js';
 import { Patience } from './patience.js';
 import { openScope, type Scope } from './scope.js';
 
@@ -144,8 +144,6 @@ const check = optionsOf({
   clock: withMethods('a clock with a method now()', 'now'),
   random: aFunction,
 });
-
-const DEFAULT_BACKOFF = fullJitter(exponential());
 
 /**
  * Calls a function until it succeeds: the retry policy of `attach` for anything that is not axios. It takes the same
