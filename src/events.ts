@@ -32,7 +32,7 @@ export type Stopped =
   | 'aborted'
   /** `shouldRetry` said no. */
   | 'vetoed'
-  /** A hook of `retry` threw, or its backoff. */
+  /** A hook of `retry` threw. */
   | 'hook-failed'
   /** An interceptor answered with an adapter of its own. */
   | 'adapter-replaced'

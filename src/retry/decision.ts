@@ -26,11 +26,13 @@ export interface FailedAttempt extends DelayContext {
  * the first "no" is the one that is reported.
  *
  * @param withdraw Takes the retry's share of the budget; asked last, since it spends.
+ * @param onFault Told of a backoff that fails, for which the default goes; without it, its error is thrown.
  */
 export function decideRetry(
   { retries, backoff }: RetryLimits,
   failed: FailedAttempt,
   withdraw: () => boolean,
+  onFault?: (error: unknown) => void,
 ): number | Stopped {
   if (failed.verdict === false) return 'vetoed';
   if (failed.refusal === 'success' && !failed.verdict) return 'success';
@@ -40,7 +42,15 @@ export function decideRetry(
   if (failed.obstacle) return failed.obstacle;
   const { key, attempt, previousMs, error, response, retryAfterMs, random } = failed;
   const context = { key, attempt, previousMs, error, response, retryAfterMs, random };
-  const totalMs = (retryAfterMs ?? 0) + delayOf(backoff, context, 'retry.backoff(context)');
+  let delayMs: number;
+  try {
+    delayMs = delayOf(backoff, context, 'retry.backoff(context)');
+  } catch (fault) {
+    if (!onFault) throw fault;
+    onFault(fault);
+    delayMs = DEFAULT_BACKOFF(context);
+  }
+  const totalMs = (retryAfterMs ?? 0) + delayMs;
   if (totalMs >= failed.remainingMs) return 'deadline';
   return withdraw() ? totalMs : 'budget';
 }

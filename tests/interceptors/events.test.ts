@@ -410,7 +410,6 @@ describe('case 32: exactly one call event on every final path', () => {
       fast({ shouldRetryResponse: () => Promise.reject('no') }),
       [200],
     ],
-    ['a backoff that is refused', 'hook-failed', fast({ backoff: () => Number.NaN }), [503]],
     ['retry: false', 'disabled', { retry: false }, [503]],
     ['cancelled before the start', 'aborted', fast(), [200], { signal: AbortSignal.abort() }],
     [

@@ -1,4 +1,4 @@
-import axios, { type AxiosError } from 'axios';
+import axios from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { DelayContext } from '../../src/delay.js';
 import { attach, exponential, reportOf } from '../../src/index.js';
@@ -80,33 +80,45 @@ describe('the waits of a call', () => {
       [-1, '-1'],
       [Number.POSITIVE_INFINITY, 'Infinity'],
       [Number.NEGATIVE_INFINITY, '-Infinity'],
-    ])('a backoff that yields %s is refused, never taken as "immediately"', async (delay, shown) => {
-      const adapter = scripted(503);
-      const api = axios.create({ baseURL: BASE_URL, adapter });
-      attach(api, { retry: { backoff: () => delay } });
-      const error = await failureOf(api.get('/'));
-      expect(error).toBeInstanceOf(RangeError);
-      expect(error.message).toBe(
-        `Expected \`retry.backoff(context)\` to be a number of milliseconds >= 0, got ${shown}`,
-      );
-      expect((error.cause as AxiosError).response?.status).toBe(503);
-      expect(adapter.attempts).toHaveLength(1);
-      expect(reportOf(error)).toMatchObject({ attempts: 1, delaysMs: [], stopped: 'hook-failed' });
-    });
+    ])(
+      'a backoff that yields %s during a call is told of and the default waits in its place, never "immediately"',
+      async (delay, shown) => {
+        const { error, told, adapter } = await failing(() => delay);
+        expect(error.response.status).toBe(503);
+        expect(adapter.attempts).toHaveLength(2);
+        expect(reportOf(error)).toMatchObject({ attempts: 2, delaysMs: [50], stopped: 'exhausted' });
+        expect(told).toMatchObject([{ type: 'callbackError', key: `GET ${BASE_URL}`, source: 'retry.backoff' }]);
+        expect(told[0].error).toBeInstanceOf(RangeError);
+        expect(told[0].error.message).toBe(
+          `Expected \`retry.backoff(context)\` to be a number of milliseconds >= 0, got ${shown}`,
+        );
+      },
+    );
 
-    test('a backoff that throws rejects with its error, the last failure as the cause', async () => {
+    test('a backoff that throws during a call does not take the place of the failure', async () => {
       const thrown = new Error('no idea');
-      const api = axios.create({ baseURL: BASE_URL, adapter: scripted(503) });
-      attach(api, {
-        retry: {
-          backoff: () => {
-            throw thrown;
-          },
-        },
+      const { error, told } = await failing(() => {
+        throw thrown;
       });
-      const error = await failureOf(api.get('/'));
-      expect(error).toBe(thrown);
-      expect(error.cause.response.status).toBe(503);
+      expect(error.response.status).toBe(503);
+      expect(reportOf(error)).toMatchObject({ delaysMs: [50], stopped: 'exhausted' });
+      expect(told).toMatchObject([{ source: 'retry.backoff', error: thrown }]);
     });
   });
 });
+
+/** A call whose first wait is by a backoff that fails, though it did not when the instance was attached. */
+async function failing(fault: () => number): Promise<any> {
+  vi.useFakeTimers();
+  const adapter = scripted(503);
+  const api = axios.create({ baseURL: BASE_URL, adapter });
+  let isFaulty = false;
+  const told: unknown[] = [];
+  const backoff = () => (isFaulty ? fault() : 1);
+  attach(api, { random: () => 0.5, retry: { retries: 1, backoff } }).on('callbackError', (event) => told.push(event));
+  isFaulty = true;
+  const failure = failureOf(api.get('/'));
+  await vi.runAllTimersAsync();
+  vi.useRealTimers();
+  return { error: await failure, told, adapter };
+}

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import axios, { type AxiosError } from 'axios';
+import axios, { type AxiosError, type InternalAxiosRequestConfig } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   attach,
@@ -448,4 +448,27 @@ test('shouldRetryResponse that throws rejects the call with its error, whose cau
   expect(error.cause.message).toBe('The attempt was answered with status 200');
   expect(error.cause.response.data).toBe('odd');
   expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'hook-failed', history: [{ status: 200 }] });
+});
+
+test.each<[string, (config: InternalAxiosRequestConfig) => void]>([
+  ['replaces the headers', (config) => void Object.assign(config, { headers: { Accept: 'text/plain' } })],
+  ['deletes the key', (config) => void config.headers.delete('idempotency-key')],
+  ['leaves no headers', (config) => void Reflect.deleteProperty(config, 'headers')],
+])('a beforeRetry that %s does not lose the idempotency key: the POST is sent with the same', async (_what, change) => {
+  const adapter = scripted(503, 200);
+  const api = axios.create({ baseURL: 'https://api.example.com', adapter });
+  attach(api, { idempotencyKey: true, retry: { backoff: 0, beforeRetry: ({ config }) => change(config) } });
+  await api.post('/orders', {});
+  const keys = adapter.attempts.map(({ headers }) => headers.get('Idempotency-Key'));
+  expect(keys).toEqual([expect.any(String), keys[0]]);
+});
+
+test('a beforeRetry may give the next attempt another idempotency key', async () => {
+  const adapter = scripted(503, 200);
+  const api = axios.create({ baseURL: 'https://api.example.com', adapter });
+  const beforeRetry = ({ config }: { config: InternalAxiosRequestConfig }) =>
+    void config.headers.set('idempotency-key', 'mine');
+  attach(api, { idempotencyKey: true, retry: { backoff: 0, beforeRetry } });
+  await api.post('/orders', {});
+  expect(adapter.attempts[1]?.headers.get('Idempotency-Key')).toBe('mine');
 });

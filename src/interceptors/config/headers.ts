@@ -1,4 +1,4 @@
-import type { AxiosResponse, RawAxiosHeaders } from 'axios';
+import { AxiosHeaders, type AxiosResponse, type InternalAxiosRequestConfig, type RawAxiosHeaders } from 'axios';
 import { retryAfterMs } from '../../retry-after.js';
 
 export const IDEMPOTENCY_KEY = 'Idempotency-Key';
@@ -27,6 +27,20 @@ export function writeHeader(headers: object, name: string, value: string): void 
 
 /** The headers as a plain object, which every copy and version of axios understands. */
 export const plainHeaders = (headers: AnyHeaders): RawAxiosHeaders => ({ ...headers });
+
+/** Puts the key of the call back where a hook has lost it: without it the service would do the work twice. */
+export function keepIdempotencyKey(
+  config: InternalAxiosRequestConfig,
+  sent: RawAxiosHeaders,
+  {
+    idempotencyKey: { header = IDEMPOTENCY_KEY },
+  }: { readonly idempotencyKey: { readonly header?: string | undefined } },
+): void {
+  const key = readHeader(sent, header);
+  if (key && !readHeader(config.headers, header)) {
+    config.headers = new AxiosHeaders({ ...plainHeaders(config.headers), [header]: key as string });
+  }
+}
 
 /** How long a response asks to wait, ms; `undefined` where it does not say. */
 export function serverDelay({ response }: { readonly response: AxiosResponse | undefined }): number | undefined {

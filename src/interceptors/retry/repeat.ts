@@ -16,7 +16,7 @@ import { asCause, type CallState, show } from '../call/report.js';
 import type { Ending } from '../conclusion/conclusion.js';
 import { discard, isOneShot } from '../config/bodies.js';
 import { configLike } from '../config/dispatch.js';
-import { serverDelay } from '../config/headers.js';
+import { keepIdempotencyKey, serverDelay } from '../config/headers.js';
 import { isCancelled } from '../outcome/cancellation.js';
 import { accepted, type Diagnosis, diagnose, failed, type Result } from '../outcome/diagnosis.js';
 import { leavingMs } from '../outcome/page.js';
@@ -62,6 +62,7 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   if (beforeRetry) {
     const context = { ...retryContext(call, captured, key, round, report.delaysMs.length), config: next, delayMs };
     await interruptible(config, call.remainingMs(), () => beforeRetry(context));
+    keepIdempotencyKey(next, headers, policy);
   }
   if (next.data === fields.data && isOneShot(next.data)) return { ...round, stopped: 'body' };
   const { attempt: before } = call;
@@ -140,6 +141,7 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
       call.openWaits().owedTokens = cost ?? 1;
       return true;
     },
+    (error) => attachment.events.emit({ type: 'callbackError', key, source: 'retry.backoff', error }),
   );
   if (typeof delayMs === 'number') {
     const pageMs = diagnosis.broken ? leavingMs() : 0;
