@@ -40,7 +40,7 @@ export type Stopped =
   | 'disabled';
 
 /** What let an attempt wait or not pass. */
-export type RejectedBy = 'circuit' | 'limiter';
+type RejectedBy = 'circuit' | 'limiter';
 
 /** Why a limiter turned an attempt away: there was no room to wait, the wait was over, or it was to last too long for certain. */
 export type TurnedAway = 'queue' | 'wait' | 'held';
@@ -218,12 +218,4 @@ export type Sink = ((event: ResilienceEvent) => void) | Recorder;
 /** A sink that is an object. */
 export interface Recorder {
   record(event: ResilienceEvent): void;
-}
-
-/** Adds listeners for what is told here. */
-export interface Tells<Events extends Partial<ResilienceEvents>> {
-  /** Adds a listener; the returned function takes it out. What a listener throws becomes a `callbackError`. */
-  on<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void): () => void;
-  /** Adds a receiver of all events; the returned function takes it out. */
-  on(type: '*', sink: Sink): () => void;
 }

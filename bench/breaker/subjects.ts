@@ -124,7 +124,7 @@ function registryCalls(keyCount: number, maxBreakers: number): Batch {
   const registry = new BreakerRegistry({ maxBreakers });
   let next = 0;
   const call = () => acquireAndSettle(registry.ensure(keys[next++ % keyCount] ?? ''));
-  for (const _ of keys) void call();
+  for (let count = 0; count < keys.length; count++) void call();
   if (registry.size > maxBreakers) throw new Error(`The registry keeps ${registry.size} breakers of ${maxBreakers}`);
   return async () => {
     for (let count = 0; count < REGISTRY_CALLS; count++) await call();

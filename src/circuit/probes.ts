@@ -59,7 +59,7 @@ export class Probes {
 
   /** Frees a seat; whether the probe had it still. */
   leave(permit: IssuedPermit): boolean {
-    return this.#underWay.delete(permit as ProbePermit);
+    return (this.#underWay as Set<IssuedPermit>).delete(permit);
   }
 
   /** A probe that said nothing is none; one that was rejected by its own circuit needs two seats. */

@@ -156,7 +156,7 @@ export class Limiter {
 
   /** @internal As `acquire`: a promise only where it has to wait. It does not throw. */
   enter({ signal, ...asking }: LimiterExecuteOptions & Asking): Slot | Promise<Slot> {
-    if (signal?.aborted) return Promise.reject(reasonOf(signal) as Error);
+    if (signal?.aborted) return Promise.reject(reasonOf(signal));
     const given = this.ask(asking);
     return given instanceof Slot ? given : this.#slotFrom(given, signal);
   }

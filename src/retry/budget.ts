@@ -33,7 +33,7 @@ const checkBudget = options({ ratio: aRatio, minPerSecond: aPositiveNumber });
 
 /** `true`, `false`, options, or a `RetryBudget`. */
 export const aBudget: Rule = eitherOf({ boolean: aBoolean }, (value, path) => {
-  if (typeof (value as Partial<RetryBudget> | null)?.withdraw !== 'function') checkBudget(value as object, path);
+  if (typeof (value as Partial<RetryBudget> | null)?.withdraw !== 'function') checkBudget(value, path);
 });
 
 const MAX_BUCKETS = 1024;

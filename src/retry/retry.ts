@@ -30,7 +30,7 @@ export interface RetryFailure {
 }
 
 /** What `onRetry` is told. */
-export interface RetryNotice {
+interface RetryNotice {
   /** The attempt that failed, from 1. */
   readonly attempt: number;
   readonly error: unknown;

@@ -5,7 +5,7 @@ type EventType = keyof ResilienceEvents;
 import { anInteger } from '../validation.js';
 
 /** What happened on one key; that of what has none is empty. */
-export interface KeySummary {
+interface KeySummary {
   /** How many events there were of each type. */
   readonly counts: Readonly<Partial<Record<EventType, number>>>;
   /** The mean duration of attempts, ms; 0 where there were none. */

@@ -80,7 +80,7 @@ describe.each(ORDERS)('axios-mock-adapter, set up %s attach', (order) => {
   });
 
   test('has its network errors and timeouts retried', async () => {
-    attachWithMock();
+    attachWithMock({ retry: { backoff: 0, budget: false } });
     mock.onGet('/users').networkErrorOnce().onGet('/users').timeoutOnce().onGet('/users').reply(200);
     const response = await api.get('/users');
     expect(reportOf(response)).toMatchObject({

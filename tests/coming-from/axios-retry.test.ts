@@ -200,7 +200,7 @@ describe('option by option', () => {
       'axios-resilience',
       {},
       {
-        retry: { retries: 1, shouldRetryResponse: ({ response }) => response?.data.state === 'pending' },
+        retry: { retries: 1, shouldRetryResponse: ({ response }) => response.data.state === 'pending' },
       },
     );
     server.script(pending);

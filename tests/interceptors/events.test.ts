@@ -340,8 +340,9 @@ describe('payloads', () => {
     const retry: RetryOptions = {
       retries: 4,
       backoff: 0,
+      budget: false,
       shouldRetry: ({ response }) => (response?.status === 404 ? true : undefined),
-      shouldRetryResponse: ({ response }) => response?.status === 202,
+      shouldRetryResponse: ({ response }) => response.status === 202,
     };
     const { ofType, run } = start({ retry }, 429, connectionError('ETIMEDOUT'), 404, 202, 200);
     await run();

@@ -224,7 +224,7 @@ describe('hooks and fallbacks', () => {
 
   test('a response that is polled until no retry is left ends as exhausted', async () => {
     const { api } = start((config) => Promise.resolve(answer(config, 202, '{"state":"pending"}')), {
-      retry: { ...AT_ONCE, retries: 2, shouldRetryResponse: ({ response }) => response?.status === 202 },
+      retry: { ...AT_ONCE, retries: 2, shouldRetryResponse: ({ response }) => response.status === 202 },
     });
     expect(reportOf(await api.get('/'))).toMatchObject({ attempts: 3, stopped: 'exhausted' });
   });

@@ -36,14 +36,15 @@ const queries: readonly (readonly [string, string])[] = [
 ];
 
 describe('the dashboard and the alert rules', () => {
-  test('are there: 18 panels with 23 queries, 3 alerts', () => {
-    expect(DASHBOARD.panels).toHaveLength(18);
-    expect(new Set(DASHBOARD.panels.map(({ id }) => id)).size).toBe(18);
-    expect(dashboardQueries()).toHaveLength(23);
+  test('are there: 19 panels with 25 queries, 4 alerts', () => {
+    expect(DASHBOARD.panels).toHaveLength(19);
+    expect(new Set(DASHBOARD.panels.map(({ id }) => id)).size).toBe(19);
+    expect(dashboardQueries()).toHaveLength(25);
     expect(alertQueries().map(([name]) => name)).toEqual([
       'AxiosResilienceCircuitOpen',
-      'AxiosResilienceRetryShareAboveBudget',
+      'AxiosResilienceManyRetries',
       'AxiosResilienceStoreDegraded',
+      'AxiosResilienceStoreUnsubscribed',
     ]);
   });
 
@@ -78,19 +79,19 @@ describe('the dashboard and the alert rules', () => {
 
   test('values of labels that queries ask for are those that there are', () => {
     const values = queries.flatMap(([, expr]) =>
-      [...expr.matchAll(/\b(state|outcome|event)(?:!=|=|!~)"([^"]*)"/g)].flatMap(([, label, values = '']) =>
+      [...expr.matchAll(/\b(state|outcome|status)(?:!=|=|!~)"([^"]*)"/g)].flatMap(([, label, values = '']) =>
         values.split('|').map((value) => `${label}=${value}`),
       ),
     );
     expect([...new Set(values)].sort()).toEqual([
-      'event=degraded',
-      'event=recovered',
       'outcome=late',
       'outcome=observed',
       'outcome=rejected',
       'state=closed',
       'state=half-open',
       'state=open',
+      'status=live',
+      'status=subscribed',
     ]);
   });
 });

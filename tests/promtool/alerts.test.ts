@@ -72,9 +72,9 @@ describe('AxiosResilienceCircuitOpen', () => {
   });
 });
 
-describe('AxiosResilienceRetryShareAboveBudget', () => {
+describe('AxiosResilienceManyRetries', () => {
   const fires = (minutes: number, retriesAMinute: number) =>
-    isFiring('AxiosResilienceRetryShareAboveBudget', minutes, {
+    isFiring('AxiosResilienceManyRetries', minutes, {
       [`axios_resilience_retries_total{${labels}, reason="503"}`]: `0+${retriesAMinute}x30`,
       [`axios_resilience_call_attempts_count{${labels}}`]: '0+1000x30',
     });

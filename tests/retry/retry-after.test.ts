@@ -218,7 +218,7 @@ describe('case 28: Retry-After', () => {
   test('a 2xx that shouldRetryResponse asks for again is waited for as its Retry-After says', async () => {
     const adapter = scripted({ status: 202, headers: { 'retry-after': '1' } }, 200);
     const api = axios.create({ baseURL: 'https://api.example.com', adapter });
-    attach(api, { retry: { backoff: 7, shouldRetryResponse: ({ response }) => response?.status === 202 } });
+    attach(api, { retry: { backoff: 7, shouldRetryResponse: ({ response }) => response.status === 202 } });
     const response = api.get('/');
     await vi.runAllTimersAsync();
     expect(reportOf(await response)).toMatchObject({ attempts: 2, delaysMs: [1_007] });

@@ -768,14 +768,16 @@ describe('the decisions are those of attach', () => {
     expect(ours).toEqual(theirs);
   });
 
-  test('a backoff that yields nonsense is refused with the same message', async () => {
+  test('a backoff that yields nonsense is refused, while attach tells of it and waits as usual', async () => {
     const backoff = () => -5;
     const ours = await ending(retry(failing().fn, { backoff }));
     const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(503) });
-    attach(api, { retry: { backoff } });
+    const faults: unknown[] = [];
+    attach(api, { retry: { backoff, retries: 1 } }).on('callbackError', ({ error }) => faults.push(error));
     const theirs = await ending(api.get('/'));
     expect(message(ours)).toMatch(/got -5$/);
-    expect(message(ours)).toBe(message(theirs));
-    expect(reportOf(theirs.error)?.attempts).toBe(1);
+    expect(faults).toEqual([expect.objectContaining({ message: message(ours) })]);
+    expect(theirs.error).toMatchObject({ status: 503 });
+    expect(reportOf(theirs.error)?.attempts).toBe(2);
   });
 });

@@ -588,7 +588,7 @@ describe('case 26: responses that axios accepts', () => {
           ...FAST,
           shouldRetryResponse: (context) => {
             contexts.push(context);
-            return context.response?.data.state === 'pending';
+            return context.response.data.state === 'pending';
           },
         },
       },
@@ -607,7 +607,7 @@ describe('case 26: responses that axios accepts', () => {
     server.script(json(200, { state: 'pending' }), json(200, { state: 'done' }));
     const { api } = resilient(
       {},
-      { retry: { ...FAST, shouldRetryResponse: async ({ response }) => response?.data.state === 'pending' } },
+      { retry: { ...FAST, shouldRetryResponse: async ({ response }) => response.data.state === 'pending' } },
     );
     expect((await api.get('/')).data).toEqual({ state: 'done' });
   });
@@ -632,7 +632,7 @@ describe('case 26: responses that axios accepts', () => {
     const asked: unknown[] = [];
     const { api } = resilient(
       {},
-      { retry: { ...FAST, shouldRetryResponse: ({ response }) => void asked.push(response?.status) } },
+      { retry: { ...FAST, shouldRetryResponse: ({ response }) => void asked.push(response.status) } },
     );
     await api.get('/');
     expect(asked).toEqual([200]);
@@ -642,7 +642,7 @@ describe('case 26: responses that axios accepts', () => {
     server.script(json(200, { state: 'pending' }), json(200, { state: 'done' }));
     const { api } = resilient(
       { transformResponse: (text: string) => ({ wrapped: JSON.parse(text) }) },
-      { retry: { ...FAST, shouldRetryResponse: ({ response }) => response?.data.wrapped.state === 'pending' } },
+      { retry: { ...FAST, shouldRetryResponse: ({ response }) => response.data.wrapped.state === 'pending' } },
     );
     expect((await api.get('/')).data).toEqual({ wrapped: { state: 'done' } });
   });
