@@ -79,13 +79,13 @@ export class RetryBudgets {
   }
 
   /** Gives a token back for a retry that was not made. */
-  giveBack(key: string, budget: Budget | RetryBudget): void {
+  giveBack(key: string, budget: Budget | RetryBudget, cost = RETRY_COST): void {
     if (isShared(budget)) {
-      budget.giveBack();
+      budget.giveBack(cost);
       return;
     }
     const bucket = this.#buckets.get(key);
-    if (bucket) bucket.tokens++;
+    if (bucket) bucket.tokens += cost;
   }
 
   #refilled(key: string, { ratio, minPerSecond }: Budget, now: number): Bucket {
@@ -129,9 +129,9 @@ export class RetryBudget {
     this.#budgets.deposit('', this.#budget, now);
   }
 
-  /** @internal Gives back the token of a retry that was not made. */
-  giveBack(): void {
-    this.#budgets.giveBack('', this.#budget);
+  /** @internal Gives back what a retry took that was not made. */
+  giveBack(cost?: number): void {
+    this.#budgets.giveBack('', this.#budget, cost);
   }
 
   /** @internal Takes what a retry costs; `false` where there is not enough. */

@@ -3,9 +3,9 @@ import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, type DelayContext } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { outcomeOutOfTime, sleepOf } from '../out-of-time.js';
+import { isTimeoutCode, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
-import { aBudget, type BudgetOptions, budgetOf, type RetryBudget } from './budget.js';
+import { aBudget, type BudgetOptions, budgetOf, type RetryBudget, TIMEOUT_RETRY_COST } from './budget.js';
 import { backoffsLeftMs, DEFAULT_BACKOFF, decideRetry } from './decision.js';
 import {
   type Classify,
@@ -154,7 +154,7 @@ export async function retry<T>(
     const taken = given.limiter?.enter({ signal: scope.signal, isRetry: attempt > 1 });
     if (!(taken instanceof Promise)) return taken;
     return taken.catch((error: unknown) => {
-      if (attempt > 1 && !owesToken) budget?.giveBack();
+      if (attempt > 1 && !owesToken) budget?.giveBack(costOf(lastError));
       if (attempt > 1 && isLimitError(error)) throw lastError;
       giveCause(error, lastError);
       throw error;
@@ -167,7 +167,7 @@ export async function retry<T>(
       const { permit, ...entered } = await enter(breaker, () => takeSlot(attempt), takePermit);
       ({ slot } = entered);
       patience.end();
-      if (permit?.admitted && owesToken && budget?.withdraw(clock.now()) === false) {
+      if (permit?.admitted && owesToken && budget?.withdraw(clock.now(), costOf(lastError)) === false) {
         permit.settle('neutral');
         throw lastError;
       }
@@ -213,7 +213,7 @@ export async function retry<T>(
             obstacle: isOpen && isHopeless() ? 'circuit-open' : undefined,
             remainingMs: remainingMs(),
           },
-          () => owesToken || (budget?.withdraw(clock.now()) ?? true),
+          () => owesToken || (budget?.withdraw(clock.now(), costOf(lastError)) ?? true),
         );
       } catch (error) {
         return withCause(lastError)(error);
@@ -227,6 +227,16 @@ export async function retry<T>(
   } finally {
     slot?.cancel();
     scope.close();
+  }
+}
+
+/** What the retry takes out of the budget. */
+function costOf(failure: unknown): number | undefined {
+  try {
+    const { code, name } = failure as { code?: unknown; name?: unknown };
+    return isTimeoutCode(code) || name === 'TimeoutError' ? TIMEOUT_RETRY_COST : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -34,6 +34,8 @@ interface Answer {
   readonly status?: number;
   readonly headers?: Record<string, string>;
   readonly afterMs?: number;
+  /** It does not answer, and the caller's time runs out. */
+  readonly isLost?: boolean;
 }
 
 /** A service that is asked through an adapter. */
@@ -46,7 +48,7 @@ class Service {
 
   readonly adapter: AxiosAdapter = async (config: InternalAxiosRequestConfig) => {
     const path = String(config.url);
-    const { status = 200, headers = {}, afterMs = 100 } = this.answer(path, this.asked.length);
+    const { status = 200, headers = {}, afterMs = 100, isLost } = this.answer(path, this.asked.length);
     this.asked.push({ path, at: performance.now() - this.#from });
     this.inFlight++;
     this.most = Math.max(this.most, this.inFlight);
@@ -57,6 +59,7 @@ class Service {
         reject(new axios.CanceledError());
       });
     }).finally(() => this.inFlight--);
+    if (isLost) throw new AxiosError('timeout', 'ECONNABORTED', config, {});
     const response = { status, statusText: '', data: path, headers, config };
     if (status < 300) return response;
     throw new AxiosError(`status ${status}`, 'ERR_BAD_RESPONSE', config, {}, response);
@@ -215,6 +218,22 @@ test('a retry that finds no slot ends the call with its last real error, and giv
   await vi.advanceTimersByTimeAsync(1_000);
   await slow;
   service.answer = (_path, count) => ({ status: count === 2 ? 500 : 200 });
+  const [again] = await settled([api.get('/again')]);
+  expect(reportOf(again)).toMatchObject({ attempts: 2, stopped: 'success' });
+});
+
+test('the retry of a timeout that finds no slot gives back all ten tokens that it took', async () => {
+  const { api, service } = setup({ limit: concurrencyLimit(1), maxQueue: 0 }, { retry: { backoff: 10 } });
+  const lost = { afterMs: 10, isLost: true };
+  service.answer = (path) => (path === '/lost' ? lost : { afterMs: 1_000 });
+  const failing = api.get('/lost').catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(15);
+  const slow = api.get('/slow');
+  await vi.advanceTimersByTimeAsync(10);
+  expect(reportOf(await failing)).toMatchObject({ attempts: 1, stopped: 'limited' });
+  await vi.advanceTimersByTimeAsync(1_000);
+  await slow;
+  service.answer = (_path, count) => (count === 2 ? lost : {});
   const [again] = await settled([api.get('/again')]);
   expect(reportOf(again)).toMatchObject({ attempts: 2, stopped: 'success' });
 });

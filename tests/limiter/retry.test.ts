@@ -36,24 +36,29 @@ test('every attempt goes through the limiter, and none holds a slot while it wai
   expect(limiter.stats()).toMatchObject({ inFlight: 0, counts: { started: 3, success: 2, failure: 1 } });
 });
 
-test('a first attempt that gets no slot ends with a LimitError, a retry with its last error and its token given back', async () => {
-  const limiter = new Limiter('db', { limit: concurrencyLimit(1), maxQueue: 0 });
-  const budget = new RetryBudget({ ratio: 0.1, minPerSecond: 0.1 });
-  const slot = await limiter.acquire();
-  await expect(retry(() => 1, { limiter })).rejects.toMatchObject(LIMITED);
-  slot.end({ outcome: 'success' });
-  const broken = new Error('broken');
-  const fn = async () => {
-    setTimeout(() => void limiter.execute(() => wait(1_000)), 5);
-    throw broken;
-  };
-  const failing = retry(fn, { limiter, budget, backoff: 10 }).catch((error: unknown) => error);
-  await vi.advanceTimersByTimeAsync(20);
-  expect(await failing).toBe(broken);
-  expect(budget.withdraw(performance.now())).toBe(true);
-  await vi.advanceTimersByTimeAsync(1_000);
-  expect(limiter.stats().inFlight).toBe(0);
-});
+test.each([
+  ['a failure', 1, new Error('broken')],
+  ['a timeout', 10, Object.assign(new Error('broken'), { code: 'ETIMEDOUT' })],
+])(
+  'a first attempt that gets no slot ends with a LimitError, the retry of %s with its last error and %i given back',
+  async (_what, tokens, broken) => {
+    const limiter = new Limiter('db', { limit: concurrencyLimit(1), maxQueue: 0 });
+    const budget = new RetryBudget({ ratio: 0.1, minPerSecond: 0.1 * tokens });
+    const slot = await limiter.acquire();
+    await expect(retry(() => 1, { limiter })).rejects.toMatchObject(LIMITED);
+    slot.end({ outcome: 'success' });
+    const fn = async () => {
+      setTimeout(() => void limiter.execute(() => wait(1_000)), 5);
+      throw broken;
+    };
+    const failing = retry(fn, { limiter, budget, backoff: 10 }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(await failing).toBe(broken);
+    expect(budget.withdraw(performance.now(), tokens)).toBe(true);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(limiter.stats().inFlight).toBe(0);
+  },
+);
 
 test('an open breaker rejects without a wait, and a rejected permit gives the slot back', async () => {
   const limiter = new Limiter('db', concurrencyLimit(1));

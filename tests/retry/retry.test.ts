@@ -486,6 +486,16 @@ describe('a RetryBudget', () => {
     expect(await attemptsOf()).toBe(4);
   });
 
+  test.each([
+    ['by its code', Object.assign(new Error('too late'), { code: 'ETIMEDOUT' })],
+    ['by its name', new DOMException('too late', 'TimeoutError')],
+  ])('the retry of a timeout, known %s, takes ten tokens', async (_how, late) => {
+    const budget = new RetryBudget({ ratio: 0.1, minPerSecond: 2 });
+    const fn = vi.fn().mockRejectedValue(late);
+    await ending(retry(fn, { retries: 5, budget, backoff: 0 }));
+    expect(fn).toHaveBeenCalledTimes(3);
+  });
+
   test('a call that the circuit rejects adds nothing', async () => {
     const budget = new RetryBudget();
     const paid = vi.spyOn(budget, 'deposit');

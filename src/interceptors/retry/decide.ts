@@ -1,0 +1,153 @@
+import type { AxiosResponse } from 'axios';
+import type { RetryContext } from '../../contexts.js';
+import type { Outcome, Stopped } from '../../events.js';
+import { isTimeoutCode } from '../../out-of-time.js';
+import { TIMEOUT_RETRY_COST } from '../../retry/budget.js';
+import { decideRetry } from '../../retry/decision.js';
+import type { Attempt, Call, Captured } from '../call/call.js';
+import { keyOf } from '../call/circuit-key.js';
+import { contextOf } from '../call/context.js';
+import { hasFallback } from '../call/fallback-condition.js';
+import { interruptible, wait } from '../call/interruptible.js';
+import { methodOf, urlWithoutSecrets } from '../call/key.js';
+import type { CallState } from '../call/report.js';
+import { isOneShot } from '../config/bodies.js';
+import { serverDelay } from '../config/headers.js';
+import { isCancelled } from '../outcome/cancellation.js';
+import { accepted, type Diagnosis, diagnose, type Result } from '../outcome/diagnosis.js';
+import { leavingMs } from '../outcome/page.js';
+import { isDeadlineError } from '../time/deadline.js';
+import { objectionTo } from './objection.js';
+
+/** How one attempt ended. */
+export interface Round {
+  readonly result: Result;
+  /** `undefined` where the adapter was not asked. */
+  readonly attempt: Attempt | undefined;
+  readonly outcome: Outcome | undefined;
+}
+
+/** The delay before the next attempt in ms, or why there is none. */
+export async function decide(
+  call: Call,
+  captured: Captured,
+  report: CallState,
+  round: Round,
+): Promise<number | Stopped> {
+  const { attachment } = call;
+  const { config, policy, fields } = captured;
+  const { result, attempt: made, outcome } = round;
+  const { retry } = policy;
+  const refusal = made?.refusal ?? captured.refusal;
+  if (refusal && result.rejected) return refusal;
+  if (isCancelled(result.error, config)) return 'aborted';
+  if (isDeadlineError(result.error)) return 'deadline';
+  if (!made) return fields.adapter === call.armed && result.rejected ? 'not-retryable' : 'adapter-replaced';
+  const { key, delaysMs } = report;
+  const attempt = delaysMs.length + 1;
+  const diagnosis = diagnosisOf(made, result, config);
+  const objection = objectionTo(outcome, diagnosis, result, policy, made.config);
+  if (!retry.enabled) return objection === 'success' ? objection : 'disabled';
+  const hook = objection && !result.rejected ? 'shouldRetryResponse' : 'shouldRetry';
+  const question = attempt > retry.retries && hook === 'shouldRetry' ? undefined : retry[hook];
+  const verdict =
+    question &&
+    (await interruptible(config, call.remainingMs(), () =>
+      question(retryContext(call, captured, key, round, attempt) as Parameters<typeof question>[0]),
+    ));
+  const circuit = circuitAhead(call, captured, key, round);
+  const response = result.response ?? made.response;
+  const retryAfterMs = retry.retryAfter.enabled ? serverDelay({ response }) : undefined;
+  const delayMs = decideRetry(
+    retry,
+    {
+      attempt,
+      key,
+      previousMs: delaysMs.at(-1),
+      error: result.error as RetryContext['error'],
+      response,
+      retryAfterMs,
+      random: attachment.random,
+      verdict: objection && !result.rejected ? verdict || undefined : verdict,
+      refusal: objection,
+      obstacle: circuit === 'hopeless' ? 'circuit-open' : obstacleTo(call, captured, retryAfterMs ?? 0),
+      remainingMs: call.remainingMs(),
+    },
+    () => {
+      if (!retry.budget || objection === 'success') return true;
+      const cost = retryCost(diagnosis);
+      if (circuit !== 'open') return attachment.budgets.withdraw(made.name, retry.budget, attachment.clock.now(), cost);
+      call.openWaits().owedTokens = cost ?? 1;
+      return true;
+    },
+    (error) => attachment.events.emit({ type: 'callbackError', key, source: 'retry.backoff', error }),
+  );
+  if (typeof delayMs === 'number') {
+    const pageMs = diagnosis.broken ? leavingMs() : 0;
+    // Nobody is to hear of a retry that goes with the page.
+    if (pageMs > 0 && pageMs + delayMs < call.remainingMs()) await wait(config, pageMs, attachment.pauses);
+    report.delaysMs = [...delaysMs, delayMs];
+    const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
+    const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
+    attachment.events.emit({ type: 'retry', key, attempt, delayMs, reason, method, url });
+  }
+  return delayMs;
+}
+
+/** What the adapter's answer itself tells: a `transformResponse` that throws would hide it. */
+function diagnosisOf(made: Attempt, result: Result, config: Captured['config']): Diagnosis {
+  if (!made.outcome) return diagnose(result, config);
+  return made.diagnosis ?? diagnose(accepted(made.response as AxiosResponse), made.config);
+}
+
+/** What a retry takes out of the budget. */
+const retryCost = ({ codes }: Diagnosis): number | undefined =>
+  codes.some(isTimeoutCode) ? TIMEOUT_RETRY_COST : undefined;
+
+/** Gives back what a retry took that was not made after all. */
+export function giveTokensBack(call: Call, { config, policy }: Captured, { result, attempt, outcome }: Round): void {
+  const { budget } = policy.retry;
+  if (!attempt || !budget || outcome === 'success' || call.waits?.owedTokens) return;
+  call.attachment.budgets.giveBack(attempt.name, budget, retryCost(diagnosisOf(attempt, result, config)));
+}
+
+/** Whether the circuit of the next attempt is open at present, and if so, whether it is worth waiting for. */
+function circuitAhead(
+  call: Call,
+  { config, policy }: Captured,
+  latestKey: string | null,
+  { result, outcome, attempt }: Round,
+): 'hopeless' | 'open' | undefined {
+  const keys = policy.breaker.enabled ? new Set([keyOf(config, policy), latestKey]) : [];
+  let answer: 'open' | undefined;
+  for (const key of keys) {
+    const breaker = key === null ? undefined : call.attachment.registry.get(key);
+    if (breaker?.mode !== 'enforce' || !breaker.isOpen) continue;
+    const waits = call.openWaits();
+    waits.begin();
+    const isWorthIt = breaker.isWorthWaiting(waits.leftMs(policy, call.remainingMs()));
+    const context = () => contextOf(call, { key, config, attempt, outcome, ...result });
+    if (!isWorthIt || hasFallback(policy, 'circuit-open', outcome, context)) return 'hopeless';
+    answer = 'open';
+  }
+  return answer;
+}
+
+/** Why the next attempt cannot be made, whoever wants it. */
+function obstacleTo({ attachment }: Call, { fields, policy }: Captured, serverDelayMs: number): Stopped | undefined {
+  if (attachment.pauses.isClosed) return 'closed';
+  if (!policy.retry.beforeRetry && isOneShot(fields.data)) return 'body';
+  return serverDelayMs > policy.retry.retryAfter.maxMs ? 'retry-after' : undefined;
+}
+
+export const retryContext = (
+  call: Call,
+  { config, policy }: Captured,
+  key: string | null,
+  { result: { error, response }, attempt: made, outcome }: Round,
+  attempt: number,
+): RetryContext => ({
+  ...contextOf(call, { key, config, attempt: made, error, response, outcome }),
+  attempt,
+  retriesLeft: policy.retry.retries - attempt + 1,
+});
