@@ -4,6 +4,7 @@ import { build } from 'esbuild';
 import { bestPeer, bestPeerText } from '../report/best-peer.js';
 import { kilobytes } from '../report/numbers.js';
 import type { Section } from '../report/section.js';
+import { partsOfAttach } from './parts.js';
 
 const COCKATIEL = 'cockatiel, what its README shows';
 
@@ -62,6 +63,7 @@ export async function size(): Promise<Section> {
         head: ['', 'minified', 'gzipped'],
         rows: [...sizes].map(([name, { minified, gzipped }]) => [name, kilobytes(minified), kilobytes(gzipped)]),
       },
+      await partsOfAttach(),
     ],
   };
 }
