@@ -107,8 +107,13 @@ describe('the error of a hook that throws on an accepted response', () => {
     expect(reportOf(error)).toEqual(reportOf(error.cause));
   });
 
-  test('also where it is the fallback that throws', async () => {
-    attach(api, { fallback: failing, fallbackOn: () => true, retry: { retries: 0 } });
+  test.each([
+    ['fallback', { fallback: failing, fallbackOn: () => true }],
+    ['fallbackOn', { fallback: 'old', fallbackOn: failing }],
+    ['shouldRetry', { retry: { shouldRetry: failing } }],
+    ['beforeRetry', { retry: { backoff: 0, beforeRetry: failing } }],
+  ])('also where it is %s that throws', async (_what, options) => {
+    attach(api, { retry: { retries: 0 }, ...options });
     const error = await rejection(
       api.get('/', { validateStatus: () => true, headers: { Authorization: 'Bearer header-secret' } }),
     );
