@@ -1,7 +1,7 @@
-import axios, { type AxiosAdapter, AxiosError } from 'axios';
+import axios, { type AxiosAdapter, AxiosError, type AxiosInstance } from 'axios';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attach, CircuitBreaker, type Outcome, reportOf } from '../../src/index.js';
+import { attach, CircuitBreaker, customLimit, type Outcome, reportOf } from '../../src/index.js';
 import { accepted, diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
 
 const throwing = () => {
@@ -74,6 +74,9 @@ const errors = fc.letrec<{ any: Make; leaf: Make }>((tie) => ({
 
 const config = { headers: {} } as never;
 
+const INNER = 'https://inner.example.com';
+const nothingPasses = customLimit(() => ({ waitMs: () => Number.POSITIVE_INFINITY }));
+
 /** An attempt of a call on an instance whose adapter ends so. */
 async function attempted(adapter: AxiosAdapter) {
   const api = axios.create({ baseURL: 'https://api.example.com', adapter });
@@ -133,6 +136,23 @@ describe('whatever an adapter throws after it was asked', () => {
       expect((await attempted(() => Promise.reject(error))).outcomes).toEqual(['neutral']);
     },
   );
+
+  test.each<[string, (api: AxiosInstance) => unknown]>([
+    ['a circuit', (api) => attach(api).breakers.ensure(`GET ${INNER}`).trip()],
+    [
+      'a circuit with an error of the user',
+      (api) => {
+        const breaker = { createError: () => new Error('not now') };
+        attach(api, { breaker }).breakers.ensure(`GET ${INNER}`).trip();
+      },
+    ],
+    ['a limiter', (api) => attach(api, { limiter: { limit: nothingPasses, maxWaitMs: 0 } })],
+  ])('the rejection of an instance behind the adapter is on the list: %s', async (_what, close) => {
+    const inner = axios.create({ baseURL: INNER, adapter: () => Promise.reject(new Error('not to be asked')) });
+    close(inner);
+    const { outcomes, inFlight } = await attempted(() => inner.get('/'));
+    expect([outcomes, inFlight]).toEqual([['neutral'], 0]);
+  });
 
   test.each(['code', 'config', 'response'])(
     'one whose %s cannot be read is what the call rejects with',
