@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import axios, { type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { attach, reportOf } from '../../src/index.js';
+import { attach, type ResilienceOptions, reportOf } from '../../src/index.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -107,7 +107,7 @@ describe('the error of a hook that throws on an accepted response', () => {
     expect(reportOf(error)).toEqual(reportOf(error.cause));
   });
 
-  test.each([
+  test.each<[string, ResilienceOptions]>([
     ['fallback', { fallback: failing, fallbackOn: () => true }],
     ['fallbackOn', { fallback: 'old', fallbackOn: failing }],
     ['shouldRetry', { retry: { shouldRetry: failing } }],

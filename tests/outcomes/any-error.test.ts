@@ -1,7 +1,16 @@
 import axios, { type AxiosAdapter, AxiosError, type AxiosInstance } from 'axios';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attach, CircuitBreaker, customLimit, type Outcome, reportOf } from '../../src/index.js';
+import {
+  attach,
+  CircuitBreaker,
+  concurrencyLimit,
+  customLimit,
+  Limiter,
+  type Outcome,
+  reportOf,
+  retry,
+} from '../../src/index.js';
 import { accepted, diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
 
 const throwing = () => {
@@ -87,6 +96,13 @@ async function attempted(adapter: AxiosAdapter) {
   return { outcomes, inFlight: resilience.breakers.get('GET https://api.example.com')?.inFlight };
 }
 
+/** What a promise rejects with, of which nothing is read. */
+const endOf = (call: Promise<unknown>) =>
+  call.then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
+
 describe('whatever an adapter throws after it was asked', () => {
   test('is a failure, unless it is on the list of what the caller did itself', () => {
     fc.assert(
@@ -118,6 +134,22 @@ describe('whatever an adapter throws after it was asked', () => {
         const breaker = new CircuitBreaker('x');
         await breaker.execute(() => Promise.reject(error)).catch(() => undefined);
         expect(breaker.stats()).toMatchObject({ inFlight: 0, counts: { failure: 1 } });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('is a failure for a limiter, which takes its slot back and changes nothing of it', async () => {
+    await fc.assert(
+      fc.asyncProperty(errors, async (make) => {
+        const error = make();
+        const limiter = new Limiter('x', concurrencyLimit(1));
+        const ends = [
+          await endOf(limiter.execute(() => Promise.reject(error))),
+          await endOf(retry(() => Promise.reject(error), { limiter, retries: 0 })),
+        ];
+        expect(ends.map((end) => end && Object.is(end.error, error))).toEqual([true, true]);
+        expect(limiter.stats()).toMatchObject({ inFlight: 0, counts: { failure: 2 } });
       }),
       { numRuns: 300 },
     );
