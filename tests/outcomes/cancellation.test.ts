@@ -50,7 +50,7 @@ describe('an AbortError of the fetch adapter', () => {
   });
 });
 
-describe('messages of fetch for arguments that it does not take: Firefox, undici, Deno, workerd', () => {
+describe('messages of fetch for arguments that it does not take: Firefox, undici, Deno, Bun, workerd', () => {
   test.each([
     'Headers.append: "x y" is an invalid header name.',
     'Headers.set: "a\nb" is an invalid header value.',
@@ -65,6 +65,8 @@ describe('messages of fetch for arguments that it does not take: Firefox, undici
     'Method is not valid',
     "Url scheme 'foo' not supported",
     'Fetch failed: Requests to port 9 are blocked',
+    "Invalid header name: 'x y'",
+    "Header 'x' has invalid value",
     'Invalid header name.',
     'Invalid HTTP method string: GE T',
     'Fetch API cannot load: foo://x',
