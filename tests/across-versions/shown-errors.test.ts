@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import axios, { type AxiosInstance } from 'axios';
+import axios, { AxiosError, type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { attach, type ResilienceOptions, reportOf } from '../../src/index.js';
 import { startServer, type TestServer } from '../support/server.js';
@@ -60,6 +60,27 @@ describe('the JSON of an error', () => {
     const error = await rejection(api.post('/orders', {}));
     expect(error.code).toBe('ERR_CIRCUIT_OPEN');
     expect(JSON.stringify(error)).not.toMatch(/idempotency-key/i);
+  });
+
+  test('of a call that was rejected has none either where createError is shown the config', async () => {
+    const seen: string[] = [];
+    const createError = ({ config }: { config?: object | undefined }) => {
+      seen.push(JSON.stringify(config));
+      return new Error('not now');
+    };
+    attach(api, { ...IDEMPOTENT, breaker: { createError } })
+      .breakers.ensure(`POST ${server.url}`)
+      .trip();
+    await rejection(api.post('/orders', {}, { resilience: { fallback: 'secret', fallbackOn: () => false } }));
+    expect(seen).toHaveLength(1);
+    expect(seen.join()).not.toMatch(/idempotency-key|secret/i);
+  });
+
+  test('has no fallback data of the request either where an adapter copies the config', async () => {
+    const adapter = (config: object) => Promise.reject(new AxiosError('down', 'ECONNRESET', { ...config } as never));
+    attach(api, { breaker: false, retry: { backoff: () => 0 } });
+    const error = await rejection(api.get('/feed', { adapter, resilience: { fallback: 'secret' } }));
+    expect(JSON.stringify(error)).not.toContain('secret');
   });
 
   test('has no fallback data of the request, though it has its other options', async () => {

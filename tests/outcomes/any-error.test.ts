@@ -236,6 +236,22 @@ describe('what a diagnosis costs', () => {
   });
 });
 
+test.each<[string, object, Outcome]>([
+  ['a whole answer is judged by its status', { status: 404, data: '' }, 'success'],
+  ['an answer without its body is a failure', { status: 404 }, 'failure'],
+])('with a code that only its adapter knows %s', (_what, response, outcome) => {
+  const error = Object.assign(new Error('mine'), { code: 'E_MINE', response });
+  expect(diagnose(failed(error), config)).toMatchObject({ outcome, status: 404 });
+});
+
+test.each([
+  ['connect', true],
+  ['', false],
+])('ENOENT of the call %j was surely not sent: %s', (syscall, unsent) => {
+  const error = Object.assign(new Error('no such file or directory'), { code: 'ENOENT', syscall });
+  expect(diagnose(failed(error), config)).toMatchObject({ outcome: 'failure', unsent });
+});
+
 describe('answers', () => {
   test.each<[number, Outcome]>([
     [200, 'success'],

@@ -3,7 +3,7 @@ import { Agent } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import axios, { AxiosError, CanceledError } from 'axios';
 import { describe, expect, test } from 'vitest';
-import { attach, type Outcome } from '../../src/index.js';
+import { attach, CircuitBreaker, type Outcome } from '../../src/index.js';
 import { hang, startServer } from '../support/server.js';
 
 const SLEEPER = fileURLToPath(new URL('sleeper.ts', import.meta.url));
@@ -91,6 +91,22 @@ describe('a timeout that fires late', () => {
   test('though the process was awake, since the request waited for a connection: a failure', async () => {
     expect(await outcomesOf(2_000, [4_226], async () => undefined)).toEqual(['failure']);
   });
+});
+
+test('a probe that is out while the process sleeps holds nobody off when it wakes, and its success closes the circuit', async () => {
+  let now = 1_000;
+  const clock = { now: () => now };
+  const breaker = new CircuitBreaker('x', { clock, cooldownMs: 500, halfOpen: { leaseMs: 1_000 } });
+  breaker.trip();
+  now += 500;
+  const asleep = await breaker.acquire();
+  now += 60_000;
+  expect(breaker.state).toBe('half-open');
+  const next = await breaker.acquire();
+  asleep.settle('success');
+  expect(breaker.state).toBe('closed');
+  next.settle('success');
+  expect(breaker.stats().inFlight).toBe(0);
 });
 
 test('a sleep does not show in the time of a signal: each call is a failure, and the default circuit stays closed', async () => {
