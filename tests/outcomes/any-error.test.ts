@@ -245,11 +245,12 @@ test.each<[string, object, Outcome]>([
 });
 
 test.each([
-  ['connect', true],
-  ['', false],
-])('ENOENT of the call %j was surely not sent: %s', (syscall, unsent) => {
+  ['connect', { outcome: 'failure', unsent: true }],
+  ['', { outcome: 'failure', unsent: false }],
+  ['open', { outcome: 'neutral' }],
+])('ENOENT of the system call %j: %j', (syscall, diagnosis) => {
   const error = Object.assign(new Error('no such file or directory'), { code: 'ENOENT', syscall });
-  expect(diagnose(failed(error), config)).toMatchObject({ outcome: 'failure', unsent });
+  expect(diagnose(failed(error), config)).toMatchObject(diagnosis);
 });
 
 describe('answers', () => {

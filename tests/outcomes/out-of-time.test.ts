@@ -342,6 +342,24 @@ describe('a half-open circuit', () => {
   });
 });
 
+test('a deadline of retry that fires far later than it was due is neutral, too', async () => {
+  let now = 0;
+  const clock = { now: () => now };
+  const breaker = new CircuitBreaker('queue', { clock });
+  const hanging = ({ signal }: { signal: AbortSignal }) =>
+    new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+  for (const lateMs of [500, 501]) {
+    const call = retry(hanging, { breaker, deadlineMs: 1_000, clock }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(999);
+    now += 1_000 + lateMs;
+    await vi.advanceTimersByTimeAsync(1);
+    await call;
+  }
+  expect(breaker.stats().counts).toMatchObject({ failure: 1, neutral: 1 });
+});
+
 test('a deadline that fires far later than it was due is neutral: the process slept', async () => {
   let now = 0;
   const { api, outcomes } = start({ deadlineMs: 1_000, clock: { now: () => now } }, untilCancelled);
