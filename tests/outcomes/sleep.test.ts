@@ -88,6 +88,10 @@ describe('a timeout that fires late', () => {
     expect(await outcomesOf(timeout, [durationMs])).toEqual([outcome]);
   });
 
+  test('is neutral also where it is given as a text, which axios takes', async () => {
+    expect(await outcomesOf('2000' as never, [4_226])).toEqual(['neutral']);
+  });
+
   test('though the process was awake, since the request waited for a connection: a failure', async () => {
     expect(await outcomesOf(2_000, [4_226], async () => undefined)).toEqual(['failure']);
   });
