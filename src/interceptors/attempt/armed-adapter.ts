@@ -105,9 +105,9 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
       return response;
     },
     (error: unknown) => {
-      const { timeout } = config;
+      const timeoutMs = Number(config.timeout);
       if (theirs) config.timeout = theirs.timeout as number;
-      settleError(attempt, error, timeout);
+      settleError(attempt, error, timeoutMs);
       throw error;
     },
   );

@@ -73,7 +73,7 @@ function settle(
   attempt.outcome = outcome;
   if (call.report) recordAttempt(call.report, attempt);
   else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
-  if (call.report || call.ownHeaders || captured.policy !== call.attachment.policy) conceal(call, config);
+  if (call.ownHeaders) conceal(call, config);
   const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
   let meaning = outcome;
   for (const pass of passes) if (pass.settle(meaning, now, details) === 'neutral') meaning = 'neutral';
