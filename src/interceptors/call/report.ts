@@ -133,8 +133,19 @@ export function asCause(error: unknown, response: AxiosResponse | undefined, sta
   return cause;
 }
 
-/** Puts the report on the config of its call; whether it could. */
+/**
+ * Puts the report on the config of its call; whether it could. The JSON of an error shows its whole config, and is not to show
+ * what is ours; a success has a plain field, which is quicker to write.
+ */
 export function show(config: { resilienceState?: unknown }, state: Reported): boolean {
+  if (state instanceof CallState) {
+    return Reflect.defineProperty(config, STATE, {
+      value: state,
+      writable: true,
+      configurable: true,
+      enumerable: false,
+    });
+  }
   try {
     config[STATE] = state;
     return true;
@@ -162,4 +173,9 @@ export function reportOf(responseOrError: unknown): ResilienceReport | undefined
     current = current.cause as typeof current;
   }
   return undefined;
+}
+
+/** Makes `reportOf` know what an attempt came to where its config does not tell: an adapter may have copied that. */
+export function rememberResult({ error, response }: { error: unknown; response: unknown }, state: Reported): void {
+  for (const part of [error, response]) if (!reportOf(part)) remember(part, state);
 }

@@ -4,7 +4,7 @@ import { type Attempt, type Call, type Captured, setAdapter } from '../call/call
 import { keyOf } from '../call/circuit-key.js';
 import { byMethodAndBaseUrl } from '../call/key.js';
 import { openReport } from '../call/records.js';
-import { type CallState, FirstSuccess, type Reported, remember, show } from '../call/report.js';
+import { type CallState, FirstSuccess, type Reported, remember, rememberResult, show } from '../call/report.js';
 import { exchangeConfig } from '../config/carried-config.js';
 import { conceal } from '../config/concealment.js';
 import { overwrite } from '../config/writable-config.js';
@@ -40,6 +40,7 @@ export function conclude(
   report.elapsedMs = call.elapsedMs(stopped === 'success' ? attempt?.endedAt : undefined);
   if (report.key === '') report.key = keyAtTheEnd(captured);
   restore(call, captured, result.response, report);
+  rememberResult(result, report);
   const isAnswered = stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected);
   if (!isAnswered && captured.policy.fallback !== undefined) return answerInstead(call, captured, report, ending);
   tellOfEnd(call, report, result.error);

@@ -12,7 +12,7 @@ import { hasFallback } from '../call/fallback-condition.js';
 import { interruptible, wait } from '../call/interruptible.js';
 import { methodOf, urlWithoutSecrets } from '../call/key.js';
 import { openReport } from '../call/records.js';
-import { asCause, type CallState, show } from '../call/report.js';
+import { asCause, type CallState, rememberResult, show } from '../call/report.js';
 import type { Ending } from '../conclusion/conclusion.js';
 import { discard, isOneShot } from '../config/bodies.js';
 import { configLike } from '../config/dispatch.js';
@@ -38,6 +38,7 @@ export async function repeat(call: Call, captured: Captured, first: Result): Pro
   rememberArmed(call);
   let round: Round = { result: first, attempt: call.attempt, outcome: call.attempt?.outcome };
   for (;;) {
+    rememberResult(round.result, report);
     const next = await nextRound(call, captured, report, round).catch((error: unknown) =>
       interrupted(captured, report, round, error),
     );
