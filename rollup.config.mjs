@@ -17,11 +17,10 @@ export default [
     external,
     plugins: [esbuild({ target: 'es2022' })],
     output: [
-      { dir: 'dist', format: 'es', sourcemap: true, entryFileNames: '[name].js', chunkFileNames: '[name].js' },
+      { dir: 'dist', format: 'es', entryFileNames: '[name].js', chunkFileNames: '[name].js' },
       {
         dir: 'dist',
         format: 'cjs',
-        sourcemap: true,
         entryFileNames: '[name].cjs',
         chunkFileNames: '[name].cjs',
       },

@@ -84,6 +84,7 @@ sidebar.push({
   items: [
     { text: 'axios-resilience', link: '/api/' },
     { text: 'axios-resilience/redis', link: '/api/redis' },
+    { text: 'axios-resilience/store', link: '/api/store' },
     { text: 'axios-resilience/prometheus', link: '/api/prometheus/prometheus' },
     { text: 'axios-resilience/opentelemetry', link: '/api/opentelemetry/opentelemetry' },
   ],
@@ -115,6 +116,7 @@ function rewriteLinks(markdown) {
     const isIndex = ['index.md', 'changelog.md'].includes(env.relativePath);
     for (const { children } of tokens) {
       for (const [position, token] of (children ?? []).entries()) {
+        if (token.type === 'image' && isIndex) token.attrSet('src', `../${token.attrGet('src')}`);
         if (token.type !== 'link_open') continue;
         const href = onSite(token.attrGet('href'), isIndex);
         if (href !== undefined) {

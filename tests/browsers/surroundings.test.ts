@@ -1,5 +1,6 @@
 import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ResilienceOptions } from '../../src/options.js';
 import { ask, type Bed, BROWSER, startBed } from './bed.js';
 
 let bed: Bed;
@@ -29,13 +30,8 @@ describe(`${BROWSER}, a page that is loaded again`, () => {
 });
 
 describe.each(['xhr', 'fetch'])(`${BROWSER}, its %s, a service of another origin`, (adapter) => {
-  const told = (url: string, method: string, retry: object) =>
-    ask(
-      page,
-      'told',
-      { adapter, baseURL: bed.elsewhere, url, method },
-      { retry: { retries: 1, backoff: 0, ...retry } },
-    );
+  const told = (url: string, method: string, options: ResilienceOptions) =>
+    ask(page, 'told', { adapter, baseURL: bed.elsewhere, url, method }, options);
 
   test('is waited for as its Retry-After says only if it shows that header', async () => {
     const hidden = `/shared?${adapter}`;

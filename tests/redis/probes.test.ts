@@ -35,19 +35,19 @@ const rejectedBy = async (fleet: Fleet): Promise<number> => {
   return stats.reduce((sum, each) => sum + each!.counts.rejected, 0);
 };
 
-describe.each([1, 3])('with %i permits', (permits) => {
-  test(`eight processes with 50 callers each at the end of the cooldown send exactly ${permits} probes`, async () => {
-    const { service, fleet } = await elapsed(8, { permits, successThreshold: permits });
+describe.each([1, 3])('with %i probes at a time', (probes) => {
+  test(`eight processes with 50 callers each at the end of the cooldown send exactly ${probes} probes`, async () => {
+    const { service, fleet } = await elapsed(8, { probes, successThreshold: probes });
     const { closed, open } = gate();
     service.answer({ until: closed });
     const before = await rejectedBy(fleet);
     const calls = fleet.all((worker) => worker.call(50));
-    await eventually(async () => expect((await rejectedBy(fleet)) - before).toBe(400 - permits));
-    await eventually(() => expect(service.received()).toBe(permits));
+    await eventually(async () => expect((await rejectedBy(fleet)) - before).toBe(400 - probes));
+    await eventually(() => expect(service.received()).toBe(probes));
     open();
     const outcomes = (await calls).flat();
-    expect(service.received()).toBe(permits);
-    expect(tally(outcomes)).toEqual({ answered: permits, failed: 0, rejected: 400 - permits });
+    expect(service.received()).toBe(probes);
+    expect(tally(outcomes)).toEqual({ answered: probes, failed: 0, rejected: 400 - probes });
     await reaches(fleet, 'closed');
   });
 });
