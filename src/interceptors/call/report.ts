@@ -175,15 +175,8 @@ export function reportOf(responseOrError: unknown): ResilienceReport | undefined
   return undefined;
 }
 
-function isKnown(part: unknown): boolean {
-  try {
-    return reportOf(part) !== undefined;
-  } catch {
-    return false; // it cannot be read
-  }
-}
-
-/** Makes `reportOf` know what an attempt came to where its config does not tell: an adapter may have copied that. */
+/** Makes `reportOf` know what an attempt came to, whatever config that carries: an adapter may have copied it. */
 export function rememberResult({ error, response }: { error: unknown; response: unknown }, state: Reported): void {
-  for (const part of [error, response]) if (!isKnown(part)) remember(part, state);
+  remember(error, state);
+  remember(response, state);
 }

@@ -34,13 +34,12 @@ export function conclude(
   const report = openReport(call);
   call.over = true;
   showLast(captured, ending);
-  if (result.rejected) remember(result.error, report);
+  rememberResult(result, report);
   report.stopped = stopped;
   if (call.waits) report.waitedMs = { circuit: call.waits.queuedMs };
   report.elapsedMs = call.elapsedMs(stopped === 'success' ? attempt?.endedAt : undefined);
   if (report.key === '') report.key = keyAtTheEnd(captured);
   restore(call, captured, result.response, report);
-  rememberResult(result, report);
   const isAnswered = stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected);
   if (!isAnswered && captured.policy.fallback !== undefined) return answerInstead(call, captured, report, ending);
   tellOfEnd(call, report, result.error);
