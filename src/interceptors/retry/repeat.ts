@@ -151,7 +151,10 @@ async function decide(call: Call, captured: Captured, report: CallState, round: 
     report.delaysMs = [...delaysMs, delayMs];
     const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
     const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
-    attachment.events.emit({ type: 'retry', key, attempt, delayMs, reason, method, url });
+    const event = { type: 'retry' as const, key, attempt, delayMs, reason, method, url };
+    attachment.events.emit(
+      Object.defineProperties(event, { error: { value: result.error }, config: { value: config } }),
+    );
   }
   return delayMs;
 }
