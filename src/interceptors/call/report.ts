@@ -133,19 +133,12 @@ export function asCause(error: unknown, response: AxiosResponse | undefined, sta
   return cause;
 }
 
-/**
- * Puts the report on the config of its call; whether it could. The JSON of an error shows its whole config, and is not to show
- * what is ours; a success has a plain field, which is quicker to write.
- */
-export function show(config: { resilienceState?: unknown }, state: Reported): boolean {
-  if (state instanceof CallState) {
-    return Reflect.defineProperty(config, STATE, {
-      value: state,
-      writable: true,
-      configurable: true,
-      enumerable: false,
-    });
-  }
+/** Puts the report on the config of its call; whether it could. The JSON of an error shows its config, but nothing of ours. */
+export const show = (config: object, state: CallState): boolean =>
+  Reflect.defineProperty(config, STATE, { value: state, writable: true, configurable: true, enumerable: false });
+
+/** The same of a success at the first attempt: a plain field is quicker to write. */
+export function showSuccess(config: { [STATE]?: unknown }, state: Reported): boolean {
   try {
     config[STATE] = state;
     return true;

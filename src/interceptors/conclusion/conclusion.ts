@@ -4,7 +4,15 @@ import { type Attempt, type Call, type Captured, setAdapter } from '../call/call
 import { keyOf } from '../call/circuit-key.js';
 import { byMethodAndBaseUrl } from '../call/key.js';
 import { openReport } from '../call/records.js';
-import { type CallState, FirstSuccess, type Reported, remember, rememberResult, show } from '../call/report.js';
+import {
+  type CallState,
+  FirstSuccess,
+  type Reported,
+  remember,
+  rememberResult,
+  show,
+  showSuccess,
+} from '../call/report.js';
 import { exchangeConfig } from '../config/carried-config.js';
 import { conceal } from '../config/concealment.js';
 import { overwrite } from '../config/writable-config.js';
@@ -107,8 +115,9 @@ function showLast({ config }: Captured, { attempt, result }: Ending): void {
 function restore(call: Call, captured: Captured, response: AxiosResponse | undefined, report: Reported): void {
   const { config, fields, adapter, policy } = captured;
   setAdapter(config, fields.adapter === call.armed ? adapter : fields.adapter);
-  if (!show(config, report)) remember(response, report);
-  if (report === call.report || call.ownHeaders || policy !== call.attachment.policy) conceal(call, config);
+  const isShown = call.report ? show(config, call.report) : showSuccess(config, report);
+  if (!isShown) remember(response, report);
+  if (call.report || call.ownHeaders || policy !== call.attachment.policy) conceal(call, config);
   // A kept response keeps its request, and that knows the call: it must not keep the bodies of other attempts.
   call.attempt = undefined;
   if (call.report) call.superseded = call.failure = undefined;
