@@ -4,7 +4,7 @@ const NEAR = 0.7;
 function likeness(one: string, other: string): number {
   let rest = other.toLowerCase();
   const given = one.toLowerCase();
-  if (given[0] !== rest[0]) return 0;
+  if (given[0] !== rest[0] || given.length > 2 * rest.length) return 0;
   for (const letter of given) rest = rest.replace(letter, '');
   return (other.length - rest.length) / Math.max(one.length, other.length);
 }

@@ -44,13 +44,13 @@ export interface HalfOpenOptions {
    */
   probes?: number | undefined;
   /**
-   * Successful probes that close the circuit; an integer >= 1.
+   * Successful probes that close the circuit; an integer >= 1, and 1 where there is a `failureRate`.
    * @default 1
    */
   successThreshold?: number | undefined;
   /**
    * The share of `probes` probes that may fail, in (0, 1]. The circuit closes or opens as soon as the outcome of that many
-   * probes is certain; it opens in any case when all of them fail. `successThreshold` is not used then.
+   * probes is certain; it opens in any case when all of them fail. `successThreshold` is not used then, and cannot be given.
    * @default none: any failed probe re-opens
    */
   failureRate?: number | undefined;
@@ -74,7 +74,8 @@ export interface CircuitBreakerOptions {
    */
   detector?: DetectorFactory | undefined;
   /**
-   * How long an open circuit rejects before it may be probed: a number of ms, or a function.
+   * How long an open circuit rejects before it may be probed: a number of ms, or a function, which `attach` calls once to see that
+   * it works.
    * @default exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 })
    * @example 10_000
    */

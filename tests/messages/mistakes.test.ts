@@ -82,6 +82,8 @@ describe('the name of an option', () => {
     ['of cockatiel', { retry: { maxAttempts: 3 } }, '`retry.maxAttempts`; use `retry.retries`'],
     ['of got and ky', { retry: { limit: 3 } }, '`retry.limit`; use `retry.retries`'],
     ['of a detector', { breaker: { failureRate: 0.5 } }, `\`breaker.failureRate\`; use ${DETECTOR}`],
+    ['of others', { breaker: { failureThreshold: 5 } }, `\`breaker.failureThreshold\`; use ${DETECTOR}`],
+    ['of others', { timeoutMs: 5 }, `\`timeoutMs\`; use ${TIMEOUT}`],
     ['of a delay', { retry: { baseMs: 100 } }, '`retry.baseMs`; use `retry.backoff`'],
     ['that we once had', { retry: { statuses: [503] } }, '`retry.statuses`; use `retry.statusCodes`'],
     ['that we once had', { retry: { codes: [] } }, '`retry.codes`; use `retry.errorCodes`'],

@@ -9,10 +9,10 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   '`retry.methods`': 'httpMethodsToRetry',
   'the event `retry`': 'onRetry onRetryAttempt',
   'the event `call`': 'onMaxRetryTimesExceeded',
-  "`deadlineMs`, or axios's `timeout` for each attempt": 'timeout shouldResetTimeout',
+  "`deadlineMs`, or axios's `timeout` for each attempt": 'timeout timeoutMs shouldResetTimeout',
   '`breaker.cooldownMs`': 'resetTimeout halfOpenAfter',
   '`breaker.detector`, such as failureRateInWindow({ rate, windowMs, minAttempts })':
-    'errorThresholdPercentage volumeThreshold rollingCountTimeout threshold failureRate rate windowMs minAttempts',
+    'errorThresholdPercentage volumeThreshold rollingCountTimeout threshold failureThreshold failureRate rate windowMs minAttempts',
   '`limiter`, such as concurrencyLimit(10)': 'capacity',
   '`classify`': 'errorFilter',
   '`key`': 'name group',
