@@ -358,6 +358,14 @@ describe('a function for a delay is tried at attach', () => {
     }
   });
 
+  test('with the key of some host, where the instance has no base URL', () => {
+    const keys: unknown[] = [];
+    const backoff = ({ key }: { key: string | null }) => keys.push(key);
+    attach(axios.create(), { retry: { backoff } });
+    attach(axios.create({ baseURL: 'https://me:secret@orders.example.com/v1' }), { retry: { backoff } });
+    expect(keys).toEqual(['GET https://api.example.com', 'GET https://orders.example.com/v1']);
+  });
+
   test('what reads the failure as axios gives it passes', () => {
     const backoff = ({ error, response, retryAfterMs = 0 }: any): number => {
       const { status, config } = error.response as AxiosResponse;

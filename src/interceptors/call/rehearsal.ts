@@ -46,7 +46,8 @@ function tryDelay(path: string, delay: (context: DelayContext) => unknown, conte
 
 /** The context of a first failure. */
 function contextOf503(defaults: Partial<AxiosInstance['defaults']>): DelayContext {
-  const config = { ...defaults, method: 'get', url: '/', headers: new AxiosHeaders() } as InternalAxiosRequestConfig;
+  const url = defaults.baseURL ? '/' : 'https://api.example.com/';
+  const config = { ...defaults, method: 'get', url, headers: new AxiosHeaders() } as InternalAxiosRequestConfig;
   const [status, statusText] = [503, 'Service Unavailable'];
   const response: AxiosResponse = { status, statusText, headers: new AxiosHeaders(), data: '', config, request: {} };
   const message = `Request failed with status code ${status}`;
