@@ -172,19 +172,19 @@ export class Limiter {
     const turnstile = this.#turnstile;
     const slot = turnstile.enter();
     if (slot) return slot;
-    let leave = () => {};
-    const answer = new Promise<Slot | TurnedAwayAnswer>((resolve) => {
-      const waiter: Waiter = {
-        priority,
-        isRetry,
-        expiresAt: this.#clock.now() + maxWaitMs,
-        enter: resolve,
-        turnAway: (why) => resolve({ why, retryAfterMs: turnstile.heldMs }),
-      };
-      leave = () => turnstile.leave(waiter);
-      turnstile.wait(waiter);
+    let resolve: (given: Slot | TurnedAwayAnswer) => void = () => undefined;
+    const answer = new Promise<Slot | TurnedAwayAnswer>((resolved) => {
+      resolve = resolved;
     });
-    return { answer, leave };
+    const waiter: Waiter = {
+      priority,
+      isRetry,
+      expiresAt: this.#clock.now() + maxWaitMs,
+      enter: resolve,
+      turnAway: (why) => resolve({ why, retryAfterMs: turnstile.heldMs }),
+    };
+    turnstile.wait(waiter);
+    return { answer, leave: () => turnstile.leave(waiter), end: () => turnstile.end(waiter) };
   }
 
   /** @internal This limiter for an attached instance, whatever the key. */

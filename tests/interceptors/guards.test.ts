@@ -69,7 +69,7 @@ function guardedBy(guards: readonly Guard<Attempt>[], { steps = [200], retry = {
     policy: extendPolicy(DEFAULT_POLICY, { deadlineMs, retry: { backoff: () => 0, ...retry } }),
   };
   place(api, (config) => new Call(attachment, CARETAKERS, config));
-  return { api, adapter };
+  return { api, adapter, pauses: attachment.pauses };
 }
 
 /** A wait that the test ends. */
@@ -79,7 +79,8 @@ function waiting() {
     end = resolve;
   });
   const leave = vi.fn<() => void>();
-  return { later: { admitted: 'later', answer, leave } satisfies Later, leave, end: (given?: Admission) => end(given) };
+  const later = { admitted: 'later', answer, leave, end: () => end(refusal) } satisfies Later;
+  return { later, leave, end: (given?: Admission) => end(given) };
 }
 
 const turns = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -253,6 +254,22 @@ describe('a guard that lets an attempt wait', () => {
     expect(error.message).toBe('deadline exceeded');
     expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'deadline' });
     expect(leave).toHaveBeenCalledOnce();
+    expect(settled).toEqual(['before: neutral']);
+    expect(adapter.attempts).toEqual([]);
+  });
+
+  test.each([
+    ['while it waits', false],
+    ['before', true],
+  ])('is told to answer at once where all waits are ended %s, and is not left', async (_when, isBefore) => {
+    const { later, leave } = waiting();
+    const { api, adapter, pauses } = guardedBy([answering(pass('before')), answering(later)]);
+    if (isBefore) pauses.close();
+    const call = rejectionOf(api.get('/'));
+    await turns();
+    pauses.close();
+    expect(await call).toBe(REFUSED);
+    expect(leave).not.toHaveBeenCalled();
     expect(settled).toEqual(['before: neutral']);
     expect(adapter.attempts).toEqual([]);
   });

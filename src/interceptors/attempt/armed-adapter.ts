@@ -70,12 +70,15 @@ function passOf(attempt: Attempt, admission: Admission | undefined): Pass | unde
 
 /** The answer, unless the call is cancelled or its deadline passes before: then what is given later goes back. */
 async function whileWanted(attempt: Attempt, later: Later): Promise<Admission | undefined> {
+  const over = attempt.call.attachment.pauses.add(() => later.end?.());
   try {
     return await interruptible(attempt.config, attempt.call.remainingMs(), () => later.answer);
   } catch (error) {
     later.leave?.();
     void later.answer.then((late) => late?.admitted && late.settle('neutral'));
     return { admitted: false, stopped: isDeadlineError(error) ? 'deadline' : 'aborted', error };
+  } finally {
+    over();
   }
 }
 

@@ -2,7 +2,6 @@ import type { CircuitBreaker } from '../../circuit/breaker.js';
 import type { Permit, Rejection } from '../../circuit/contract.js';
 import { DEFAULT_LEASE_MS } from '../../circuit/options.js';
 import type { BreakerRegistry } from '../../circuit/registry.js';
-import type { Waiting } from '../../circuit/waiting/waiting.js';
 import type { Clock } from '../../clock.js';
 import { CircuitOpenError, markRejection, type RejectionContext } from '../../errors.js';
 import type { Attempt } from '../call/call.js';
@@ -33,7 +32,7 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: Att
     const asking = { until: now + patienceMs(attempt), leaseMs, mayProbe, caller: attempt.call };
     const next = breaker.waitOrReject(asking, retryAfterMs, now, () => !answersInstead(attempt, retryAfterMs));
     if ('admitted' in next) return admissionOf(attempt, next);
-    const over = waiting(attempt, next);
+    const over = waiting(attempt);
     const answer = next.answer.then((given) => {
       over();
       return settledLater(admissionOf(attempt, given));
@@ -42,7 +41,7 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: Att
       over();
       next.leave();
     };
-    return { admitted: 'later', answer, leave };
+    return { admitted: 'later', answer, leave, end: () => next.end() };
   };
   return {
     admit(attempt) {
@@ -69,7 +68,7 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: Att
         if (next.admitted === 'later') later = next;
         return settledLater(next);
       });
-      return { admitted: 'later', answer, leave: () => later?.leave?.() };
+      return { admitted: 'later', answer, leave: () => later?.leave?.(), end: () => later?.end?.() };
     },
   };
 }
@@ -96,15 +95,13 @@ function answersInstead({ call, circuitKey, config, captured }: Attempt, retryAf
   });
 }
 
-/** Notes the wait, which a shutdown ends; the returned function is called when it is over. */
-function waiting({ call }: Attempt, place: Waiting): () => void {
-  const { clock, pauses } = call.attachment;
+/** Notes the wait; the returned function is called when it is over. */
+function waiting({ call }: Attempt): () => void {
+  const { clock } = call.attachment;
   const waits = call.openWaits();
   const since = clock.now();
   openReport(call);
-  const remove = pauses.add(() => place.end());
   return () => {
-    remove();
     waits.end();
     waits.queuedMs += clock.now() - since;
   };

@@ -55,4 +55,6 @@ export interface Later {
   readonly answer: Promise<Admission | undefined>;
   /** Called when nobody waits any more; a pass that is given all the same is settled as `neutral`. */
   leave?(): void;
+  /** Called when `close()` ends all waits, and at once for a wait that begins after it: the answer is to come now. */
+  end?(): void;
 }

@@ -55,9 +55,10 @@ export class Pauses {
     return this.#isClosed;
   }
 
-  /** Adds what ends a wait; the returned function takes it out, when the wait is over. */
+  /** Adds what ends a wait, or ends it at once after `close`; the returned function takes it out, when the wait is over. */
   add(end: () => void): () => void {
-    this.#ends.add(end);
+    if (this.#isClosed) end();
+    else this.#ends.add(end);
     return () => this.#ends.delete(end);
   }
 

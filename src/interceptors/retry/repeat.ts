@@ -42,6 +42,7 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   if (beforeRetry) {
     const context = { ...retryContext(call, captured, key, round, report.delaysMs.length), config: next, delayMs };
     await interruptible(config, call.remainingMs(), () => beforeRetry(context));
+    if (pauses.isClosed) return { ...round, stopped: 'closed' };
     keepIdempotencyKey(next, headers, policy);
   }
   if (next.data === fields.data && isOneShot(next.data)) return { ...round, stopped: 'body' };
