@@ -1,6 +1,6 @@
 import { reasonOf } from '../abort.js';
 import { type Clock, monotonicClock } from '../clock.js';
-import { isAbort, isLimitError, LimitError, rejectedKeyOf } from '../errors.js';
+import { isAbort, isRejection, LimitError } from '../errors.js';
 import {
   aFunction,
   anInteger,
@@ -237,8 +237,7 @@ async function untilAborted(place: Place, signal: AbortSignal): Promise<Slot | T
 }
 
 function endedBy(error: unknown, signal: AbortSignal | undefined): Ended {
-  if (signal?.aborted || isAbort(error) || isLimitError(error) || rejectedKeyOf(error) !== undefined)
-    return { outcome: 'neutral' };
+  if (signal?.aborted || isAbort(error) || isRejection(error)) return { outcome: 'neutral' };
   const { code, name, status, response } = (error ?? {}) as Record<string, unknown>;
   const { status: answered = status, headers } = (response ?? {}) as { status?: unknown; headers?: HeadersLike };
   return {

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../abort.js';
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, type DelayContext } from '../delay.js';
-import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
+import { CircuitOpenError, giveCause, isAbort, isLimitError, isRejection } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { isTimeoutCode, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
@@ -209,7 +209,7 @@ export async function retry<T>(
           {
             ...contextOf(attempt),
             verdict,
-            refusal: rejectedKeyOf(lastError) !== undefined ? 'circuit-open' : undefined,
+            refusal: isRejection(lastError) ? 'not-retryable' : undefined,
             obstacle: isOpen && isHopeless() ? 'circuit-open' : undefined,
             remainingMs: remainingMs(),
           },

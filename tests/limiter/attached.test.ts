@@ -422,6 +422,19 @@ describe('rateLimit', () => {
   });
 });
 
+test('the rejection by a limiter of another instance that the adapter calls is neutral, and is not retried', async () => {
+  const inner = setup({ limit: concurrencyLimit(1), maxQueue: 0 });
+  const adapter = vi.fn<AxiosAdapter>((config) => inner.api.get(String(config.url)));
+  const api = axios.create({ baseURL: ORIGIN, adapter });
+  const resilience = attach(api);
+  const [passed, rejected] = await settled([api.get('/a'), api.get('/b')]);
+  expect(passed).toMatchObject({ data: '/a' });
+  expect(rejected).toBeInstanceOf(LimitError);
+  expect(adapter).toHaveBeenCalledTimes(2);
+  const { counts } = resilience.breakers.ensure(`GET ${ORIGIN}`).stats();
+  expect(counts).toMatchObject({ success: 1, neutral: 1, failure: 0 });
+});
+
 test('a limiter can be shared by instances', async () => {
   const limiter = new Limiter('shared', concurrencyLimit(1));
   const one = setup(limiter);

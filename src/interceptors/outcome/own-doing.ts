@@ -1,4 +1,5 @@
 import type { InternalAxiosRequestConfig } from 'axios';
+import { isRejection } from '../../errors.js';
 import { type Link, read } from './error-chain.js';
 
 /**
@@ -39,8 +40,9 @@ export const OWN_CODES: ReadonlySet<string> = new Set([
   'ERR_TOO_MANY_REDIRECTS',
   'TooManyRedirects',
   'UnexpectedRedirect',
-  // another circuit of ours
+  // another circuit or limiter of ours
   'ERR_CIRCUIT_OPEN',
+  'ERR_LIMITED',
 ]);
 
 const OWN_MESSAGES = [
@@ -77,6 +79,7 @@ export const isOwnDoing = (chain: readonly Link[], { data }: InternalAxiosReques
   chain.some(
     (link) =>
       OWN_CODES.has(link.code) ||
+      isRejection(link.value) ||
       (OWN_EXCEPTIONS.has(link.name) && typeof read(link.value, 'code') === 'number') ||
       isOfFile(link) ||
       link.value === read(data, 'errored') ||
