@@ -99,12 +99,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     events,
     clock,
     random,
-    guards: [
-      deadlineGuard,
-      ...(limiters ? [limiters] : []),
-      circuitGuard(registry, clock, times),
-      budgetGuard(budgets, clock),
-    ],
+    guards: [deadlineGuard, ...(limiters ? [limiters] : []), circuitGuard(registry, clock, times), budgetGuard(clock)],
     pauses: new Pauses(),
     times,
     dispatch,

@@ -19,8 +19,6 @@ export class Waits {
   #since: number | undefined;
   /** How long attempts of the call stood in a queue, ms. */
   queuedMs = 0;
-  /** What a retry that was decided under an open circuit costs of the budget: it is taken when that lets it through. */
-  owedTokens = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;

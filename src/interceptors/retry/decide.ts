@@ -74,11 +74,9 @@ export async function decide(
       remainingMs: call.remainingMs(),
     },
     () => {
-      if (!retry.budget || objection === 'success') return true;
-      const cost = retryCost(diagnosis);
-      if (circuit !== 'open') return attachment.budgets.withdraw(made.name, retry.budget, attachment.clock.now(), cost);
-      call.openWaits().owedTokens = cost ?? 1;
-      return true;
+      const isFree = !retry.budget || objection === 'success';
+      call.fare = isFree ? undefined : attachment.budgets.fareOf(made.name, retry.budget, retryCost(diagnosis));
+      return circuit === 'open' || (call.fare?.pay(attachment.clock.now()) ?? true);
     },
     (error) => attachment.events.emit({ type: 'callbackError', key, source: 'retry.backoff', error }),
   );
@@ -103,13 +101,6 @@ function diagnosisOf(made: Attempt, result: Result, config: Captured['config']):
 /** What a retry takes out of the budget. */
 const retryCost = ({ codes }: Diagnosis): number | undefined =>
   codes.some(isTimeoutCode) ? TIMEOUT_RETRY_COST : undefined;
-
-/** Gives back what a retry took that was not made after all. */
-export function giveTokensBack(call: Call, { config, policy }: Captured, { result, attempt, outcome }: Round): void {
-  const { budget } = policy.retry;
-  if (!attempt || !budget || outcome === 'success' || call.waits?.owedTokens) return;
-  call.attachment.budgets.giveBack(attempt.name, budget, retryCost(diagnosisOf(attempt, result, config)));
-}
 
 /** Whether the circuit of the next attempt is open at present, and if so, whether it is worth waiting for. */
 function circuitAhead(
