@@ -160,6 +160,54 @@ describe('two guards at once', () => {
   });
 });
 
+describe('an adapter that makes the shortened timeout read-only', () => {
+  test.each<[string, Step, Setting]>([
+    ['is answered', 200, {}],
+    ['fails', 500, {}],
+    ['is answered before the deadline', 200, { deadlineMs: 60_000 }],
+    ['fails before the deadline', 500, { deadlineMs: 60_000 }],
+  ])('%s as ever, and both guards are told', async (_what, step, setting) => {
+    const closed: Step = (config) => {
+      Object.defineProperty(config, 'timeout', { writable: false });
+      return step;
+    };
+    const guards = [answering(pass('first', 300)), answering(pass('second'))];
+    const { api } = guardedBy(guards, { ...setting, steps: [closed], retry: { retries: 0 } });
+    const { status } = await api.get('/', { timeout: 5_000, validateStatus: null });
+    expect(status).toBe(step);
+    const outcome = step === 200 ? 'success' : 'failure';
+    expect(settled).toEqual([`first: ${outcome}`, `second: ${outcome}`]);
+  });
+});
+
+describe('a pass that throws when it is settled', () => {
+  const throwing: Pass = {
+    admitted: true,
+    settle: (outcome) => {
+      settled.push(`broken: ${outcome}`);
+      throw new Error('of the pass');
+    },
+  };
+
+  test.each<[Step, Outcome]>([
+    [200, 'success'],
+    [500, 'failure'],
+  ])('keeps none of the others from being told, once: %i', async (step, outcome) => {
+    const guards = [answering(pass('first')), answering(throwing), answering(pass('third'))];
+    const { api } = guardedBy(guards, { steps: [step], retry: { retries: 0 } });
+    expect((await rejectionOf(api.get('/', { validateStatus: null }))).message).toBe('of the pass');
+    expect(settled).toEqual([`first: ${outcome}`, `broken: ${outcome}`, `third: ${outcome}`]);
+  });
+
+  test('keeps none of the others from being given back where the attempt is not made', async () => {
+    const guards = [answering(throwing), answering(pass('second')), answering(refusal)];
+    const { api, adapter } = guardedBy(guards);
+    await rejectionOf(api.get('/'));
+    expect(settled).toEqual(['broken: neutral', 'second: neutral']);
+    expect(adapter.attempts).toEqual([]);
+  });
+});
+
 describe('a guard that lets an attempt wait', () => {
   test('lets it go on to the guards behind it, by what it says at last', async () => {
     const { later, leave, end } = waiting();

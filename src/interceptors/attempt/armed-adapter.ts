@@ -99,31 +99,31 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   if (call.report) call.report.attempts = call.made;
   if (call.made === 1 && budget) call.attachment.budgets.deposit(attempt.name, budget, attempt.startedAt);
   if (attemptHeader) writeOwnHeader(call, config, attemptHeader, String(attempt.number));
-  const theirs = shortened(config, passes);
+  const restore = shortened(config, passes);
   attempt.remainingMs = call.remainingMs();
   return dispatch(adapter, config, attempt.remainingMs).then(
     (response) => {
-      if (theirs) config.timeout = theirs.timeout as number;
+      restore?.();
       settleAnswer(attempt, response);
       return response;
     },
     (error: unknown) => {
       const { timeout } = config;
-      if (theirs) config.timeout = theirs.timeout as number;
+      restore?.();
       settleError(attempt, error, timeout);
       throw error;
     },
   );
 }
 
-/** Shortens the timeout to the least that a pass says; what it was, if so. */
-function shortened(config: Config, passes: readonly Pass[]): { readonly timeout: number | undefined } | undefined {
+/** Shortens the timeout to the least that a pass says; what is returned, if so, puts back what it was. A closed config stays. */
+function shortened(config: Config, passes: readonly Pass[]): (() => void) | undefined {
   let least = Number.POSITIVE_INFINITY;
   for (const { timeoutMs } of passes) if (timeoutMs) least = Math.min(least, timeoutMs);
   if (least === Number.POSITIVE_INFINITY) return undefined;
   const { timeout } = config;
-  config.timeout = Math.min(timeout || least, least);
-  return { timeout };
+  Reflect.set(config, 'timeout', Math.min(timeout || least, least));
+  return () => void Reflect.set(config, 'timeout', timeout);
 }
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): Sent {

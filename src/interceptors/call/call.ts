@@ -189,7 +189,7 @@ export class Attempt {
   }
 }
 
-const NO_PASSES: readonly Pass[] = [];
+export const NO_PASSES: readonly Pass[] = [];
 
 /** Puts an adapter on a config, the absence of one too, unless somebody has closed it since: `Reflect.set` would be slow. */
 export function setAdapter(config: Config, adapter: Adapter): void {
