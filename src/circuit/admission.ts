@@ -1,3 +1,4 @@
+import { reasonOf } from '../abort.js';
 import { SuccessTimes } from '../out-of-time.js';
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
@@ -133,6 +134,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   ): Permit | Rejection | Promise<Permit | Rejection> {
     const waited = (answer: Answer): Permit | Rejection | Promise<Permit | Rejection> => {
       if (typeof answer !== 'number') return answer;
+      if (signal?.aborted) return Promise.reject(reasonOf(signal));
       const { now } = this;
       const next = this.waitOrReject({ until: now + maxWaitMs(), leaseMs: DEFAULT_LEASE_MS, caller }, answer, now);
       return 'admitted' in next ? next : unlessAborted(next, signal);
