@@ -15,6 +15,9 @@ type Sent = ReturnType<AxiosAdapter>;
 /**
  * Stands in for the adapter of a call while that is under way. Only here is it certain that an attempt follows, so guards
  * are asked here, and told what the adapter comes to.
+ *
+ * A call that was not captured is sent as without the plugin: axios sends one whose synchronous request interceptor threw and
+ * took its error itself, and leaves out all handlers behind it.
  */
 export function armed(call: Call, config: Config): Sent {
   const { captured } = call;
