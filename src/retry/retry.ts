@@ -210,7 +210,7 @@ export async function retry<T>(
           {
             ...contextOf(attempt),
             verdict,
-            refusal: isRejection(lastError) ? 'not-retryable' : undefined,
+            objection: isRejection(lastError) ? 'not-retryable' : undefined,
             obstacle: isOpen && isHopeless() ? 'circuit-open' : undefined,
             remainingMs: remainingMs(),
           },
