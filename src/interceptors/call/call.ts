@@ -145,7 +145,7 @@ export class Call implements CallHandlers {
   }
 }
 
-/** One dispatch of a call; written by the armed adapter alone. */
+/** One dispatch of a call; written by the armed adapter, and its end by the settlement. */
 export class Attempt {
   readonly call: Call;
   readonly captured: Captured;
