@@ -7,6 +7,7 @@ import { limiters } from './faults/limiters.js';
 import { trade } from './faults/trade.js';
 import { tried } from './faults/tried.js';
 import { fleet } from './fleet/fleet.js';
+import { fleetErrors } from './fleet-errors/fleet-errors.js';
 import { fleetSim } from './fleet-sim/fleet-sim.js';
 import { memory } from './memory/memory.js';
 import { outage } from './outage/outage.js';
@@ -32,13 +33,14 @@ const PARTS: Readonly<Record<string, Part>> = {
   limiters,
   real,
   fleet,
+  'fleet-errors': fleetErrors,
   'fleet-sim': fleetSim,
 };
 
 const USAGE = `npm run bench [-- ${Object.keys(PARTS).join(' | ')}]
 
 Runs all parts or those that are named, shows what they came to, and writes it to bench/RESULTS.md.
-The part fleet needs redis-server. With flags (faults takes some: see bench/faults/flags.ts) results are only shown.`;
+The parts fleet and fleet-errors need redis-server. With flags (faults takes some: see bench/faults/flags.ts) results are only shown.`;
 
 const BENCH = fileURLToPath(new URL('.', import.meta.url));
 const RESULTS = `${BENCH}RESULTS.md`;

@@ -132,7 +132,7 @@ describe('one rule for switches: true, false or options', () => {
     resilience.update({ retry: { retryAfter: true } });
     expect(reportOf(await failing())).toMatchObject({ attempts: 1, stopped: 'retry-after' });
     const cooldownOf = async (retryAfter: boolean | { maxMs: number }) => {
-      const guarded = start({ retry: false, breaker: { ...breaker, retryAfter } }, asked);
+      const guarded = start({ retry: false, clock: { now: () => 0 }, breaker: { ...breaker, retryAfter } }, asked);
       await guarded.failing();
       return Math.ceil(guarded.resilience.breakers.get(KEY)?.stats().remainingCooldownMs ?? 0);
     };

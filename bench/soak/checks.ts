@@ -19,6 +19,13 @@ const equal = (name: string, expected: number, found: number): Check => ({
   isGood: expected === found,
 });
 
+const between = (name: string, least: number, most: number, found: number): Check => ({
+  name,
+  expected: `${least} to ${most}`,
+  found: String(found),
+  isGood: found >= least && found <= most,
+});
+
 /** What the service saw. */
 export interface Seen {
   /** Attempts by call, as bits. */
@@ -44,8 +51,15 @@ export function accountChecks(ledger: Ledger, breakers: BreakerRegistry): Check[
     equal('rejections of circuits and `rejected` events', sum('rejected'), events.rejected),
     equal('`callbackError` events', 0, events.callbackError),
     equal('`breakerRemoved` events', 0, events.breakerRemoved),
-    ...(['success', 'failure', 'neutral'] as const).map((outcome) =>
+    ...(['success', 'failure'] as const).map((outcome) =>
       equal(`permits settled as ${outcome} and attempts under a circuit`, ledger.guarded[outcome], sum(outcome)),
+    ),
+    // A call that is cancelled, or has no token, when its wait is over gives a permit back that no attempt has used.
+    between(
+      'permits settled as neutral: attempts under a circuit, and calls that waited for it in vain',
+      ledger.guarded.neutral,
+      ledger.guarded.neutral + ledger.waitedInVain,
+      sum('neutral'),
     ),
     equal(
       'permits out',

@@ -32,6 +32,8 @@ export class Ledger {
   delays = 0;
   histories = 0;
   gaveUp = 0;
+  /** Calls that waited for a circuit and ended without a success. */
+  waitedInVain = 0;
   fallbacks = 0;
   /** The same, by `call` events. */
   toldGaveUp = 0;
@@ -77,6 +79,7 @@ export class Ledger {
     }
     this.attempts += report.attempts;
     this.delays += report.delaysMs.length;
+    this.waitedInVain += Number(report.waitedMs.circuit > 0 && report.stopped !== 'success');
     this.histories += report.history.length;
     this.fallbacks += Number(report.fallback);
     this.gaveUp += Number(report.stopped !== 'success');

@@ -126,20 +126,24 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
    * @internal As `enter`, and one that would be rejected waits instead; an abort ends the wait with the signal's reason.
    *
    * @param maxWaitMs Asked where it would be rejected.
+   * @param remainingMs What is left for the attempt, ms: it gets no probe where successes take longer.
    */
   acquireWithin(
     maxWaitMs: () => number,
     signal?: AbortSignal,
     caller?: object,
+    remainingMs = Number.POSITIVE_INFINITY,
   ): Permit | Rejection | Promise<Permit | Rejection> {
+    const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (this.times.slowestMs() ?? 0);
     const waited = (answer: Answer): Permit | Rejection | Promise<Permit | Rejection> => {
       if (typeof answer !== 'number') return answer;
       if (signal?.aborted) return Promise.reject(reasonOf(signal));
       const { now } = this;
-      const next = this.waitOrReject({ until: now + maxWaitMs(), leaseMs: DEFAULT_LEASE_MS, caller }, answer, now);
+      const asking = { until: now + maxWaitMs(), leaseMs: DEFAULT_LEASE_MS, caller, mayProbe };
+      const next = this.waitOrReject(asking, answer, now);
       return 'admitted' in next ? next : unlessAborted(next, signal);
     };
-    const answer = this.ask(undefined, undefined, caller);
+    const answer = this.ask(undefined, undefined, caller, mayProbe);
     return answer instanceof Promise ? answer.then(waited) : waited(answer);
   }
 

@@ -87,6 +87,16 @@ export class CircuitBreaker extends AdmittingCircuit {
     );
   }
 
+  /** @internal A success of a call whose time is limited took so long, ms. */
+  took(durationMs: number): void {
+    this.times.record(durationMs, this.now);
+  }
+
+  /** @internal What the slowest success of the last minute took, ms. */
+  get slowestMs(): number | undefined {
+    return this.times.slowestMs(this.now);
+  }
+
   /** The circuit as it is now. */
   stats(): CircuitStats {
     const now = this.now;

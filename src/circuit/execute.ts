@@ -79,12 +79,12 @@ async function admitAndRun<T>(
 ): Promise<T> {
   aFunction(fn, 'execute(fn)');
   if (options !== undefined) check(options, 'execute(options)');
-  const given = options && own(options);
+  const given = options && own<ExecuteOptions<T>>(options);
   const signal = given?.signal;
   throwIfAborted(signal);
   const answer = asked(breaker, signal, given?.maxWaitMs);
   const permit = admitted(breaker, signal, answer instanceof Promise ? await answer : answer);
-  if (given || permit.timeoutMs !== undefined) return runWithin(breaker, clock, fn, permit, given ?? {});
+  if (given || permit.timeoutMs !== undefined) return runWithin(breaker, clock, fn, permit, given ?? own({}));
   return run(breaker, fn, permit);
 }
 
@@ -124,13 +124,11 @@ export async function acquire(
   options: Pick<ExecuteOptions, 'signal' | 'maxWaitMs'> | undefined,
 ): Promise<CircuitPermit> {
   if (options !== undefined) check(options, 'acquire(options)');
-  const { signal, maxWaitMs } = options ? own(options) : NO_OPTIONS;
+  const { signal, maxWaitMs } = own(options ?? {});
   throwIfAborted(signal);
   const permit = admitted(breaker, signal, await asked(breaker, signal, maxWaitMs));
   return { settle: (outcome, error) => permit.settle(outcome, undefined, { error }) };
 }
-
-const NO_OPTIONS: ExecuteOptions = {};
 
 /** With options or limits. */
 async function runWithin<T>(

@@ -15,4 +15,4 @@ export type State =
   | { readonly name: 'open'; readonly until: number; readonly byHand: boolean; readonly probes: Probes }
   | { readonly name: 'half-open'; readonly probes: Probes };
 
-export const CLOSED: State = { name: 'closed' };
+export const CLOSED: State = { name: 'closed', probes: undefined };

@@ -7,6 +7,7 @@ import {
   milliseconds,
   oneOf,
   options as optionsOf,
+  own,
   type Rule,
   withMethods,
 } from '../validation.js';
@@ -97,7 +98,7 @@ export class Limiter {
    * @throws a `TypeError` or `RangeError` that names a bad option.
    */
   constructor(key: string, options: LimiterOptions | Limit, hooks?: LimiterHooks) {
-    const given: LimiterOptions = 'open' in options ? { limit: options } : options;
+    const given = isLimit(options) ? { limit: options } : options;
     checks ??= checksOf();
     checks.options(given, 'new Limiter(key, options)');
     checks.limit(given.limit, 'new Limiter(key, options).limit');
@@ -107,7 +108,7 @@ export class Limiter {
       maxWaitMs = MAX_WAIT_MS,
       clock = monotonicClock,
       random = Math.random,
-    } = given;
+    } = own(given);
     this.key = key;
     this.#limit = limit;
     this.#clock = clock;
@@ -131,7 +132,7 @@ export class Limiter {
     aFunction(fn, 'execute(fn)');
     checks?.execution(options, 'execute(options)');
     const slot = await this.acquire(options);
-    const { signal } = options;
+    const { signal } = own(options);
     let ended: Ended = { outcome: 'neutral' };
     try {
       const result = await fn({ signal });
@@ -155,7 +156,9 @@ export class Limiter {
   }
 
   /** @internal As `acquire`: a promise only where it has to wait. It does not throw. */
-  enter({ signal, ...asking }: LimiterExecuteOptions & Asking): Slot | Promise<Slot> {
+  enter(options: LimiterExecuteOptions & Asking): Slot | Promise<Slot> {
+    const asking = own(options);
+    const { signal } = asking;
     if (signal?.aborted) return Promise.reject(reasonOf(signal));
     const given = this.ask(asking);
     return given instanceof Slot ? given : this.#slotFrom(given, signal);
@@ -221,6 +224,9 @@ export class Limiter {
   }
 }
 
+const isLimit = (given: Partial<LimiterOptions & Limit> | null | undefined): given is Limit =>
+  typeof given?.open === 'function';
+
 async function untilAborted(place: Place, signal: AbortSignal): Promise<Slot | TurnedAwayAnswer> {
   const { answer } = place;
   let stop = () => {};
@@ -238,6 +244,14 @@ async function untilAborted(place: Place, signal: AbortSignal): Promise<Slot | T
 
 function endedBy(error: unknown, signal: AbortSignal | undefined): Ended {
   if (signal?.aborted || isAbort(error) || isRejection(error)) return { outcome: 'neutral' };
+  try {
+    return failureBy(error);
+  } catch {
+    return { outcome: 'failure' };
+  }
+}
+
+function failureBy(error: unknown): Ended {
   const { code, name, status, response } = (error ?? {}) as Record<string, unknown>;
   const { status: answered = status, headers } = (response ?? {}) as { status?: unknown; headers?: HeadersLike };
   return {

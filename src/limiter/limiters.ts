@@ -1,6 +1,6 @@
 import { LimitError } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { unexpected } from '../validation.js';
+import { own, unexpected } from '../validation.js';
 import type {
   Admission,
   AttachedLimiters,
@@ -40,7 +40,7 @@ export class Limiters implements AttachedLimiters {
   #latest: Told | undefined;
 
   constructor(options: LimitersOptions) {
-    this.#options = options;
+    this.#options = own(options);
   }
 
   admit(attempt: LimitedRequest): ReturnType<AttachedLimiters['admit']> {

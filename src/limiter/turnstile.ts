@@ -1,5 +1,6 @@
 import { type Clock, MAX_TIMER_MS } from '../clock.js';
 import type { Outcome, TurnedAway } from '../events.js';
+import { own } from '../validation.js';
 import type { LimitedAttempt, LimitRule } from './rule.js';
 import { type Waiting, WaitingLine } from './waiting-line.js';
 
@@ -101,7 +102,8 @@ export class Turnstile {
   /** Nobody's wait ends before. */
   #expiryFrom = Number.POSITIVE_INFINITY;
 
-  constructor({ rule, maxQueue, clock, onError, onChange }: TurnstileOptions) {
+  constructor(options: TurnstileOptions) {
+    const { rule, maxQueue, clock, onError, onChange } = own(options);
     this.#rule = rule;
     this.#maxQueue = maxQueue;
     this.#clock = clock;

@@ -27,8 +27,17 @@ export interface RetryGuard {
   readonly key: string;
   readonly mode: 'enforce' | 'observe';
   readonly isOpen: boolean;
-  /** @internal A permit, for which it may wait. */
-  acquireWithin(maxWaitMs: () => number, signal?: AbortSignal, caller?: object): GuardAnswer | Promise<GuardAnswer>;
+  /** @internal A permit, for which it may wait; a probe only where as much time is left as successes take. */
+  acquireWithin(
+    maxWaitMs: () => number,
+    signal?: AbortSignal,
+    caller?: object,
+    remainingMs?: number,
+  ): GuardAnswer | Promise<GuardAnswer>;
+  /** @internal A success of a call whose time is limited took so long, ms. */
+  took(durationMs: number): void;
+  /** @internal What the slowest success of the last minute took, ms. */
+  readonly slowestMs: number | undefined;
   /** @internal Whether a permit may be hoped for within that time. */
   isWorthWaiting(maxWaitMs: number): boolean;
   /** @internal */

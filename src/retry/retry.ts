@@ -3,7 +3,7 @@ import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, type DelayContext } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, isLimitError, isRejection } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { isTimeoutCode, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
+import { isTimeoutCode, type OutOfTime, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import { aBudget, type BudgetOptions, budgetOf, type RetryBudget, TIMEOUT_RETRY_COST } from './budget.js';
 import { backoffsLeftMs, DEFAULT_BACKOFF, decideRetry } from './decision.js';
@@ -131,6 +131,7 @@ export async function retry<T>(
   check(options, 'retry(options)');
   const given = own(options);
   const { clock = monotonicClock, random = Math.random, breaker, deadlineMs } = given;
+  const isLimited = given.signal !== undefined || deadlineMs !== undefined;
   const budget = budgetOf(given.budget);
   const limits = { retries: given.retries ?? 3, backoff: given.backoff ?? DEFAULT_BACKOFF };
   throwIfAborted(given.signal);
@@ -163,7 +164,7 @@ export async function retry<T>(
   try {
     for (let attempt = 1; ; attempt++) {
       const maxWaitMs = () => Math.min(patience.begin(attempt), remainingMs());
-      const takePermit = () => breaker?.acquireWithin(maxWaitMs, scope.signal, scope);
+      const takePermit = () => breaker?.acquireWithin(maxWaitMs, scope.signal, scope, remainingMs());
       const { permit, ...entered } = await enter(breaker, () => takeSlot(attempt), takePermit);
       ({ slot } = entered);
       patience.end();
@@ -182,7 +183,16 @@ export async function retry<T>(
       const ended = await run(fn, attempt, scope, permit?.timeoutMs);
       slot?.end(given.limiter?.judge(ended, scope.signal) as never);
       const isAborted = scope.signal.aborted || (ended.hasThrown && isAbort(ended.error));
-      const outOfTime = () => outcomeOfTime(startedAt, attemptAt, clock.now(), deadlineMs, permit?.isProbe);
+      const outOfTime = () =>
+        outcomeOfTime({
+          startedAt,
+          attemptAt,
+          now: clock.now(),
+          deadlineMs,
+          slowestMs: breaker?.slowestMs,
+          isProbe: permit?.isProbe,
+        });
+      if (breaker && !ended.hasThrown && isLimited) breaker.took(clock.now() - attemptAt);
       const outcome = ended.isOverdue
         ? 'failure'
         : breaker?.judge(ended, { classify: given.classify, signal: scope.signal, outOfTime });
@@ -260,11 +270,18 @@ async function run<T>(
   }
 }
 
+interface Timing extends Pick<OutOfTime, 'slowestMs' | 'isProbe'> {
+  readonly startedAt: number;
+  readonly attemptAt: number;
+  readonly now: number;
+  readonly deadlineMs: number | undefined;
+}
+
 /** What an attempt says that was cut off, at the deadline or by a signal whose time ran out. */
-function outcomeOfTime(startedAt: number, attemptAt: number, now: number, deadlineMs = 0, isProbe = false): Outcome {
+function outcomeOfTime({ startedAt, attemptAt, now, deadlineMs = 0, ...known }: Timing): Outcome {
   const callMs = now - startedAt;
   const hasSlept = deadlineMs > 0 && callMs - deadlineMs > sleepOf(deadlineMs);
-  return hasSlept ? 'neutral' : outcomeOutOfTime({ attemptMs: now - attemptAt, callMs, isProbe });
+  return hasSlept ? 'neutral' : outcomeOutOfTime({ attemptMs: now - attemptAt, callMs, ...known });
 }
 
 /** Rethrows what a hook threw, with the failure that it was asked about as its cause. */

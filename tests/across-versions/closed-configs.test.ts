@@ -14,12 +14,18 @@ afterEach(() => server.close());
 const readOnly = (config: InternalAxiosRequestConfig, name: keyof InternalAxiosRequestConfig) =>
   Object.defineProperty(config, name, { value: config[name], writable: false, enumerable: true, configurable: false });
 
+const withGetter = (config: InternalAxiosRequestConfig, name: keyof InternalAxiosRequestConfig) => {
+  const value: unknown = config[name];
+  return Object.defineProperty(config, name, { get: () => value, enumerable: true, configurable: true });
+};
+
 const CLOSED: readonly [string, (config: InternalAxiosRequestConfig) => InternalAxiosRequestConfig][] = [
   ['frozen', Object.freeze],
   ['sealed', Object.seal],
   ['not extensible', Object.preventExtensions],
   ['one with a read-only adapter', (config) => readOnly(config, 'adapter')],
   ['one with a read-only url', (config) => readOnly(config, 'url')],
+  ['one with a getter for its url', (config) => withGetter(config, 'url')],
 ];
 
 describe.each(CLOSED)('a config that a request interceptor returns %s', (_how, close) => {

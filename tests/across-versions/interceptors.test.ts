@@ -468,7 +468,7 @@ describe('a request interceptor that throws', () => {
     const told: string[] = [];
     const endOf = async (isAttached: boolean) => {
       const one = axios.create({ baseURL: server.url });
-      one.interceptors.request.use(() => rethrow(thrown) as never, rejected, { synchronous });
+      one.interceptors.request.use(() => rethrow(thrown), rejected, { synchronous });
       if (isAttached) attach(one, { ...AT_ONCE, sinks: [({ type }) => told.push(type)] });
       const error = await rejectionOf((async () => one.get('/'))());
       return { message: error.message, status: error.response?.status, report: reportOf(error) };

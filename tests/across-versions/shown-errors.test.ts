@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
-import axios, { type AxiosInstance } from 'axios';
+import axios, { AxiosError, type AxiosInstance } from 'axios';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { attach, reportOf } from '../../src/index.js';
+import { attach, type ResilienceOptions, reportOf } from '../../src/index.js';
 import { startServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -62,6 +62,27 @@ describe('the JSON of an error', () => {
     expect(JSON.stringify(error)).not.toMatch(/idempotency-key/i);
   });
 
+  test('of a call that was rejected has none either where createError is shown the config', async () => {
+    const seen: string[] = [];
+    const createError = ({ config }: { config?: object | undefined }) => {
+      seen.push(JSON.stringify(config));
+      return new Error('not now');
+    };
+    attach(api, { ...IDEMPOTENT, breaker: { createError } })
+      .breakers.ensure(`POST ${server.url}`)
+      .trip();
+    await rejection(api.post('/orders', {}, { resilience: { fallback: 'secret', fallbackOn: () => false } }));
+    expect(seen).toHaveLength(1);
+    expect(seen.join()).not.toMatch(/idempotency-key|secret/i);
+  });
+
+  test('has no fallback data of the request either where an adapter copies the config', async () => {
+    const adapter = (config: object) => Promise.reject(new AxiosError('down', 'ECONNRESET', { ...config } as never));
+    attach(api, { breaker: false, retry: { backoff: () => 0 } });
+    const error = await rejection(api.get('/feed', { adapter, resilience: { fallback: 'secret' } }));
+    expect(JSON.stringify(error)).not.toContain('secret');
+  });
+
   test('has no fallback data of the request, though it has its other options', async () => {
     attach(api, { breaker: false, retry: { backoff: () => 0 } });
     const resilience = { retry: 1, fallback: { text: 'fallback-secret' } };
@@ -107,8 +128,13 @@ describe('the error of a hook that throws on an accepted response', () => {
     expect(reportOf(error)).toEqual(reportOf(error.cause));
   });
 
-  test('also where it is the fallback that throws', async () => {
-    attach(api, { fallback: failing, fallbackOn: () => true, retry: { retries: 0 } });
+  test.each<[string, ResilienceOptions]>([
+    ['fallback', { fallback: failing, fallbackOn: () => true }],
+    ['fallbackOn', { fallback: 'old', fallbackOn: failing }],
+    ['shouldRetry', { retry: { shouldRetry: failing } }],
+    ['beforeRetry', { retry: { backoff: 0, beforeRetry: failing } }],
+  ])('also where it is %s that throws', async (_what, options) => {
+    attach(api, { retry: { retries: 0 }, ...options });
     const error = await rejection(
       api.get('/', { validateStatus: () => true, headers: { Authorization: 'Bearer header-secret' } }),
     );

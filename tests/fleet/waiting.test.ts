@@ -132,7 +132,10 @@ describe('whoever is aborted while the store is asked for a probe that is taken'
     const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(200) });
     const { access, breaker, told } = await halfOpen((given) => {
       const store = sharedStore(given);
-      return attach(api, { random: () => 0.5, breaker: { ...SUMMED, cooldownMs: COOLDOWN_MS, store, maxWaitMs: 5_000 } }).breakers.ensure(KEY);
+      return attach(api, {
+        random: () => 0.5,
+        breaker: { ...SUMMED, cooldownMs: COOLDOWN_MS, store, maxWaitMs: 5_000 },
+      }).breakers.ensure(KEY);
     });
     const error = await abortedIn10ms((signal) => api.get('/', { signal }));
     expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'aborted', elapsedMs: 10, waitedMs: { circuit: 0 } });

@@ -180,6 +180,12 @@ describe('an adapter that makes the shortened timeout read-only', () => {
   });
 });
 
+test('a timeout that cannot be read keeps no guard from being told', async () => {
+  const { api } = guardedBy([answering(pass('first'))], { steps: [500], retry: { retries: 0 } });
+  expect(await rejectionOf(api.get('/', { timeout: Symbol('none') as never }))).toBeInstanceOf(Error);
+  expect(settled).toEqual(['first: neutral']);
+});
+
 describe('a pass that throws when it is settled', () => {
   const throwing: Pass = {
     admitted: true,

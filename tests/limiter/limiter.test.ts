@@ -95,11 +95,11 @@ test.each<[string, unknown, Partial<LimitedAttempt>]>([
   expect(limiter.stats().inFlight).toBe(0);
 });
 
-test('an error that cannot be read costs no slot', async () => {
+test('an error that cannot be read is a failure, costs no slot and reaches the caller as it is', async () => {
   const { limiter } = oneSeat();
   const unreadable = Object.defineProperty(new Error('strange'), 'code', { get: fail(new Error('no code')) });
-  await expect(limiter.execute(fail(unreadable))).rejects.toThrow('no code');
-  expect(limiter.stats()).toMatchObject({ inFlight: 0, counts: { neutral: 1 } });
+  await expect(limiter.execute(fail(unreadable))).rejects.toBe(unreadable);
+  expect(limiter.stats()).toMatchObject({ inFlight: 0, counts: { failure: 1 } });
 });
 
 test('headers of what is thrown reach the rule, by fetch and by axios', async () => {

@@ -1,7 +1,16 @@
-import axios, { type AxiosAdapter, AxiosError } from 'axios';
+import axios, { type AxiosAdapter, AxiosError, type AxiosInstance } from 'axios';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attach, CircuitBreaker, type Outcome, reportOf } from '../../src/index.js';
+import {
+  attach,
+  CircuitBreaker,
+  concurrencyLimit,
+  customLimit,
+  Limiter,
+  type Outcome,
+  reportOf,
+  retry,
+} from '../../src/index.js';
 import { accepted, diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
 
 const throwing = () => {
@@ -74,6 +83,9 @@ const errors = fc.letrec<{ any: Make; leaf: Make }>((tie) => ({
 
 const config = { headers: {} } as never;
 
+const INNER = 'https://inner.example.com';
+const nothingPasses = customLimit(() => ({ waitMs: () => Number.POSITIVE_INFINITY }));
+
 /** An attempt of a call on an instance whose adapter ends so. */
 async function attempted(adapter: AxiosAdapter) {
   const api = axios.create({ baseURL: 'https://api.example.com', adapter });
@@ -83,6 +95,13 @@ async function attempted(adapter: AxiosAdapter) {
   await api.get('/').catch(() => undefined);
   return { outcomes, inFlight: resilience.breakers.get('GET https://api.example.com')?.inFlight };
 }
+
+/** What a promise rejects with, of which nothing is read. */
+const endOf = (call: Promise<unknown>) =>
+  call.then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
 
 describe('whatever an adapter throws after it was asked', () => {
   test('is a failure, unless it is on the list of what the caller did itself', () => {
@@ -120,6 +139,22 @@ describe('whatever an adapter throws after it was asked', () => {
     );
   });
 
+  test('is a failure for a limiter, which takes its slot back and changes nothing of it', async () => {
+    await fc.assert(
+      fc.asyncProperty(errors, async (make) => {
+        const error = make();
+        const limiter = new Limiter('x', concurrencyLimit(1));
+        const ends = [
+          await endOf(limiter.execute(() => Promise.reject(error))),
+          await endOf(retry(() => Promise.reject(error), { limiter, retries: 0 })),
+        ];
+        expect(ends.map((end) => end && Object.is(end.error, error))).toEqual([true, true]);
+        expect(limiter.stats()).toMatchObject({ inFlight: 0, counts: { failure: 2 } });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test.each(['ERR_CANCELED', 'AbortError', 'ERR_BAD_OPTION', 'ERR_INVALID_URL', 'ERR_CIRCUIT_OPEN', 'ERR_LIMITED'])(
     '%s is on the list',
     async (what) => {
@@ -133,6 +168,23 @@ describe('whatever an adapter throws after it was asked', () => {
       expect((await attempted(() => Promise.reject(error))).outcomes).toEqual(['neutral']);
     },
   );
+
+  test.each<[string, (api: AxiosInstance) => unknown]>([
+    ['a circuit', (api) => attach(api).breakers.ensure(`GET ${INNER}`).trip()],
+    [
+      'a circuit with an error of the user',
+      (api) => {
+        const breaker = { createError: () => new Error('not now') };
+        attach(api, { breaker }).breakers.ensure(`GET ${INNER}`).trip();
+      },
+    ],
+    ['a limiter', (api) => attach(api, { limiter: { limit: nothingPasses, maxWaitMs: 0 } })],
+  ])('the rejection of an instance behind the adapter is on the list: %s', async (_what, close) => {
+    const inner = axios.create({ baseURL: INNER, adapter: () => Promise.reject(new Error('not to be asked')) });
+    close(inner);
+    const { outcomes, inFlight } = await attempted(() => inner.get('/'));
+    expect([outcomes, inFlight]).toEqual([['neutral'], 0]);
+  });
 
   test.each(['code', 'config', 'response'])(
     'one whose %s cannot be read is what the call rejects with',
@@ -182,6 +234,23 @@ describe('what a diagnosis costs', () => {
     const error = Object.assign(new Error(text), { code: text });
     expect(costOf(() => diagnose(failed(error), config), 20)).toBeLessThan(1_000);
   });
+});
+
+test.each<[string, object, Outcome]>([
+  ['a whole answer is judged by its status', { status: 404, data: '' }, 'success'],
+  ['an answer without its body is a failure', { status: 404 }, 'failure'],
+])('with a code that only its adapter knows %s', (_what, response, outcome) => {
+  const error = Object.assign(new Error('mine'), { code: 'E_MINE', response });
+  expect(diagnose(failed(error), config)).toMatchObject({ outcome, status: 404 });
+});
+
+test.each([
+  ['connect', { outcome: 'failure', unsent: true }],
+  ['', { outcome: 'failure', unsent: false }],
+  ['open', { outcome: 'neutral' }],
+])('ENOENT of the system call %j: %j', (syscall, diagnosis) => {
+  const error = Object.assign(new Error('no such file or directory'), { code: 'ENOENT', syscall });
+  expect(diagnose(failed(error), config)).toMatchObject(diagnosis);
 });
 
 describe('answers', () => {

@@ -50,8 +50,26 @@ describe('an AbortError of the fetch adapter', () => {
   });
 });
 
-describe("Firefox's messages for arguments that it does not take", () => {
+describe('messages of fetch for arguments that it does not take: Firefox, undici, Deno, Bun, workerd', () => {
   test.each([
+    'Headers.append: "x y" is an invalid header name.',
+    'Headers.set: "a\nb" is an invalid header value.',
+    'Headers constructor: x y is an invalid header name.',
+    'Cannot convert argument to a ByteString because the character at index 0 has a value of 55357 which is greater than 255.',
+    "'GE T' is not a valid HTTP method.",
+    'Request with GET/HEAD method cannot have body.',
+    'unknown scheme',
+    'bad port',
+    'Invalid header name: "x y"',
+    'Invalid header value: "a\nb"',
+    'Method is not valid',
+    "Url scheme 'foo' not supported",
+    'Fetch failed: Requests to port 9 are blocked',
+    "Invalid header name: 'x y'",
+    "Header 'x' has invalid value",
+    'Invalid header name.',
+    'Invalid HTTP method string: GE T',
+    'Fetch API cannot load: foo://x',
     'Request constructor: Invalid request method TRACE.',
     'Request constructor: HEAD or GET Request cannot have a body.',
     'Request constructor: x a is an invalid header name.',

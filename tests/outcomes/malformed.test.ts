@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import type { AxiosRequestConfig } from 'axios';
 import { afterEach, describe, expect, test } from 'vitest';
 import { hang, startServer } from '../support/server.js';
 import { answering, type RawServer, rawServer, told } from './support.js';
@@ -78,6 +79,27 @@ test.each([600, 999])('status %i is a failure: RFC 9110, section 15', async (sta
   expect(await told({ url: await url(bytes, 'nothing'), adapter: 'http' })).toMatchObject({
     outcomes: ['failure'],
     stopped: 'not-retryable',
+  });
+});
+
+describe.each(ADAPTERS)('the %s adapter: what cannot be sent', (adapter) => {
+  test.each<[string, AxiosRequestConfig]>([
+    ['the name of a header', { headers: { 'x y': '1' } }],
+    ['the method', { method: 'GE T' }],
+    ['the scheme', { url: 'foo://localhost/' }],
+    ['the port', { url: 'http://localhost:99999/' }],
+    ['the host', { url: 'http://[' }],
+    ...(adapter === 'fetch'
+      ? ([
+          ['the body of a GET', { data: 'x' }],
+          ['a port that fetch blocks', { url: 'http://localhost:9/' }],
+        ] satisfies [string, AxiosRequestConfig][])
+      : []),
+  ])('%s is the own doing of the caller', async (_what, request) => {
+    expect(await told({ url: await url('', 'end'), adapter, ...request })).toMatchObject({
+      outcomes: ['neutral'],
+      stopped: 'not-retryable',
+    });
   });
 });
 

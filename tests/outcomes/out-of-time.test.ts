@@ -229,6 +229,33 @@ describe('execute and retry', () => {
   });
 
   test.each(['signal', 'deadlineMs'] as const)(
+    'retry in a hurry by its %s is a failure where successes take no longer',
+    async (option) => {
+      const breaker = breakerOf();
+      const within = (ms: number) => (option === 'signal' ? { signal: signalAfter(ms) } : { deadlineMs: ms });
+      const quick = () => new Promise<void>((resolve) => setTimeout(resolve, 30));
+      await settled(retry(quick, { breaker, ...within(5_000) }));
+      await settled(retry(hanging, { breaker, ...within(29) }));
+      expect(breaker.state).toBe('closed');
+      await settled(retry(hanging, { breaker, ...within(30) }));
+      expect(breaker.state).toBe('open');
+    },
+  );
+
+  test('retry with less time left than successes take gets no probe', async () => {
+    const breaker = breakerOf();
+    const took = (ms: number) => vi.fn(() => new Promise<void>((resolve) => setTimeout(resolve, ms)));
+    await settled(retry(took(300), { breaker, deadlineMs: 5_000 }));
+    breaker.trip({ cooldownMs: 0 });
+    const fn = took(10);
+    expect(isRejectedError(await settled(retry(fn, { breaker, deadlineMs: 299, maxWaitMs: 0 })))).toBe(true);
+    expect(fn).not.toHaveBeenCalled();
+    expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });
+    await settled(retry(fn, { breaker, deadlineMs: 300 }));
+    expect(breaker.state).toBe('closed');
+  });
+
+  test.each(['signal', 'deadlineMs'] as const)(
     'retry with a %s of 100 ms opens, with 99 it does not',
     async (option) => {
       for (const ms of [99, 100]) {
@@ -313,6 +340,24 @@ describe('a half-open circuit', () => {
     expect(await get({ resilience: { deadlineMs: 200 } })).toMatchObject({ status: 200 });
     expect(adapter.attempts).toHaveLength(2);
   });
+});
+
+test('a deadline of retry that fires far later than it was due is neutral, too', async () => {
+  let now = 0;
+  const clock = { now: () => now };
+  const breaker = new CircuitBreaker('queue', { clock });
+  const hanging = ({ signal }: { signal: AbortSignal }) =>
+    new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+  for (const lateMs of [500, 501]) {
+    const call = retry(hanging, { breaker, deadlineMs: 1_000, clock }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(999);
+    now += 1_000 + lateMs;
+    await vi.advanceTimersByTimeAsync(1);
+    await call;
+  }
+  expect(breaker.stats().counts).toMatchObject({ failure: 1, neutral: 1 });
 });
 
 test('a deadline that fires far later than it was due is neutral: the process slept', async () => {

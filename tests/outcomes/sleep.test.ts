@@ -3,7 +3,7 @@ import { Agent } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import axios, { AxiosError, CanceledError } from 'axios';
 import { describe, expect, test } from 'vitest';
-import { attach, type Outcome } from '../../src/index.js';
+import { attach, CircuitBreaker, type Outcome } from '../../src/index.js';
 import { hang, startServer } from '../support/server.js';
 
 const SLEEPER = fileURLToPath(new URL('sleeper.ts', import.meta.url));
@@ -88,9 +88,29 @@ describe('a timeout that fires late', () => {
     expect(await outcomesOf(timeout, [durationMs])).toEqual([outcome]);
   });
 
+  test('is neutral also where it is given as a text, which axios takes', async () => {
+    expect(await outcomesOf('2000' as never, [4_226])).toEqual(['neutral']);
+  });
+
   test('though the process was awake, since the request waited for a connection: a failure', async () => {
     expect(await outcomesOf(2_000, [4_226], async () => undefined)).toEqual(['failure']);
   });
+});
+
+test('a probe that is out while the process sleeps holds nobody off when it wakes, and its success closes the circuit', async () => {
+  let now = 1_000;
+  const clock = { now: () => now };
+  const breaker = new CircuitBreaker('x', { clock, cooldownMs: 500, halfOpen: { leaseMs: 1_000 } });
+  breaker.trip();
+  now += 500;
+  const asleep = await breaker.acquire();
+  now += 60_000;
+  expect(breaker.state).toBe('half-open');
+  const next = await breaker.acquire();
+  asleep.settle('success');
+  expect(breaker.state).toBe('closed');
+  next.settle('success');
+  expect(breaker.stats().inFlight).toBe(0);
 });
 
 test('a sleep does not show in the time of a signal: each call is a failure, and the default circuit stays closed', async () => {

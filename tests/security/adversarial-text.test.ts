@@ -12,6 +12,8 @@ import {
 import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/call/key.js';
 import { readHeader, serverDelay } from '../../src/interceptors/config/headers.js';
 import { diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
+import { quotaOf } from '../../src/limiter/limits/quota.js';
+import { limitedReason } from '../../src/limiter/reason.js';
 import { prometheusSink } from '../../src/prometheus/prometheus.js';
 import { pathWithoutCredentials, withoutCredentials, withoutSecrets } from '../../src/redaction.js';
 import { keysOf } from '../../src/redis/names.js';
@@ -32,6 +34,8 @@ const KINDS: Readonly<Record<string, string>> = {
   'at signs in a path': `http://h/${fill('a@/')}`,
   'encoded at signs': `http://h/${fill('%25', '40')}`,
   colons: fill(':', '@'),
+  commas: fill(','),
+  'quotas without an end': fill('remaining =', 'x'),
   'marks of queries': fill('?', '#'),
   'pairs of a query': fill('&a=b'),
   'names of a query': fill('&a'),
@@ -112,6 +116,9 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
   'an error that holds many': (text) =>
     diagnose(failed({ errors: Array.from(text.slice(0, 10_000), (code) => ({ code })) }), config({})),
   'a report': (text) => reportOf({ config: { resilienceState: { key: text, history: text, delaysMs: text } } }),
+  RateLimit: (text) => quotaOf((name) => (name === 'ratelimit' ? text : undefined)),
+  'X-RateLimit-Remaining and -Reset': (text) => quotaOf((name) => (name === 'ratelimit' ? undefined : text)),
+  'the reason of a limiter': (text) => limitedReason(undefined, text, text),
   "the names of the store's keys": (text) => keysOf('prefix', text),
   'a value that is not what was expected': (text) => unexpected('path', 'a number', [text, [text, [text]]]),
   'the name of an unknown option': (text) => shown({ [text]: 1 }, ''),

@@ -2,6 +2,7 @@ import axios, { AxiosError, type AxiosRequestConfig, type InternalAxiosRequestCo
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  adaptiveLimit,
   attach,
   BreakerRegistry,
   byMethodAndOrigin,
@@ -9,14 +10,18 @@ import {
   CircuitBreaker,
   exponential,
   failureRate,
+  Limiter,
   logSink,
   type ResilienceOptions,
+  RetryBudget,
+  rateLimit,
   reportOf,
   retry,
 } from '../../src/index.js';
 import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/call/key.js';
 import { withoutSecrets } from '../../src/redaction.js';
 import { anything, messageWithSecret, urlWithSecret } from './generators.js';
+import { OPTION_NAMES } from './option-names.js';
 
 /** 100,000 in all. */
 const RUNS = { urls: 40_000, texts: 30_000, options: 20_000, requests: 4_000, errors: 6_000 };
@@ -52,11 +57,21 @@ function refusal(act: () => unknown): void {
   }
 }
 
-const GROUPS = ['retry', 'breaker', 'fallback', 'fallbackOn', 'sinks', 'clock', 'random', 'registry', 'any'];
-const FIELDS = [
-  'retries', 'methods', 'statusCodes', 'codes', 'backoff', 'retryAfter', 'deadlineMs', 'budget', 'idempotencyKey', 'attemptHeader',
-  'detector', 'cooldownMs', 'halfOpen', 'mode', 'store', 'maxBreakers', 'perKey', 'key', '__proto__', 'constructor', 'toString',
-]; // biome-ignore format: one name after the other
+const GROUPS = [
+  'retry',
+  'breaker',
+  'limiter',
+  'fallback',
+  'fallbackOn',
+  'deadlineMs',
+  'idempotencyKey',
+  'key',
+  'sinks',
+  'clock',
+  'random',
+  'any',
+];
+const FIELDS = [...OPTION_NAMES, '__proto__', 'constructor', 'toString'];
 
 const group = fc.oneof(anything, fc.dictionary(fc.constantFrom(...FIELDS), anything, { maxKeys: 3 }));
 const anyOptions = fc.oneof(anything, fc.dictionary(fc.constantFrom(...GROUPS), group, { maxKeys: 3 }));
@@ -71,6 +86,11 @@ test('any options are taken, or refused by an error that names the option', { ti
     refusal(() => logSink(console, perhaps));
     refusal(() => failureRate(perhaps));
     refusal(() => exponential(perhaps));
+    refusal(() => adaptiveLimit(perhaps));
+    refusal(() => rateLimit(options));
+    refusal(() => new Limiter('key', options));
+    refusal(() => new RetryBudget(perhaps));
+    refusal(() => attach(axios.create(), { limiter: options }));
     new BreakerRegistry().restore(options);
     new CircuitBreaker('key').restore(options);
   });

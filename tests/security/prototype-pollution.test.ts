@@ -2,14 +2,18 @@ import axios, { type InternalAxiosRequestConfig } from 'axios';
 import * as promClient from 'prom-client';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
+  adaptiveLimit,
   attach,
   BreakerRegistry,
   CircuitBreaker,
+  concurrencyLimit,
   consecutiveFailures,
   exponential,
   failureRate,
+  Limiter,
   logSink,
   RetryBudget,
+  rateLimit,
   reportOf,
   retry,
   slowCallRate,
@@ -18,16 +22,17 @@ import { openTelemetrySink } from '../../src/opentelemetry/opentelemetry.js';
 import { prometheusSink } from '../../src/prometheus/prometheus.js';
 import { redisStore } from '../../src/redis/index.js';
 import { memoryEngine, sharedStore } from '../../src/store/index.js';
+import { OPTION_NAMES } from './option-names.js';
 
-/** Every name of an option that we read, wherever it stands; but `rate`, which is a field of detectors as well. */
-const OPTIONS = [
-  'resilience', 'retry', 'breaker', 'fallback', 'fallbackOn', 'registry', 'sinks', 'random', 'retries', 'methods', 'statusCodes', 'codes',
-  'backoff', 'retryAfter', 'maxMs', 'deadlineMs', 'budget', 'ratio', 'minPerSecond', 'idempotencyKey', 'generate', 'quoted',
-  'attemptHeader', 'shouldRetry', 'shouldRetryResponse', 'beforeRetry', 'detector', 'cooldownMs', 'opens',
-  'halfOpen', 'permits', 'successThreshold', 'failureRate', 'leaseMs', 'probeTimeoutMs', 'classify', 'createError', 'mode', 'store',
-  'maxBreakers', 'perKey', 'size', 'minAttempts', 'maxAgeMs', 'windowMs', 'slowMs', 'baseMs', 'factor', 'jitter', 'cooldownMs',
-  'level', 'share', 'lingerMs', 'commandTimeoutMs', 'resyncMs', 'quorum', 'prefix', 'subscribe', 'buckets', 'meter', 'clock',
-]; // biome-ignore format: one name after the other
+/** `rate` is a field of detectors as well, `name` of errors, and `signal` of requests, where axios itself reads what is inherited. */
+const OPTIONS = OPTION_NAMES.filter((name) => !['rate', 'name', 'signal'].includes(name));
+
+test('the names of the options are found', () => {
+  expect(OPTIONS).toEqual(
+    expect.arrayContaining(['retry', 'errorCodes', 'maxQueue', 'burst', 'commandTimeoutMs', 'ratio']),
+  );
+  expect(OPTIONS.length).toBeGreaterThan(70);
+});
 
 const END = { type: 'call', attempts: 1, stopped: 'exhausted', elapsedMs: 1, fallback: false } as const;
 const pollution = Object.prototype as unknown as Record<string, unknown>;
@@ -101,12 +106,25 @@ const READERS: Readonly<Record<string, () => unknown>> = {
   'a half-open breaker': () => {
     const breaker = new CircuitBreaker('key', { cooldownMs: 0 });
     breaker.trip();
-    const permit = breaker.tryAcquire();
-    if (permit.admitted) permit.settle('success');
+    return breaker.acquire().then((permit) => permit.settle('success'));
   },
   retry: () => retry(() => 1, {}),
   'retry after a failure': () =>
     retry(({ attempt }) => (attempt === 1 ? Promise.reject(new Error('no')) : 1), { backoff: () => 0 }),
+  'a call through a limiter, with options of its own': () =>
+    call(status(200), { resilience: { limiter: {} } }, { limiter: { limit: adaptiveLimit({}) } }),
+  'a call through a quota': () => call(status(200), {}, { limiter: rateLimit({ perSecond: 10 }) }),
+  'a limiter': async () => {
+    const limiter = new Limiter('key', { limit: concurrencyLimit(1) });
+    await Promise.all([limiter.execute(() => 1, {}), retry(() => 1, { limiter, breaker: new CircuitBreaker('key') })]);
+    limiter.stats();
+  },
+  'a switch of each group': () =>
+    call(
+      status(503),
+      {},
+      { retry: { backoff: () => 0, retryAfter: {}, budget: {} }, breaker: { retryAfter: {}, halfOpen: {} } },
+    ),
   detectors: () => [failureRate({})(), slowCallRate({ slowMs: 1 })()],
   delays: () => [exponential({}), exponential({ jitter: 0.1 })],
   'a budget': () => new RetryBudget({}).withdraw(0),

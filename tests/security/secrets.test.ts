@@ -3,8 +3,21 @@ import fc from 'fast-check';
 import pino from 'pino';
 import * as promClient from 'prom-client';
 import { describe, expect, test } from 'vitest';
-import { attach, BreakerRegistry, byMethodAndOrigin, byOrigin, logSink, memorySink } from '../../src/index.js';
+import {
+  attach,
+  BreakerRegistry,
+  byMethodAndOrigin,
+  byOrigin,
+  type CircuitOpenError,
+  concurrencyLimit,
+  consecutiveFailures,
+  isRejectedError,
+  logSink,
+  memorySink,
+  reportOf,
+} from '../../src/index.js';
 import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/call/key.js';
+import { spanEventOf } from '../../src/opentelemetry/span-events.js';
 import { prometheusSink } from '../../src/prometheus/prometheus.js';
 import { redisStore } from '../../src/redis/index.js';
 import { keysOf } from '../../src/redis/names.js';
@@ -105,24 +118,27 @@ test('a long value is quoted up to its tenth item', () => {
   expect(act).toThrow('got [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, …]');
 });
 
-/** Everything that an attached instance tells others of calls that fail until the circuit opens. */
+/** Everything that an attached instance tells others of calls that fail until the circuit opens, and of one that is rejected. */
 async function everythingShown({ url }: UrlWithSecret, place: 'baseURL' | 'url'): Promise<string> {
   const lines: unknown[] = [];
   const write = (...line: unknown[]) => void lines.push(line);
+  const spans: unknown[] = [];
   const memory = memorySink();
   const register = new promClient.Registry();
-  const registry = new BreakerRegistry();
+  const registry = new BreakerRegistry({ detector: consecutiveFailures(5), cooldownMs: 60_000 });
   const adapter = (sent: InternalAxiosRequestConfig) =>
     Promise.reject(new AxiosError(`no answer from ${sent.baseURL ?? ''}`, 'ECONNRESET', sent));
   const api = axios.create({ adapter });
   const resilience = attach(api, {
     breaker: registry,
+    limiter: concurrencyLimit(10),
     retry: { backoff: () => 0 },
     sinks: [
       memory,
       prometheusSink(promClient, { register }),
       logSink({ info: write, warn: write, error: write }),
       logSink(pino({ level: 'trace' }, { write })),
+      (event) => void spans.push(spanEventOf(event)),
       {
         record(event) {
           if (event.type === 'call') throw new Error(`cannot record ${url}`);
@@ -132,9 +148,15 @@ async function everythingShown({ url }: UrlWithSecret, place: 'baseURL' | 'url')
   });
   for (let calls = 0; calls < 3; calls++) await api.get('/users', { [place]: url }).catch(() => undefined);
   const keys = Array.from(resilience.breakers, ({ key }) => key);
-  expect(keys.length).toBe(1);
+  expect(Array.from(resilience.breakers, ({ state }) => state)).toEqual(['open']);
+  const end: unknown = await api.get('/users', { [place]: url }).catch((error: unknown) => error);
+  expect(isRejectedError(end)).toBe(true);
+  const { key, message, headers } = end as CircuitOpenError;
   const events = memory.events.map((event) => ('error' in event ? { ...event, error: undefined } : event));
-  const told = [lines, events, memory.summary(), registry.snapshot(), keys, keys.map((key) => keysOf('prefix', key))];
+  const told = [
+    [lines, events, memory.summary(), registry.snapshot(), resilience.limiters, keys],
+    [key, message, headers, reportOf(end), spans, keys.map((name) => keysOf('prefix', name))],
+  ];
   return JSON.stringify(told) + (await register.metrics());
 }
 

@@ -342,3 +342,17 @@ test('a logger given to both instances of a shared registry has one line for eac
   registry.ensure(KEY).trip();
   expect(lines).toEqual([`error [axios-resilience] ${KEY}: circuit closed -> open (manual, failures: 0)`]);
 });
+
+const SECRET = new Error('cannot reach redis://user:zqsecret@cache:6379');
+
+test.each<[string, ResilienceEvent]>([
+  ['a store that does not answer', { type: 'store', status: 'degraded', key: null, at: 1, error: SECRET }],
+  ['messages that do not arrive', { type: 'store', status: 'unsubscribed', key: null, at: 1, error: SECRET }],
+  ['a callback that threw', { type: 'callbackError', source: 'sink', key: null, at: 1, error: SECRET }],
+])('neither the line nor the fields of %s have a secret of the error', (_what, event) => {
+  const written: unknown[] = [];
+  logSink(pino({ level: 'trace' }, { write: (line: string) => void written.push(line) })).record(event);
+  expect(written).toHaveLength(1);
+  expect(String(written)).toContain('cannot reach');
+  expect(String(written)).not.toContain('zqsecret');
+});

@@ -10,6 +10,7 @@ import { contextOf } from '../call/context.js';
 import { hasFallback } from '../call/fallback-condition.js';
 import type { Admission, Guard, Later, Pass, Refusal } from '../call/guard.js';
 import { openReport } from '../call/records.js';
+import { conceal } from '../config/concealment.js';
 import type { AttemptTimes } from '../time/attempt-times.js';
 
 /** What the circuit says; `undefined` where nobody waits for it any more. */
@@ -101,8 +102,9 @@ function answersInstead({ call, circuitKey, config, captured }: Attempt, retryAf
 /** An error of the user's own may take its time. */
 function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Promise<Refusal> {
   const refusal = (error: unknown): Refusal => ({ admitted: false, stopped: 'circuit-open', error });
-  const { config, captured } = attempt;
+  const { call, config, captured } = attempt;
   const key = attempt.circuitKey ?? '';
+  conceal(call, config);
   const { retryAfterMs, cause } = rejection;
   const context: RejectionContext = { key, retryAfterMs, config, cause };
   const marked = (error: unknown): Refusal => {

@@ -28,13 +28,13 @@ export function settleAnswer(attempt: Attempt, response: AxiosResponse): void {
 /**
  * Settles an attempt whose adapter failed.
  *
- * @param timeoutMs The attempt's own timeout, as the adapter had it.
+ * @param timeout The attempt's own, as the adapter had it: it may be given as a text.
  */
-export function settleError(attempt: Attempt, error: unknown, timeoutMs: number | undefined): void {
+export function settleError(attempt: Attempt, error: unknown, timeout: unknown): void {
   try {
     const result = failed(error);
     attempt.response = result.response;
-    settle(attempt, result, diagnose(result, attempt.config), timeoutMs);
+    settle(attempt, result, diagnose(result, attempt.config), Number(timeout));
   } catch (thrown) {
     settleUnmade(attempt);
     throw thrown;
@@ -85,7 +85,7 @@ function settle(
   attempt.outcome = outcome;
   if (call.report) recordAttempt(call.report, attempt);
   else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
-  if (call.report || call.ownHeaders || captured.policy !== call.attachment.policy) conceal(call, config);
+  if (call.ownHeaders) conceal(call, config);
   const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
   attempt.passes = NO_PASSES;
   settleEach(passes, outcome, now, details);

@@ -1,7 +1,7 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import '../../axios-augmentation.js';
 import { aName } from '../../validation.js';
-import { writeOwnHeader } from '../config/concealment.js';
+import { concealFallback, writeOwnHeader } from '../config/concealment.js';
 import { fieldsOf } from '../config/dispatch.js';
 import { IDEMPOTENCY_KEY, plainHeaders, readHeader } from '../config/headers.js';
 import { writable } from '../config/writable-config.js';
@@ -29,6 +29,7 @@ export function capture(call: Call, given: Config, readyAt?: number): Config {
   let { adapter } = call;
   let refuse: Config['adapter'];
   try {
+    if (resilience) concealFallback(config);
     policy = policyOf(policy, resilience);
     if (typeof config.adapter !== 'function') {
       adapter = config.adapter ?? adapter;

@@ -105,10 +105,10 @@ function showLast({ config }: Captured, { attempt, result }: Ending): void {
 
 /** Puts the adapter that the user chose and the report on the call's own config; lets go of what only the call needed. */
 function restore(call: Call, captured: Captured, response: AxiosResponse | undefined, report: Reported): void {
-  const { config, fields, adapter, policy } = captured;
+  const { config, fields, adapter } = captured;
   setAdapter(config, fields.adapter === call.armed ? adapter : fields.adapter);
   if (!show(config, report)) remember(response, report);
-  if (report === call.report || call.ownHeaders || policy !== call.attachment.policy) conceal(call, config);
+  if (call.ownHeaders) conceal(call, config);
   // A kept response keeps its request, and that knows the call: it must not keep the bodies of other attempts.
   call.attempt = undefined;
   if (call.report) call.superseded = call.failure = undefined;

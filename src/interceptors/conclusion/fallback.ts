@@ -32,7 +32,7 @@ export function fallbackFor(
   const told = { key: report.key, config, attempt, error, response, outcome };
   const context: FallbackContext = { ...contextOf(call, told), stopped };
   const applies =
-    typeof fallbackOn === 'function' ? asked(fallbackOn, context) : appliesTo(fallbackOn, stopped, outcome);
+    typeof fallbackOn === 'function' ? asked(fallbackOn, context, report) : appliesTo(fallbackOn, stopped, outcome);
   if (applies instanceof Promise) throw unexpected('fallbackOn(context)', 'a boolean', applies);
   if (!applies) return undefined;
   const respond = async (): Promise<AxiosResponse | undefined> => {
@@ -57,12 +57,16 @@ export function fallbackFor(
 type FallbackFunction = (context: FallbackContext) => unknown;
 
 /** A predicate that throws ends the call with its error; the failure that it was asked about is the cause. */
-function asked(fallbackOn: (context: FallbackContext) => unknown, context: FallbackContext): unknown {
+function asked(
+  fallbackOn: (context: FallbackContext) => unknown,
+  context: FallbackContext,
+  report: CallState,
+): unknown {
   try {
     return fallbackOn(context);
   } catch (thrown) {
     discard(context.response);
-    giveCause(thrown, context.error ?? context.response);
+    giveCause(thrown, asCause(context.error, context.response, report));
     throw thrown;
   }
 }

@@ -14,11 +14,15 @@ export function writeOwnHeader(owner: Owner, config: InternalAxiosRequestConfig,
 }
 
 /**
- * Leaves out of the JSON of a config what the plugin has put there: axios's errors show their whole config. The fields
- * themselves stay as they are, so that the config can be sent again.
+ * Leaves out of the JSON of a config the headers that the plugin has put there: axios's errors show their whole config. The
+ * headers themselves stay as they are, so that the config can be sent again.
  */
 export function conceal({ ownHeaders: names }: Owner, config: InternalAxiosRequestConfig): void {
   if (names) hideIn(config.headers, (name) => names.has(name.toLowerCase()));
+}
+
+/** The same for the fallback data of the request, before anybody copies the config. */
+export function concealFallback(config: InternalAxiosRequestConfig): void {
   const resilience = Object.hasOwn(config, 'resilience') && config.resilience;
   if (!resilience || !Object.hasOwn(resilience, 'fallback') || Object.hasOwn(resilience, 'toJSON')) return;
   const shown = { ...resilience };

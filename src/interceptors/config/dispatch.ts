@@ -87,8 +87,12 @@ export function configLike(config: Config, fields: Fields, headers: object): Con
   for (const name of FIELDS) {
     const value: unknown = fields[name];
     if (value === undefined) delete like[name];
-    else like[name] = value as never;
+    else define(like, name, value);
   }
-  like.headers = new AxiosHeaders({ ...headers });
+  define(like, 'headers', new AxiosHeaders({ ...headers }));
   return like;
 }
+
+/** Also where somebody has put a getter. */
+const define = (config: Config, name: keyof Config, value: unknown): unknown =>
+  Object.defineProperty(config, name, { value, writable: true, enumerable: true, configurable: true });

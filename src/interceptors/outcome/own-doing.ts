@@ -50,6 +50,10 @@ const OWN_MESSAGES = [
   // fetch has no codes for these: undici, Deno, Bun, browsers
   /redirect count exceeded|unexpected redirect|maximum number of redirects|redirected too many times/i,
   /^Failed to (construct|parse URL)|^Failed to execute '\w+' on |^Invalid URL|is not a valid URL|^fetch\(\) URL is invalid/,
+  // its arguments, where they cannot be sent: undici, Deno, Bun, workerd
+  /^Headers(?:\.\w+| constructor): |^Invalid header (?:name|value)(?:: ["']|\.$)|^Header '[^']*' has invalid value$|^Cannot convert argument to a ByteString /,
+  /^'[^']*' is not a valid HTTP method|^Method is not valid$|^Invalid HTTP method string: |^Request with (?:a )?GET\b.* body/,
+  /^unknown scheme$|^Url scheme '[^']*' not supported$|^Fetch API cannot load: |^bad port$|^Fetch failed: Requests to port \d+ are blocked/,
   // Firefox, whatever is wrong with the arguments
   /^Request constructor: |^(Window|WorkerGlobalScope)\.fetch: /,
 ];

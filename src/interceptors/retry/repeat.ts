@@ -38,14 +38,15 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   // Nobody is given this body any more; an accepted one is, if no further attempt can be made after all.
   if (result.rejected) discard(result.response);
   const { pauses } = call.attachment;
+  const isClosed = () => pauses.isClosed;
   await wait(config, delayMs, pauses);
-  if (pauses.isClosed) return { ...round, stopped: 'closed' };
+  if (isClosed()) return { ...round, stopped: 'closed' };
   const next = configLike(config, fields, headers);
   const { beforeRetry } = policy.retry;
   if (beforeRetry) {
     const context = { ...retryContext(call, captured, key, round, report.delaysMs.length), config: next, delayMs };
     await interruptible(config, call.remainingMs(), () => beforeRetry(context));
-    if (pauses.isClosed) return { ...round, stopped: 'closed' };
+    if (isClosed()) return { ...round, stopped: 'closed' };
     keepIdempotencyKey(next, headers, policy);
   }
   if (next.data === fields.data && isOneShot(next.data)) return { ...round, stopped: 'body' };

@@ -1,4 +1,4 @@
-import { aPositiveNumber, options as optionsOf, type Rule, unexpected } from '../../validation.js';
+import { aPositiveNumber, options as optionsOf, own, type Rule, unexpected } from '../../validation.js';
 import type { Limit } from '../contract.js';
 import { limitOf } from '../limit.js';
 import type { LimitedAttempt, LimitRule } from '../rule.js';
@@ -190,9 +190,10 @@ const aLimit =
 export function adaptiveLimit(options: AdaptiveLimitOptions = {}): Limit {
   const aBound = () => undefined;
   optionsOf({ min: aPositiveNumber, max: aBound, initial: aBound })(options, 'adaptiveLimit(options)');
-  const { min = 0.3, max = Number.POSITIVE_INFINITY } = options;
+  const given = own(options);
+  const { min = 0.3, max = Number.POSITIVE_INFINITY } = given;
   aLimit('a number >= 1 and >= `min`', Math.max(1, min), Number.POSITIVE_INFINITY)(max, 'adaptiveLimit(options).max');
-  const { initial = Math.min(max, Math.max(min, 10)) } = options;
+  const { initial = Math.min(max, Math.max(min, 10)) } = given;
   aLimit('a number from `min` to `max`', min, max)(initial, 'adaptiveLimit(options).initial');
   return limitOf('adaptive', ({ random }) => new AdaptiveRule(min, max, initial, random));
 }

@@ -13,9 +13,13 @@ export interface Quota {
 const EPOCH_S = 1_000_000_000;
 const EPOCH_MS = 1_000_000_000_000;
 
+/** A field that is longer is nobody's quota. */
+const LONGEST_FIELD = 4_096;
+
 const textOf = (value: unknown): string => {
   const [first] = [value].flat<unknown[]>();
-  return typeof first === 'string' || typeof first === 'number' ? String(first) : '';
+  const text = typeof first === 'string' || typeof first === 'number' ? String(first) : '';
+  return text.length <= LONGEST_FIELD ? text : '';
 };
 
 const numberOf = (text: string | undefined): number | undefined =>

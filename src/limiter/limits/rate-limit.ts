@@ -1,4 +1,4 @@
-import { anInteger, aPositiveNumber, options as optionsOf } from '../../validation.js';
+import { anInteger, aPositiveNumber, options as optionsOf, own } from '../../validation.js';
 import type { Limit } from '../contract.js';
 import { limitOf } from '../limit.js';
 import type { LimitedAttempt, LimitRule } from '../rule.js';
@@ -72,7 +72,7 @@ class RateRule implements LimitRule {
  */
 export function rateLimit(options: RateLimitOptions): Limit {
   optionsOf({ perSecond: aPositiveNumber, burst: anInteger(1) })(options, 'rateLimit(options)');
-  aPositiveNumber(options.perSecond, 'rateLimit(options).perSecond');
-  const { perSecond, burst = Math.max(1, Math.floor(perSecond)) } = options;
+  const { perSecond, burst = Math.max(1, Math.floor(perSecond)) } = own(options);
+  aPositiveNumber(perSecond, 'rateLimit(options).perSecond');
   return limitOf('rate', () => new RateRule(perSecond, burst));
 }
