@@ -1,3 +1,5 @@
+import type { InternalAxiosRequestConfig } from 'axios';
+
 /** What one attempt says about the health of the service; `neutral` says nothing. */
 export type Outcome = 'success' | 'failure' | 'neutral';
 
@@ -141,6 +143,10 @@ export interface ResilienceEvents {
     readonly method: string;
     /** Without credentials, query and fragment. */
     readonly url: string;
+    /** What the attempt failed with; `undefined` where axios accepted the response. Not enumerable, so that no log shows it whole. */
+    readonly error?: unknown;
+    /** The config of the call, the same for each of its events. Not enumerable. */
+    readonly config?: InternalAxiosRequestConfig;
   };
   /** An attempt begins to wait for its circuit or its limiter, whose key it is: `rejected` follows if it waits in vain. */
   queued: Base<'queued'> & {

@@ -30,11 +30,14 @@ interface Bucket {
 
 export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.5, minPerSecond: 1 });
 
-const checkBudget = options({ ratio: aRatio, minPerSecond: aPositiveNumber });
+export const BUDGET_RULES = { ratio: aRatio, minPerSecond: aPositiveNumber };
+
+const checkBudget = options(BUDGET_RULES, 'an object such as { ratio: 0.2 }');
+const checkSwitch = options(BUDGET_RULES, 'true, false, a RetryBudget or an object such as { ratio: 0.2 }');
 
 /** `true`, `false`, options, or a `RetryBudget`. */
 export const aBudget: Rule = eitherOf({ boolean: aBoolean }, (value, path) => {
-  if (typeof (value as Partial<RetryBudget> | null)?.withdraw !== 'function') checkBudget(value, path);
+  if (typeof (value as Partial<RetryBudget> | null)?.withdraw !== 'function') checkSwitch(value, path);
 });
 
 const MAX_BUCKETS = 1024;

@@ -551,7 +551,10 @@ test('the default limit finds its way in an attached instance', async () => {
 });
 
 test.each<[unknown, string]>([
-  [5, 'Expected `limiter` to be an object, got 5'],
+  [
+    5,
+    'Expected `limiter` to be false, a limit such as concurrencyLimit(10), a Limiter or an object such as { limit: adaptiveLimit() }, got 5',
+  ],
   [{}, 'Expected `limiter.limit` to be a limit, such as adaptiveLimit(), got undefined'],
   [{ limit: 5 }, 'Expected `limiter.limit` to be a limit, such as adaptiveLimit(), got 5'],
   [{ limit: concurrencyLimit(1), maxQueue: 0.5 }, 'Expected `limiter.maxQueue` to be an integer >= 0, got 0.5'],
@@ -569,5 +572,7 @@ test.each<[unknown, string]>([
 test('refuses a limit for one request', async () => {
   const { api } = setup(concurrencyLimit(1));
   const limiter = { limit: concurrencyLimit(2) } as never;
-  await expect(api.get('/a', { resilience: { limiter } })).rejects.toThrow('Unknown option `resilience.limiter.limit`');
+  await expect(api.get('/a', { resilience: { limiter } })).rejects.toThrow(
+    'Expected `resilience.limiter.limit` to be given to attach alone',
+  );
 });

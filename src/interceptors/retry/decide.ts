@@ -82,7 +82,8 @@ export async function decide(
   report.delaysMs = [...delaysMs, delayMs];
   const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
   const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
-  attachment.events.emit({ type: 'retry', key, attempt, delayMs, reason, method, url });
+  const event = { type: 'retry' as const, key, attempt, delayMs, reason, method, url };
+  attachment.events.emit(Object.defineProperties(event, { error: { value: result.error }, config: { value: config } }));
   return delayMs;
 }
 

@@ -2,7 +2,7 @@ import { giveCause } from '../../errors.js';
 import { type Call, type Captured, rememberArmed } from '../call/call.js';
 import { interruptible, wait } from '../call/interruptible.js';
 import { openReport } from '../call/records.js';
-import { asCause, type CallState, show } from '../call/report.js';
+import { asCause, type CallState, rememberResult, show } from '../call/report.js';
 import type { Ending } from '../conclusion/conclusion.js';
 import { discard, isOneShot } from '../config/bodies.js';
 import { configLike } from '../config/dispatch.js';
@@ -19,6 +19,7 @@ export async function repeat(call: Call, captured: Captured, first: Result): Pro
   let round: Round = { result: first, attempt: call.attempt, outcome: call.attempt?.outcome };
   for (;;) {
     const { made } = call;
+    rememberResult(round.result, report);
     const next = await nextRound(call, captured, report, round).catch((error: unknown) =>
       interrupted(captured, report, round, error),
     );
