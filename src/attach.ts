@@ -49,8 +49,9 @@ export interface Resilience {
    */
   update(options: UpdateOptions): void;
   /**
-   * Ends all waits at once, for a graceful shutdown: calls that wait for a circuit are rejected, those that wait for a retry
-   * end with their last failure (`stopped: 'closed'`). Attempts under way go on, and calls made afterwards wait for nothing.
+   * Ends all waits at once, for a graceful shutdown: calls that wait for a circuit or a limiter are rejected, those that wait
+   * for a retry end with their last failure (`stopped: 'closed'`). Attempts under way go on, and calls made afterwards wait for
+   * nothing.
    */
   close(): void;
   /** Takes the plugin off the instance. Calls under way finish as they began; the circuits stay as they are. */
@@ -105,12 +106,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     events,
     clock,
     random,
-    guards: [
-      deadlineGuard,
-      ...(limiters ? [limiters] : []),
-      circuitGuard(registry, clock, times),
-      budgetGuard(budgets, clock),
-    ],
+    guards: [deadlineGuard, ...(limiters ? [limiters] : []), circuitGuard(registry, clock, times), budgetGuard(clock)],
     pauses: new Pauses(),
     times,
     dispatch,

@@ -108,7 +108,10 @@ type StoreNews =
 
 /** Everything that happens, by `type`. Each thing is told once. */
 export interface ResilienceEvents {
-  /** A call came to its end, well or not; after its fallback, if it has one. */
+  /**
+   * A call came to its end, well or not; after its fallback, if it has one. Nothing is told of a call that ended in your request
+   * interceptors, or has `resilience: false`.
+   */
   call: OfCall<'call'> & {
     /** Attempts made; 0 when the circuit rejected the call, or an interceptor answered it. */
     readonly attempts: number;

@@ -1,4 +1,5 @@
 import { aBoolean, aPositiveNumber, aRatio, eitherOf, merged, options, type Rule } from '../validation.js';
+import { Fare, type Purse } from './fare.js';
 
 /** How many retries there may be. What is not used is kept for ten seconds. The retry of a timeout counts as ten. */
 export interface BudgetOptions {
@@ -72,21 +73,25 @@ export class RetryBudgets {
     bucket.tokens += budget.ratio;
   }
 
+  /** What the retry of a call with this key costs. */
+  fareOf(key: string, budget: Budget | RetryBudget, cost: number | undefined): Fare {
+    const ofKey = (given: Budget): Purse => ({
+      withdraw: (now, tokens) => this.withdraw(key, given, now, tokens),
+      giveBack: (tokens) => this.giveBack(key, tokens),
+    });
+    return new Fare(isShared(budget) ? budget : ofKey(budget), cost);
+  }
+
   /** Takes what a retry costs; `false` where there is not enough. */
-  withdraw(key: string, budget: Budget | RetryBudget, now: number, cost = RETRY_COST): boolean {
-    if (isShared(budget)) return budget.withdraw(now, cost);
+  withdraw(key: string, budget: Budget, now: number, cost = RETRY_COST): boolean {
     const bucket = this.#refilled(key, budget, now);
     if (bucket.tokens < cost) return false;
     bucket.tokens -= cost;
     return true;
   }
 
-  /** Gives a token back for a retry that was not made. */
-  giveBack(key: string, budget: Budget | RetryBudget, cost = RETRY_COST): void {
-    if (isShared(budget)) {
-      budget.giveBack(cost);
-      return;
-    }
+  /** Gives back what a retry took that was not sent. */
+  giveBack(key: string, cost = RETRY_COST): void {
     const bucket = this.#buckets.get(key);
     if (bucket) bucket.tokens += cost;
   }
@@ -132,9 +137,9 @@ export class RetryBudget {
     this.#budgets.deposit('', this.#budget, now);
   }
 
-  /** @internal Gives back what a retry took that was not made. */
+  /** @internal Gives back what a retry took that was not sent. */
   giveBack(cost?: number): void {
-    this.#budgets.giveBack('', this.#budget, cost);
+    this.#budgets.giveBack('', cost);
   }
 
   /** @internal Takes what a retry costs; `false` where there is not enough. */

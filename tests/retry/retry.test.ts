@@ -5,10 +5,12 @@ import {
   attach,
   CircuitBreaker,
   CircuitOpenError,
+  concurrencyLimit,
   consecutiveFailures,
   type Delay,
   decorrelatedJitter,
   exponential,
+  Limiter,
   RetryBudget,
   type RetryOptions,
   reportOf,
@@ -620,6 +622,18 @@ describe('a breaker', () => {
     const fn = vi.fn(() => inner.execute(async () => 'done'));
     const { error, afterMs } = await ending(retry(fn, { breaker }));
     expect(error).toMatchObject({ name: 'CircuitOpenError' });
+    expect(afterMs).toBe(0);
+    expect(fn).toHaveBeenCalledTimes(1);
+    expect(breaker.stats()).toMatchObject({ state: 'closed', counts: { failure: 0, neutral: 1 } });
+  });
+
+  test('the rejection of a limiter inside the function is neutral, and is not retried', async () => {
+    const limiter = new Limiter('inner', { limit: concurrencyLimit(1), maxQueue: 0 });
+    await limiter.acquire();
+    const breaker = openAfter(1);
+    const fn = vi.fn(() => limiter.execute(async () => 'done'));
+    const { error, afterMs } = await ending(retry(fn, { breaker }));
+    expect(error).toMatchObject({ name: 'LimitError' });
     expect(afterMs).toBe(0);
     expect(fn).toHaveBeenCalledTimes(1);
     expect(breaker.stats()).toMatchObject({ state: 'closed', counts: { failure: 0, neutral: 1 } });
