@@ -1154,7 +1154,27 @@ describe('the clock of a closed circuit', () => {
     ['anyOf of two that look at no time', anyOf(consecutiveFailures(5), failureRate()), 0],
     ['allOf of one that looks at the time', allOf(failuresInWindow(), failureRate()), 1],
     ['anyOf of one that looks at the duration', anyOf(failureRate(), slowCallRate({ slowMs: 1_000 })), 2],
+    [
+      'anyOf of one that is timeless and one that ignores durations',
+      anyOf(ofOwn({ isTimeless: true }), ofOwn({ ignoresDuration: true })),
+      1,
+    ],
     ['a detector of the user that says nothing', ofOwn({}), 2],
+    [
+      'a detector of the user that cannot say it',
+      () => ({
+        failures: 0,
+        record: () => false,
+        reset: () => undefined,
+        get isTimeless(): boolean {
+          throw new Error('cannot say');
+        },
+        get ignoresDuration(): boolean {
+          throw new Error('cannot say');
+        },
+      }),
+      2,
+    ],
     ['a detector of the user that ignores durations', ofOwn({ ignoresDuration: true }), 1],
     ['a detector of the user that is timeless', ofOwn({ isTimeless: true }), 0],
   ])('with %s is read as often as it must be for a success', (_what, detector, reads) => {

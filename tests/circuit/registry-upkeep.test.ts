@@ -39,6 +39,17 @@ describe('a full registry', () => {
     ]);
   });
 
+  test('lets a circuit go whose cooldown is over, before one with failures', () => {
+    const registry = create({ maxBreakers: 2 });
+    fail(registry.ensure('dead'), 5);
+    clock.advance(10_000);
+    fail(registry.ensure('failing'), 1);
+    expect(registry.get('dead')?.state).toBe('half-open');
+    registry.ensure('failing');
+    registry.ensure('new');
+    expect([...registry].map(({ key }) => key)).toEqual(['failing', 'new']);
+  });
+
   test('delete drops a breaker, which begins anew', () => {
     const registry = create();
     fail(registry.ensure('a'), 5);

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import axios, { type AxiosError } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -406,7 +407,30 @@ describe('execute', () => {
     const reason = new Error('shutdown');
     controller.abort(reason);
     await expect(call).rejects.toBe(reason);
-    expect([breaker.queued, vi.getTimerCount()]).toEqual([0, 0]);
+    expect([breaker.queued, vi.getTimerCount(), breaker.stats().counts.rejected]).toEqual([0, 0, 0]);
+  });
+
+  test('leaves no listener on its signal after the wait', async () => {
+    const { signal } = new AbortController();
+    const call = opened().execute(() => 'done', { maxWaitMs: 400, signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await pass(400);
+    await call;
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  test('where a probe says nothing, the next that waits is the probe at once', async () => {
+    const breaker = opened();
+    const cancelled = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      throw new DOMException('cancelled', 'AbortError');
+    };
+    const startedAt = performance.now();
+    const first = breaker.execute(cancelled, { maxWaitMs: 400 }).catch((error: unknown) => error);
+    const second = breaker.execute(() => performance.now() - startedAt, { maxWaitMs: 5_000 });
+    await pass(2_000);
+    expect(await first).toMatchObject({ name: 'AbortError' });
+    expect(await second).toBe(410);
   });
 
   test('a bad maxWaitMs is named', async () => {
@@ -420,6 +444,12 @@ describe('execute', () => {
     const long = retry(() => 'done', { breaker, backoff: 200 });
     await pass(400);
     expect(await long).toBe('done');
+  });
+
+  test('retry names a backoff that says no time where it is asked how long to wait', async () => {
+    await expect(retry(() => 'done', { breaker: opened(), backoff: () => Number.NaN })).rejects.toThrow(
+      'Expected `retry.backoff(context)` to be a number of milliseconds >= 0, got NaN',
+    );
   });
 
   test('retry waits no longer in sum than it is told, and takes its token when it is let through', async () => {

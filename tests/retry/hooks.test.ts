@@ -434,6 +434,15 @@ describe.each(['shouldRetry', 'beforeRetry'] as const)('%s that throws', (hook) 
   });
 });
 
+test.each([
+  [false, 'success'],
+  [true, 'exhausted'],
+])('of the last response that retries allow, shouldRetryResponse says %s: it ends as %s', async (verdict, stopped) => {
+  const { api, adapter } = start({ retries: 1, shouldRetryResponse: ({ attempt }) => attempt === 1 || verdict });
+  adapter.script({ status: 200, data: 'pending' });
+  expect(reportOf(await api.get('/'))).toMatchObject({ attempts: 2, stopped });
+});
+
 test('shouldRetryResponse that throws rejects the call with its error, whose cause stands for the response', async () => {
   const thrown = new Error('cannot read');
   const { api, adapter } = start({

@@ -452,6 +452,8 @@ describe('shouldRetry', () => {
 });
 
 describe('a RetryBudget', () => {
+  const LITTLE = { ratio: 0.1, minPerSecond: 1 };
+
   test('is shared between calls: 2 tokens are 2 retries, whoever takes them', async () => {
     const budget = new RetryBudget({ ratio: 0.1, minPerSecond: 0.2 });
     const attemptsOf = async (retries: number) => {
@@ -514,6 +516,22 @@ describe('a RetryBudget', () => {
     const spent = vi.spyOn(budget, 'withdraw');
     await ending(retry(failing().fn, { budget, ...options }));
     expect(spent).not.toHaveBeenCalled();
+  });
+
+  test.each<[string, () => RetryFunctionOptions['budget'], number[]]>([
+    ['true share one', () => true, [11, 2]],
+    ['the same options share one', () => LITTLE, [11, 1]],
+    ['equal options have one each', () => ({ ...LITTLE }), [11, 11]],
+    ['options that say nothing have one each', () => ({}), [11, 11]],
+    ['false have none', () => false, [100, 100]],
+    ['undefined have none', () => undefined, [100, 100]],
+  ])('two calls that are given %s', async (_what, budget, attemptsOfEach) => {
+    const attemptsOf = async () => {
+      const { fn, attempts } = failing();
+      await ending(retry(fn, { retries: 99, budget: budget(), backoff: 0, clock: { now: () => 0 } }));
+      return attempts.length;
+    };
+    expect([await attemptsOf(), await attemptsOf()]).toEqual(attemptsOfEach);
   });
 
   test('names its options', () => {
