@@ -67,6 +67,32 @@ test.each(['execute', 'retry'] as const)(
   },
 );
 
+test('onRetry that throws ends the call with its error, whose cause is the failure', async () => {
+  const failure = new Error('down');
+  const thrown = new Error('cannot log');
+  const fn = vi.fn().mockRejectedValue(failure);
+  const onRetry = () => Promise.reject(thrown);
+  expect(await errorOf(retry(fn, { backoff: 0, onRetry }))).toBe(thrown);
+  expect(thrown.cause).toBe(failure);
+  expect(fn).toHaveBeenCalledTimes(1);
+});
+
+test('onRetry is waited for, until the deadline', async () => {
+  const log: string[] = [];
+  const fn = async ({ attempt }: { attempt: number }) => {
+    log.push(`attempt ${attempt}`);
+    throw new Error('down');
+  };
+  const onRetry = async () => {
+    await Promise.resolve();
+    log.push('told');
+  };
+  await errorOf(retry(fn, { retries: 1, backoff: 0, onRetry }));
+  expect(log).toEqual(['attempt 1', 'told', 'attempt 2']);
+  const hanging = retry(fn, { backoff: 0, deadlineMs: 20, onRetry: () => new Promise<void>(() => undefined) });
+  expect(await errorOf(hanging)).toMatchObject({ name: 'TimeoutError', cause: { message: 'down' } });
+});
+
 describe('a probe with probeTimeoutMs', () => {
   beforeEach(() => {
     vi.useFakeTimers();
@@ -260,6 +286,7 @@ test('what opened a circuit is the cause of its rejections and of its event, and
   const down = new Error('down');
   await errorOf(breaker.execute(() => Promise.reject(down)));
   const rejection = await errorOf(breaker.execute(async () => 1));
+  expect((await errorOf(retry(async () => 1, { breaker, retries: 0 }))).cause).toBe(down);
   const [opened] = ofType(events, 'stateChange');
   expect([rejection.cause, opened?.cause, breaker.stats().lastFailure]).toEqual([down, down, down]);
   expect([Object.keys(rejection).includes('cause'), Object.keys(opened!).includes('cause')]).toEqual([false, false]);

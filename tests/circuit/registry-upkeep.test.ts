@@ -59,6 +59,22 @@ describe('a full registry', () => {
   });
 });
 
+test('clear drops all breakers, which begin anew', () => {
+  const registry = create();
+  const gone: unknown[] = [];
+  registry.on('breakerRemoved', ({ key, state }) => gone.push([key, state]));
+  fail(registry.ensure('a'), 5);
+  registry.ensure('b');
+  registry.clear();
+  expect(registry.size).toBe(0);
+  expect(gone).toEqual([
+    ['a', 'open'],
+    ['b', 'closed'],
+  ]);
+  expect(registry.ensure('b')).toBe(registry.get('b'));
+  expect(registry.ensure('a').stats()).toMatchObject({ state: 'closed', failures: 0, openings: 0 });
+});
+
 describe('setMode', () => {
   test('observe and back to enforce leaves those on observe that perKey had put there', () => {
     const perKey = (key: string) => (key === 'watched' ? { mode: 'observe' as const } : undefined);
@@ -69,6 +85,18 @@ describe('setMode', () => {
     expect(modes()).toEqual(['observe', 'observe']);
     registry.setMode('enforce');
     expect(modes()).toEqual(['observe', 'enforce']);
+  });
+
+  test('observe goes for breakers that are made later, too, also where perKey says enforce', () => {
+    const registry = create({ perKey: (key) => (key === 'strict' ? { mode: 'enforce' } : undefined) });
+    registry.setMode('observe');
+    expect(['strict', 'other'].map((key) => registry.ensure(key).mode)).toEqual(['observe', 'observe']);
+    registry.setMode('enforce');
+    expect(['strict', 'other', 'new'].map((key) => registry.ensure(key).mode)).toEqual([
+      'enforce',
+      'enforce',
+      'enforce',
+    ]);
   });
 });
 
@@ -99,6 +127,27 @@ describe('update', () => {
     fail(registry.ensure('b'), 2);
     registry.update({ detector: slowCallRate({ slowMs: 50 }) });
     expect(registry.ensure('b').stats().failures).toBe(0);
+  });
+
+  test('a smaller maxBreakers drops at once what is too much, and keeps the latest', () => {
+    const registry = create();
+    for (const key of ['a', 'b', 'c', 'd']) registry.ensure(key);
+    registry.update({ maxBreakers: 2 });
+    expect([...registry].map(({ key }) => key)).toEqual(['c', 'd']);
+    registry.update({ cooldownMs: 1 });
+    registry.ensure('e');
+    expect(registry.size).toBe(2);
+  });
+
+  test('mode is that of all, and of a breaker whose own was set it is left as it is otherwise', () => {
+    const registry = create();
+    registry.ensure('a').mode = 'observe';
+    registry.update({ cooldownMs: 700 });
+    expect(registry.ensure('a').mode).toBe('observe');
+    registry.update({ mode: 'enforce' });
+    expect(registry.ensure('a').mode).toBe('enforce');
+    registry.update({ mode: 'observe' });
+    expect(['a', 'b'].map((key) => registry.ensure(key).mode)).toEqual(['observe', 'observe']);
   });
 
   test('what perKey say goes before', () => {

@@ -410,6 +410,20 @@ describe('execute', () => {
     expect([breaker.queued, vi.getTimerCount(), breaker.stats().counts.rejected]).toEqual([0, 0, 0]);
   });
 
+  test('gives back a permit that comes in the moment of its abort', async () => {
+    const breaker = opened();
+    const controller = new AbortController();
+    const reason = new Error('shutdown');
+    const fn = vi.fn();
+    const call = breaker.execute(fn, { maxWaitMs: 400, signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 400);
+    vi.advanceTimersByTime(400);
+    expect(breaker.inFlight).toBe(1);
+    await expect(call).rejects.toBe(reason);
+    expect(fn).not.toHaveBeenCalled();
+    expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, counts: { neutral: 1, rejected: 0 } });
+  });
+
   test('leaves no listener on its signal after the wait', async () => {
     const { signal } = new AbortController();
     const call = opened().execute(() => 'done', { maxWaitMs: 400, signal });

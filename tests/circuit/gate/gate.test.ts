@@ -90,13 +90,14 @@ describe('the end of a cooldown', () => {
     expect(circuit.asked.admit).toBe(probes);
   });
 
-  test('is slept for: nothing is looked at before', async () => {
+  test.each([400, 3_000_000_000])('is slept for, also for %i ms: nothing is looked at before', async (cooldownMs) => {
     const circuit = new ScriptedCircuit();
-    circuit.open(400);
-    comers(circuit, 3);
+    circuit.open(cooldownMs);
+    comers(circuit, 3, cooldownMs);
     const { outlook } = circuit.asked;
     await pass(399);
     expect(circuit.asked.outlook).toBe(outlook);
+    expect(vi.getTimerCount()).toBe(1);
   });
 
   test('makes the next one the probe when a probe says nothing', async () => {
