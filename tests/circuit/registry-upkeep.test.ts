@@ -87,6 +87,21 @@ describe('setMode', () => {
     expect(modes()).toEqual(['observe', 'enforce']);
   });
 
+  test.each(['before', 'during'])(
+    'is no setting of a single breaker: one of %s `observe` goes like any other',
+    (when) => {
+      const registry = create({ maxBreakers: 3 });
+      const gone: unknown[] = [];
+      registry.on('breakerRemoved', ({ key, byHand }) => gone.push([key, byHand]));
+      if (when === 'before') registry.ensure('a');
+      registry.setMode('observe');
+      registry.ensure('a');
+      if (when === 'during') registry.setMode('enforce');
+      for (const key of ['b', 'c', 'd']) registry.ensure(key);
+      expect(gone).toEqual([['a', false]]);
+    },
+  );
+
   test('observe goes for breakers that are made later, too, also where perKey says enforce', () => {
     const registry = create({ perKey: (key) => (key === 'strict' ? { mode: 'enforce' } : undefined) });
     registry.setMode('observe');
