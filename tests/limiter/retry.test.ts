@@ -108,6 +108,29 @@ test('a call that gets no slot gives nothing back that it did not take, and need
   expect(given).not.toHaveBeenCalled();
 });
 
+test("an abort while a retry waits for its slot puts no cause on the caller's reason, a deadline has the failure", async () => {
+  const reason = new Error('shutdown');
+  for (const isAborted of [true, false]) {
+    const limiter = new Limiter('db', concurrencyLimit(1));
+    const controller = new AbortController();
+    const broken = new Error('broken');
+    const fn = () => {
+      void limiter.execute(() => wait(1_000));
+      return Promise.reject(broken);
+    };
+    const options = { limiter, backoff: 10, deadlineMs: 100, signal: controller.signal };
+    const call = retry(fn, options).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(limiter.stats().queued).toBe(1);
+    if (isAborted) controller.abort(reason);
+    await vi.advanceTimersByTimeAsync(50);
+    const error = await call;
+    expect(error).toMatchObject(isAborted ? { message: 'shutdown' } : { name: 'TimeoutError', cause: broken });
+    expect(reason.cause).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(2_000);
+  }
+});
+
 test('an open breaker rejects without a wait, and a rejected permit gives the slot back', async () => {
   const limiter = new Limiter('db', concurrencyLimit(1));
   const breaker = new CircuitBreaker('db');

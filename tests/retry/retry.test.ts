@@ -338,6 +338,26 @@ describe('an abort', () => {
     expect(attempts).toHaveLength(1);
   });
 
+  test.each(['shouldRetry', 'onRetry'])("inside %s puts no cause on the caller's reason", async (hook) => {
+    const controller = new AbortController();
+    const shared = new Error('shutdown');
+    setTimeout(() => controller.abort(shared), 40);
+    const hanging = () => new Promise<never>(() => {});
+    const { error } = await ending(retry(failing().fn, { signal: controller.signal, [hook]: hanging }));
+    expect(error).toBe(shared);
+    expect(shared.cause).toBeUndefined();
+  });
+
+  test('in a wait leaves no timer', async () => {
+    const controller = new AbortController();
+    const call = retry(failing().fn, { backoff: 5_000, signal: controller.signal }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(100);
+    controller.abort(new Error('gone'));
+    expect(await call).toMatchObject({ message: 'gone' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test('without a reason rejects with an AbortError', async () => {
     const controller = new AbortController();
     const { fn } = hanging();
