@@ -74,7 +74,6 @@ export class Circuit {
 
   /** The state. An open circuit becomes half-open when it is looked at after its cooldown. */
   at(now: number): State {
-    if (this.#state === CLOSED) return CLOSED;
     if (this.#state.name === 'half-open') this.#loseProbes(this.#state.probes, now);
     if (this.#state.name === 'open' && !(now < this.#state.until)) {
       this.#transition({ name: 'half-open', probes: this.#state.probes }, 'cooldown-elapsed', now);

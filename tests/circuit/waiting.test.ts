@@ -460,6 +460,36 @@ describe('execute', () => {
     expect(await long).toBe('done');
   });
 
+  test('is not let wait where only observed', async () => {
+    const breaker = opened();
+    breaker.mode = 'observe';
+    const queued = vi.fn();
+    breaker.on('queued', queued);
+    expect(await breaker.execute(() => 'done', { maxWaitMs: 1_000 })).toBe('done');
+    expect(queued).not.toHaveBeenCalled();
+  });
+
+  test('who waited in vain for a probe is told when that may have ended', async () => {
+    const breaker = opened();
+    const probe = breaker.execute(() => new Promise((resolve) => setTimeout(resolve, 200)), { maxWaitMs: 400 });
+    const waiting = breaker.execute(() => 'done', { maxWaitMs: 500 }).catch((error: unknown) => error);
+    await pass(500);
+    expect(await waiting).toMatchObject({ code: 'ERR_CIRCUIT_OPEN', retryAfterMs: 900 });
+    await pass(100);
+    await probe;
+  });
+
+  test('retry waits without a budget, too, and keeps no duration where nothing limits its time', async () => {
+    const breaker = opened();
+    const slow = () => new Promise((resolve) => setTimeout(() => resolve('done'), 300));
+    const fn = vi.fn(slow).mockRejectedValueOnce(new Error('down'));
+    breaker.reset();
+    const call = retry(fn, { breaker, maxWaitMs: 1_000, backoff: 0 });
+    await pass(1_000);
+    expect(await call).toBe('done');
+    expect([fn.mock.calls.length, breaker.slowestMs]).toEqual([2, undefined]);
+  });
+
   test('retry names a backoff that says no time where it is asked how long to wait', async () => {
     await expect(retry(() => 'done', { breaker: opened(), backoff: () => Number.NaN })).rejects.toThrow(
       'Expected `retry.backoff(context)` to be a number of milliseconds >= 0, got NaN',
