@@ -2,7 +2,7 @@ import type { AxiosInstance } from 'axios';
 import { BreakerRegistry } from './circuit/registry.js';
 import { withReadState } from './circuit/state-reader.js';
 import { type Clock, monotonicClock } from './clock.js';
-import { type AnyListener, Emitter, type EventName } from './emitter.js';
+import { ALL_EVENTS, type AnyListener, Emitter, type EventName } from './emitter.js';
 import type { ResilienceEvents, Sink } from './events.js';
 import { armed } from './interceptors/attempt/armed-adapter.js';
 import { budgetGuard } from './interceptors/attempt/budget-guard.js';
@@ -12,9 +12,10 @@ import { type Attachment, Call } from './interceptors/call/call.js';
 import { capture } from './interceptors/call/capture.js';
 import { isRejecting } from './interceptors/call/circuit-key.js';
 import { byOrigin } from './interceptors/call/key.js';
-import { checkAttachOptions, checkUpdateOptions } from './interceptors/call/option-rules.js';
+import { checkAttachOptions, checkDefaults, checkUpdateOptions } from './interceptors/call/option-rules.js';
 import { checkPlacement, place } from './interceptors/call/placement.js';
 import { callOptionsOf, DEFAULT_POLICY, extendPolicy } from './interceptors/call/policy.js';
+import { tryDelays } from './interceptors/call/rehearsal.js';
 import { Pauses } from './interceptors/call/waits.js';
 import { bareInstance, dispatchOf } from './interceptors/config/dispatch.js';
 import { readHeader } from './interceptors/config/headers.js';
@@ -25,7 +26,7 @@ import type { AttachedLimiters, Limit, LimiterStats, LimitersOptions } from './l
 import type { Limiter } from './limiter/limiter.js';
 import type { BreakerOptions, ResilienceOptions, UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
-import { own } from './validation.js';
+import { checkListener, own, unexpected } from './validation.js';
 
 /** What is needed of an axios instance; `axios`, `axios.create()` and `new Axios()` have it. */
 export type Attachable = Pick<AxiosInstance, 'interceptors' | 'request'>;
@@ -48,8 +49,9 @@ export interface Resilience {
    */
   update(options: UpdateOptions): void;
   /**
-   * Ends all waits at once, for a graceful shutdown: calls that wait for a circuit are rejected, those that wait for a retry
-   * end with their last failure (`stopped: 'closed'`). Attempts under way go on, and calls made afterwards wait for nothing.
+   * Ends all waits at once, for a graceful shutdown: calls that wait for a circuit or a limiter are rejected, those that wait
+   * for a retry end with their last failure (`stopped: 'closed'`). Attempts under way go on, and calls made afterwards wait for
+   * nothing.
    */
   close(): void;
   /** Takes the plugin off the instance. Calls under way finish as they began; the circuits stay as they are. */
@@ -70,8 +72,14 @@ const MARK: unique symbol = Symbol.for('axios-resilience');
  *   version of axios does not run interceptors as this plugin needs it. Then the instance is as it was.
  */
 export function attach(instance: Attachable, options: ResilienceOptions = {}): Resilience {
-  checkInstance(instance);
+  const manager = managerOf(instance);
+  if (manager[MARK]) {
+    throw new Error('axios-resilience is attached to this instance already: resilienceOf(instance) is its handle');
+  }
   checkAttachOptions(options, '');
+  const defaults = Object((instance as Partial<AxiosInstance>).defaults) as Partial<AxiosInstance['defaults']>;
+  checkDefaults(defaults);
+  tryDelays(options, defaults);
   const given = own(options);
   const { clock = monotonicClock, random = () => Math.random(), sinks = [] } = given;
   const registry = registryOf(given, clock, random);
@@ -98,12 +106,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     events,
     clock,
     random,
-    guards: [
-      deadlineGuard,
-      ...(limiters ? [limiters] : []),
-      circuitGuard(registry, clock, times),
-      budgetGuard(budgets, clock),
-    ],
+    guards: [deadlineGuard, ...(limiters ? [limiters] : []), circuitGuard(registry, clock, times), budgetGuard(clock)],
     pauses: new Pauses(),
     times,
     dispatch,
@@ -129,9 +132,13 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     get limiters() {
       return limiters?.stats() ?? {};
     },
-    on: (type: EventName, listener: AnyListener) => events.on(type, listener),
+    on(type: EventName, listener: AnyListener): () => void {
+      checkListener(ALL_EVENTS, type, listener);
+      return events.on(type, listener);
+    },
     update(changes: UpdateOptions): void {
       checkUpdateOptions(changes, '');
+      tryDelays(changes, defaults);
       const { breaker } = own(changes);
       if (typeof breaker !== 'object') {
         attachment.policy = extendPolicy(attachment.policy, changes);
@@ -147,32 +154,36 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
       attached = false;
       remove();
       unpipe();
-      delete (instance.interceptors.request as Marked)[MARK];
+      delete manager[MARK];
     },
   };
-  Object.defineProperty(instance.interceptors.request, MARK, { value: handle, configurable: true });
+  Object.defineProperty(manager, MARK, { value: handle, configurable: true });
   return handle;
 }
 
 /** The handle of an instance, as `attach` gave it; `undefined` for one that is not attached. */
 export function resilienceOf(instance: Attachable): Resilience | undefined {
-  return (instance.interceptors.request as Marked)[MARK];
+  return managerOf(instance)[MARK];
 }
 
 interface Marked {
   [MARK]?: Resilience;
 }
 
-function checkInstance(instance: Attachable): void {
-  const { request, response } = (instance as Partial<Attachable> | undefined | null)?.interceptors ?? {};
-  if (
-    typeof (instance as Partial<Attachable> | undefined | null)?.request !== 'function' ||
-    !isManager(request) ||
-    !isManager(response)
-  ) {
-    throw new TypeError('Expected `instance` to be an axios instance');
-  }
-  if (MARK in request) throw new Error('axios-resilience is attached to this instance already; detach it first');
+/** The manager that knows whether an instance is attached, of what is an instance. */
+function managerOf(instance: unknown): Marked {
+  if (isInstance(instance)) return instance.interceptors.request as Marked;
+  const { default: ofModule } = Object(instance) as { default?: unknown };
+  let expected = 'an axios instance';
+  if (instance === undefined) expected += ', which a mocked axios.create() does not return';
+  if (typeof instance === 'function') expected += ' and not what makes one';
+  if (isInstance(ofModule)) expected += ', the `default` of this module';
+  throw unexpected('instance', expected, instance);
+}
+
+function isInstance(given: unknown): given is Attachable {
+  const { request, interceptors } = Object(given) as Partial<Attachable>;
+  return typeof request === 'function' && [interceptors?.request, interceptors?.response].every(isManager);
 }
 
 function registryOf({ breaker }: ResilienceOptions, clock: Clock, random: () => number): BreakerRegistry {
@@ -201,5 +212,11 @@ function limitersOf(
 const limitersBy = (given: Limit | Limiter, context: LimitersContext): AttachedLimiters =>
   given.limiters({ ...context, limit: given as Limit });
 
-const isManager = (manager: unknown): manager is object =>
-  typeof (manager as { forEach?: unknown } | undefined)?.forEach === 'function';
+function isManager(manager: unknown): boolean {
+  const { forEach } = Object(manager) as { forEach?: { readonly _isMockFunction?: boolean } };
+  if (forEach?._isMockFunction) throw new TypeError(MOCKED);
+  return typeof forEach === 'function';
+}
+
+/** What `jest.mock('axios')` and `vi.mock('axios')` leave of an instance has nothing to attach to. */
+const MOCKED = 'Expected `instance` to be an axios instance, got a mock of one: mock its adapter instead';

@@ -38,7 +38,10 @@ export type Delay = (context: DelayContext) => number;
 const aNumberOfMs = milliseconds();
 
 /** A number of milliseconds, or a function of the context. */
-export const aDelay: Rule = eitherOf({ function: aFunction }, milliseconds(0, undefined, ' or a function'));
+export const aDelay: Rule = eitherOf(
+  { function: aFunction },
+  milliseconds(0, undefined, ', or a function such as exponential()'),
+);
 
 /**
  * The delay, ms.

@@ -1,4 +1,4 @@
-import type { ResilienceEvent, ResilienceEvents, Sink } from './events.js';
+import type { CircuitEvents, RegistryEvents, ResilienceEvent, ResilienceEvents, Sink } from './events.js';
 
 /** What is emitted; the time is added on the way out. */
 export type NewEvent = ResilienceEvent extends infer Event
@@ -11,6 +11,25 @@ export type EventName = keyof ResilienceEvents | '*';
 
 /** A listener for one type of event, or a sink. */
 export type AnyListener = ((event: never) => void) | Sink;
+
+/** What circuits, registries and attached instances tell. */
+export const CIRCUIT_EVENTS: readonly (keyof CircuitEvents)[] = [
+  'queued',
+  'rejected',
+  'wouldReject',
+  'stateChange',
+  'late',
+  'store',
+  'callbackError',
+];
+export const REGISTRY_EVENTS: readonly (keyof RegistryEvents)[] = [...CIRCUIT_EVENTS, 'breakerAdded', 'breakerRemoved'];
+export const ALL_EVENTS: readonly (keyof ResilienceEvents)[] = [
+  ...REGISTRY_EVENTS,
+  'call',
+  'attempt',
+  'retry',
+  'limiter',
+];
 
 interface Receiver {
   readonly sink: Sink;

@@ -132,6 +132,9 @@ export function rejectedKeyOf(error: unknown): string | undefined {
   return rejections.get(error) ?? (hasCode(error, 'ERR_CIRCUIT_OPEN') ? (error as CircuitOpenError).key : undefined);
 }
 
+/** Whether a circuit or a limiter rejected, also with an error that `createError` made. */
+export const isRejection = (error: unknown): boolean => rejectedKeyOf(error) !== undefined || isLimitError(error);
+
 interface Exchange {
   readonly config?: unknown;
   readonly status?: number;

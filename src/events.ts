@@ -1,3 +1,5 @@
+import type { InternalAxiosRequestConfig } from 'axios';
+
 /** What one attempt says about the health of the service; `neutral` says nothing. */
 export type Outcome = 'success' | 'failure' | 'neutral';
 
@@ -106,7 +108,10 @@ type StoreNews =
 
 /** Everything that happens, by `type`. Each thing is told once. */
 export interface ResilienceEvents {
-  /** A call came to its end, well or not; after its fallback, if it has one. */
+  /**
+   * A call came to its end, well or not; after its fallback, if it has one. Nothing is told of a call that ended in your request
+   * interceptors, or has `resilience: false`.
+   */
   call: OfCall<'call'> & {
     /** Attempts made; 0 when the circuit rejected the call, or an interceptor answered it. */
     readonly attempts: number;
@@ -138,6 +143,10 @@ export interface ResilienceEvents {
     readonly method: string;
     /** Without credentials, query and fragment. */
     readonly url: string;
+    /** What the attempt failed with; `undefined` where axios accepted the response. Not enumerable, so that no log shows it whole. */
+    readonly error?: unknown;
+    /** The config of the call, the same for each of its events. Not enumerable. */
+    readonly config?: InternalAxiosRequestConfig;
   };
   /** An attempt begins to wait for its circuit or its limiter, whose key it is: `rejected` follows if it waits in vain. */
   queued: Base<'queued'> & {

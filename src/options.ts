@@ -63,12 +63,12 @@ export interface RetryOptions {
    */
   statusCodes?: Statuses | undefined;
   /**
-   * Error codes that are retried, wherever they stand in the chain of causes. Given, only these are.
+   * Error codes that are retried, in any case, wherever they stand in the chain of causes. Given, only these are.
    * @default every attempt that came back without a whole answer, unless the caller or a certificate is the reason
    */
   errorCodes?: readonly string[] | undefined;
   /**
-   * The delay before the next attempt: a number of ms, or a function.
+   * The delay before the next attempt: a number of ms, or a function, which `attach` and `update` call once to see that it works.
    * @default fullJitter(exponential({ baseMs: 100, factor: 2, maxMs: 30_000 }))
    * @example ({ attempt }) => 250 * attempt
    */
@@ -190,14 +190,14 @@ interface CallOptions {
    */
   idempotencyKey?: Switch<IdempotencyKeyOptions> | undefined;
   /**
-   * Data that answers a call in place of the service, or a function that yields it. Anything but `undefined` is an answer,
-   * also `null`.
+   * Data that answers a call in place of the service, or a function that yields it or a promise of it. Anything but `undefined`
+   * is an answer, also `null`.
    * @example ({ config }) => cache.get(config.url)
    */
   fallback?: ((context: FallbackContext) => unknown) | NonNullable<unknown> | null | undefined;
   /**
    * When it answers: `rejected`, the circuit or the limiter let no attempt pass; `failure`, also when the last attempt failed; or
-   * a predicate. Never for a cancelled call.
+   * a predicate. Never for a cancelled call. It does nothing without a `fallback`, which may be that of one request.
    * @default 'rejected'
    */
   fallbackOn?: 'rejected' | 'failure' | ((context: FallbackContext) => boolean) | undefined;

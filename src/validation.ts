@@ -1,9 +1,11 @@
-import { shortened, withoutCredentials } from './redaction.js';
+import { nearName } from './near-name.js';
+import { shortened, withoutCredentials, withoutSecrets } from './redaction.js';
 
 /** Checks the value at `path`; throws a `TypeError` for its kind, a `RangeError` for its range. */
 export type Rule = (value: unknown, path: string) => void;
 
-type Rules = Readonly<Record<string, Rule>>;
+/** By the name of the option; a text says where it is to be given in place of here. */
+export type Rules = Readonly<Record<string, Rule | string>>;
 
 /** An object of options, as against a list, a function or `null`. */
 const isGroup = (value: unknown): value is object =>
@@ -21,7 +23,9 @@ function show(value: unknown, depth = 0): string {
     return `[${[...items, ...(value.length > MOST_ITEMS ? ['…'] : [])].join(', ')}]`;
   }
   if (value instanceof Promise) return 'a promise';
-  if (typeof value === 'function' || isGroup(value)) return `a value of type ${typeof value}`;
+  if (value instanceof Error) return shownText(withoutSecrets(value));
+  if (typeof value === 'function') return value.name ? `the function ${shownText(value.name)}` : 'a function';
+  if (isGroup(value)) return 'an object';
   return typeof value === 'string' ? `"${shownText(value)}"` : String(value);
 }
 
@@ -33,7 +37,7 @@ export function unexpected(path: string, expected: string, value: unknown, Kind:
   return new Kind(`Expected \`${path}\` to be ${expected}, got ${show(value)}`);
 }
 
-const ofType =
+export const ofType =
   (type: string, expected: string, inRange: (value: never) => unknown = () => true): Rule =>
   (value, path) => {
     if (typeof value !== type) throw unexpected(path, expected, value);
@@ -44,10 +48,11 @@ export const aBoolean = ofType('boolean', 'a boolean');
 export const aFunction = ofType('function', 'a function');
 export const aString = ofType('string', 'a string');
 export const aName = ofType('string', 'a non-empty string', (value: string) => value);
-/** A token (RFC 9110, 5.6.2): axios drops headers of any other name without a word. */
-export const aHeaderName = ofType('string', 'the name of a header', (value: string) =>
-  /^[\w!#-'*+.^`|~-]+$/.test(value),
-);
+/** A token (RFC 9110, 5.6.2). */
+export const aToken = (expected: string): Rule =>
+  ofType('string', expected, (value: string) => /^[\w!#-'*+.^`|~-]+$/.test(value));
+/** axios drops headers of any other name without a word. */
+export const aHeaderName = aToken('the name of a header');
 export const aRatio = ofType('number', 'a number in (0, 1]', (value: number) => value > 0 && value <= 1);
 export const aShare = ofType('number', 'a number from 0 to 1', (value: number) => value >= 0 && value <= 1);
 export const aPositiveNumber = ofType(
@@ -78,9 +83,9 @@ export const oneOf =
   };
 
 export const listOf =
-  (rule: Rule): Rule =>
+  (rule: Rule, expected = 'an array'): Rule =>
   (value, path) => {
-    if (!Array.isArray(value)) throw unexpected(path, 'an array', value);
+    if (!Array.isArray(value)) throw unexpected(path, expected, value);
     for (const [index, item] of value.entries()) rule(item, `${path}[${index}]`);
   };
 
@@ -101,7 +106,7 @@ export const aSink: Rule = (sink, path) => {
 
 /** Takes the rule of the value's `typeof`, else the other. */
 export const eitherOf =
-  (byType: Rules, otherwise: Rule): Rule =>
+  (byType: Readonly<Record<string, Rule>>, otherwise: Rule): Rule =>
   (value, path) =>
     (byType[typeof value] ?? otherwise)(value, path);
 
@@ -112,31 +117,44 @@ export const orFalse =
     if (value !== false) rule(value, path);
   };
 
-/** An object of known options; `undefined` means not given. */
+/**
+ * An object of known options; `undefined` means not given.
+ *
+ * @param hint What a name may mean that is not among them, where that is known.
+ */
 export const options =
-  (rules: Rules): Rule =>
+  (rules: Rules, expected = 'an object', hint?: (name: string) => string | undefined): Rule =>
   (value, path) => {
-    if (!isGroup(value) || value instanceof Promise) throw unexpected(path || 'options', 'an object', value);
+    if (!isGroup(value) || value instanceof Promise) throw unexpected(path || 'options', expected, value);
     for (const [name, item] of Object.entries(value)) {
       const at = path ? `${path}.${name}` : name;
       const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
-      if (!rule) {
-        throw new TypeError(`Unknown option \`${shownText(at)}\`: did you mean \`${nearest(name, rules)}\`?`);
-      }
-      if (item !== undefined) rule(item, at);
+      if (!rule) throw new TypeError(`Unknown option \`${shownText(at)}\`${hint?.(name) ?? guess(name, rules)}`);
+      if (item === undefined) continue;
+      if (typeof rule === 'string') throw new TypeError(`Expected \`${at}\` to be ${rule}`);
+      rule(item, at);
     }
   };
 
-/** The option that shares the most pairs of letters with what was written. */
-function nearest(written: string, rules: Rules): string {
-  const name = written.slice(0, LONGEST_SHOWN).toLowerCase();
-  const likeness = (known: string) => {
-    const shared = Array.from(name, (_, at) => name.slice(at, at + 2)).filter((pair) =>
-      known.toLowerCase().includes(pair),
-    );
-    return shared.length / known.length;
-  };
-  return Object.keys(rules).reduce((best, known) => (likeness(known) > likeness(best) ? known : best));
+function guess(written: string, rules: Rules): string {
+  const names = Object.keys(rules);
+  const near = nearName(written, names);
+  if (near) return `: did you mean \`${near}\`?`;
+  return `; the options are ${listed(names.filter((name) => typeof rules[name] !== 'string'))}`;
+}
+
+const listed = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
+
+/** A listener for one of these events, or a sink for all. */
+export function checkListener(events: readonly string[], type: unknown, listener: unknown): void {
+  aName(type, 'on(type)');
+  const name = String(type);
+  if (name !== '*' && !events.includes(name)) {
+    const near = nearName(name, events) ?? (/open|close/i.test(name) ? 'stateChange' : undefined);
+    const hint = near ? `: did you mean \`${near}\`?` : `; the events are ${listed(events)}`;
+    throw new TypeError(`Unknown event \`${shownText(name)}\`${hint}`);
+  }
+  (name === '*' ? aSink : aFunction)(listener, `on('${name}', listener)`);
 }
 
 /**

@@ -144,13 +144,13 @@ describe('what they refuse', () => {
       'fullJitter(-100)',
       () => fullJitter(-100),
       RangeError,
-      'Expected `fullJitter(delay)` to be a number of milliseconds >= 0 or a function, got -100',
+      'Expected `fullJitter(delay)` to be a number of milliseconds >= 0, or a function such as exponential(), got -100',
     ],
     [
       'equalJitter()',
       () => equalJitter(undefined as never),
       TypeError,
-      'Expected `equalJitter(delay)` to be a number of milliseconds >= 0 or a function, got undefined',
+      'Expected `equalJitter(delay)` to be a number of milliseconds >= 0, or a function such as exponential(), got undefined',
     ],
     [
       'exponential({ jitter: 1.5 })',

@@ -59,6 +59,13 @@ test('the questions explain every reason why there was no further attempt', () =
   expect(rowsUnder('faq.md', 'Why was this not retried?').sort()).toEqual(reasons.sort());
 });
 
+test('the page on how it is built names every reason why there was no further attempt', () => {
+  const [, section = ''] = read(join(docs, 'architecture.md')).split('\n## Why was it not retried?\n');
+  const rows = [...(section.split('\n## ')[0] ?? '').matchAll(/^\| (`[^|]+) \|/gm)].map(([, reasons = '']) => reasons);
+  const named = rows.slice(1).flatMap((reasons) => [...reasons.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason));
+  expect([...new Set(named)].sort()).toEqual(literalsOf('Stopped').sort());
+});
+
 test('the questions explain every reason for which a circuit opens', () => {
   const reasons = literalsOf('TransitionReason').filter(
     (reason) => !['cooldown-elapsed', 'probe-succeeded'].includes(reason),

@@ -35,18 +35,22 @@ export interface Seen {
   readonly failures: number;
   /** Failures without a success between. */
   readonly longestRun: number;
-  readonly openings: number;
+  readonly hasOpened: boolean;
+  /** Whether a circuit without a store, which met the same, has opened. */
+  readonly hasOpenedAlone: boolean;
 }
 
 interface Traffic extends Record<keyof Seen, unknown> {
   readonly breaker: CircuitBreaker;
+  readonly alone: CircuitBreaker;
   readonly detector: DetectorName;
   readonly errorRate: number;
   calls: number;
   failures: number;
   run: number;
   longestRun: number;
-  openings: number;
+  hasOpened: boolean;
+  hasOpenedAlone: boolean;
 }
 
 const { redisPort, callsPerSecond, lastsMs, errorRates } = givenTask() as ErrorsTask;
@@ -54,11 +58,16 @@ const redis = new Redis({ port: redisPort });
 const store = redisStore(redis);
 
 function trafficOf(detector: DetectorName, errorRate: number): Traffic {
-  const registry = new BreakerRegistry({ store, detector: DETECTORS[detector] });
-  const breaker = registry.ensure(`${detector} at ${errorRate}`);
-  const traffic = { breaker, detector, errorRate, calls: 0, failures: 0, run: 0, longestRun: 0, openings: 0 };
-  breaker.on('stateChange', ({ to }) => {
-    if (to === 'open') traffic.openings++;
+  const rule = DETECTORS[detector];
+  const breaker = new BreakerRegistry({ store, detector: rule }).ensure(`${detector} at ${errorRate}`);
+  const alone = new BreakerRegistry({ detector: rule }).ensure('alone');
+  const counts = { calls: 0, failures: 0, run: 0, longestRun: 0, hasOpened: false, hasOpenedAlone: false };
+  const traffic = { breaker, alone, detector, errorRate, ...counts };
+  breaker.on('stateChange', () => {
+    traffic.hasOpened = true;
+  });
+  alone.on('stateChange', () => {
+    traffic.hasOpenedAlone = true;
   });
   return traffic;
 }
@@ -70,7 +79,7 @@ function call(traffic: Traffic): void {
   traffic.run = hasFailed ? traffic.run + 1 : 0;
   traffic.longestRun = Math.max(traffic.longestRun, traffic.run);
   const fn = () => (hasFailed ? Promise.reject(new Error('at random')) : Promise.resolve());
-  void traffic.breaker.execute(fn).catch(() => undefined);
+  for (const breaker of [traffic.breaker, traffic.alone]) void breaker.execute(fn).catch(() => undefined);
 }
 
 const all = (Object.keys(DETECTORS) as DetectorName[]).flatMap((detector) =>
@@ -85,14 +94,7 @@ process.once('message', () => {
   });
   setTimeout(() => {
     for (const timer of timers) clearInterval(timer);
-    const seen: Seen[] = all.map(({ detector, errorRate, calls, failures, longestRun, openings }) => ({
-      detector,
-      errorRate,
-      calls,
-      failures,
-      longestRun,
-      openings,
-    }));
+    const seen: Seen[] = all.map(({ breaker, alone, run, ...rest }) => rest);
     process.send?.(seen);
   }, lastsMs);
 });

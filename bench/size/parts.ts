@@ -9,7 +9,7 @@ const PARTS: readonly (readonly [string, RegExp])[] = [
   ['waiting for a circuit', /^circuit\/waiting\/|^interceptors\/call\/waits/],
   [
     'the way of a call: placement, capture, attempts, dispatch, report',
-    /^interceptors\/(call|attempt|config)\/(?!option)/,
+    /^interceptors\/(call|attempt|config)\/(?!option|other-words|rehearsal)/,
   ],
   ['what an attempt says: outcomes, deadlines, sleep', /^interceptors\/(outcome|time)\/|^(out-of-time|abort)\./],
   ['retries: decision, backoff, budget, Retry-After', /^interceptors\/retry\/|^retry\/|^(delay|retry-after)\./],
@@ -17,7 +17,10 @@ const PARTS: readonly (readonly [string, RegExp])[] = [
     'how a call ends: fallback, errors, events, no secrets in them',
     /^interceptors\/conclusion\/|^(errors|emitter|redaction)\./,
   ],
-  ['options: checks, messages, defaults', /option-rules|options\.ts$|^(validation|defaults|attach)\./],
+  [
+    'options: checks, messages, defaults',
+    /option-rules|other-words|rehearsal|options\.ts$|^(validation|near-name|defaults|attach)\./,
+  ],
 ];
 
 /** The minified bytes of each part of `attach`. */

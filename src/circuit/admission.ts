@@ -1,3 +1,4 @@
+import { reasonOf } from '../abort.js';
 import { SuccessTimes } from '../out-of-time.js';
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
@@ -136,6 +137,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (this.times.slowestMs() ?? 0);
     const waited = (answer: Answer): Permit | Rejection | Promise<Permit | Rejection> => {
       if (typeof answer !== 'number') return answer;
+      if (signal?.aborted) return Promise.reject(reasonOf(signal));
       const { now } = this;
       const asking = { until: now + maxWaitMs(), leaseMs: DEFAULT_LEASE_MS, caller, mayProbe };
       const next = this.waitOrReject(asking, answer, now);

@@ -1,6 +1,13 @@
-import { type AnyListener, type Emitter, type EventName, type NewEvent, tellAfterwards } from '../emitter.js';
+import {
+  type AnyListener,
+  CIRCUIT_EVENTS,
+  type Emitter,
+  type EventName,
+  type NewEvent,
+  tellAfterwards,
+} from '../emitter.js';
 import type { CircuitEvents, CircuitState, Outcome, Sink } from '../events.js';
-import { aString, milliseconds, options as optionsOf, own } from '../validation.js';
+import { aString, checkListener, milliseconds, options as optionsOf, own } from '../validation.js';
 import { Circuit } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
 import type { Opening } from './link.js';
@@ -64,6 +71,7 @@ export abstract class ControlledCircuit {
   /** Adds a receiver of all of them. */
   on(type: '*', sink: Sink): () => void;
   on(type: EventName, listener: AnyListener): () => void {
+    checkListener(CIRCUIT_EVENTS, type, listener);
     if (!(this.#events instanceof OwnEvents)) this.#events = new OwnEvents(this.key, this.#events);
     return this.#events.on(type, listener);
   }

@@ -1,6 +1,6 @@
 import { namedError, reasonOf, throwIfAborted } from '../abort.js';
 import type { Clock } from '../clock.js';
-import { CircuitOpenError, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
+import { CircuitOpenError, isAbort, isRejection } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { isTimeUp, outcomeOutOfTime, type SuccessTimes } from '../out-of-time.js';
 import { aFunction, milliseconds, oneOf, options as optionsOf, own, withMethods } from '../validation.js';
@@ -172,9 +172,7 @@ export function outcomeOf<T>(
   }
   if (!ended.hasThrown) return 'success';
   if (outOfTime && isTimeUp(signal)) return outOfTime();
-  const isNeutral =
-    signal?.aborted || isAbort(ended.error) || isLimitError(ended.error) || rejectedKeyOf(ended.error) !== undefined;
-  return isNeutral ? 'neutral' : 'failure';
+  return signal?.aborted || isAbort(ended.error) || isRejection(ended.error) ? 'neutral' : 'failure';
 }
 
 function outcomeOfTime(breaker: Guard, startedAt: number, now: number, { isProbe }: Permit): Outcome {

@@ -8,6 +8,7 @@ import {
   eitherOf,
   merged,
   milliseconds,
+  ofType,
   oneOf,
   options,
   own,
@@ -43,13 +44,13 @@ export interface HalfOpenOptions {
    */
   probes?: number | undefined;
   /**
-   * Successful probes that close the circuit; an integer >= 1.
+   * Successful probes that close the circuit; an integer >= 1, and 1 where there is a `failureRate`.
    * @default 1
    */
   successThreshold?: number | undefined;
   /**
    * The share of `probes` probes that may fail, in (0, 1]. The circuit closes or opens as soon as the outcome of that many
-   * probes is certain; it opens in any case when all of them fail. `successThreshold` is not used then.
+   * probes is certain; it opens in any case when all of them fail. `successThreshold` is not used then, and cannot be given.
    * @default none: any failed probe re-opens
    */
   failureRate?: number | undefined;
@@ -73,7 +74,8 @@ export interface CircuitBreakerOptions {
    */
   detector?: DetectorFactory | undefined;
   /**
-   * How long an open circuit rejects before it may be probed: a number of ms, or a function.
+   * How long an open circuit rejects before it may be probed: a number of ms, or a function, which `attach` calls once to see that
+   * it works.
    * @default exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 })
    * @example 10_000
    */
@@ -158,17 +160,36 @@ export const aClock: Rule = (clock, path) => {
 };
 export const aMode = oneOf('enforce', 'observe');
 
+export const HALF_OPEN_RULES = {
+  probes: anInteger(1),
+  successThreshold: anInteger(1),
+  failureRate: aRatio,
+  leaseMs: milliseconds(1),
+  probeTimeoutMs: milliseconds(1),
+};
+
+const halfOpenRules = options(HALF_OPEN_RULES, 'an object such as { probes: 2 }');
+
+/** Of the two ways to judge probes only one can be meant; a threshold of 1 is the default, which may have been copied. */
+const theProbes: Rule = (value, path) => {
+  halfOpenRules(value, path);
+  const { failureRate, successThreshold = 1 } = own(value as HalfOpenOptions);
+  if (failureRate === undefined || successThreshold === 1) return;
+  throw new TypeError(
+    `Expected \`${path}.successThreshold\` to be left out where there is a \`failureRate\`, got both`,
+  );
+};
+
+const A_DETECTOR = 'a detector such as consecutiveFailures(5) or failureRate()';
+
 const CIRCUIT_RULES = {
-  detector: aFunction,
+  detector: ofType('function', A_DETECTOR),
   cooldownMs: aDelay,
-  retryAfter: eitherOf({ boolean: aBoolean }, options({ maxMs: milliseconds(), opens: aBoolean })),
-  halfOpen: options({
-    probes: anInteger(1),
-    successThreshold: anInteger(1),
-    failureRate: aRatio,
-    leaseMs: milliseconds(1),
-    probeTimeoutMs: milliseconds(1),
-  }),
+  retryAfter: eitherOf(
+    { boolean: aBoolean },
+    options({ maxMs: milliseconds(), opens: aBoolean }, 'true, false or an object such as { maxMs: 60_000 }'),
+  ),
+  halfOpen: theProbes,
   maxQueue: anInteger(0),
   mode: aMode,
   store: withMethods('a store made by redisStore(client) or sharedStore(engine)', 'link', 'close'),
@@ -188,6 +209,13 @@ const DEFAULT_POLICY: CircuitPolicy = {
 /** What the short forms mean. */
 const RETRY_AFTER = { true: CIRCUIT_DEFAULTS.retryAfter, false: { maxMs: 0, opens: false } };
 
+/** A factory that yields a function was to be called first. */
+function checkDetector(factory: DetectorFactory, path: string): void {
+  const detector: unknown = factory();
+  if (typeof detector === 'function') throw unexpected(path, A_DETECTOR, factory);
+  aDetector(detector, `${path}()`);
+}
+
 /** Checks options and lays them over a policy. */
 export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: CircuitPolicy): CircuitPolicy {
   checkCircuit(given, path);
@@ -198,7 +226,7 @@ export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: Ci
       ? RETRY_AFTER[`${asked}`]
       : merged(under.retryAfter === RETRY_AFTER.false ? RETRY_AFTER.true : under.retryAfter, asked);
   const policy = merged(under, given, 'halfOpen');
-  if (Object.hasOwn(given, 'detector')) aDetector(policy.detector(), path ? `${path}.detector()` : 'detector()');
+  if (Object.hasOwn(given, 'detector')) checkDetector(policy.detector, path ? `${path}.detector` : 'detector');
   const { detector, cooldownMs, maxQueue, mode, store, clock, random } = policy;
   const halfOpen = merged(policy.halfOpen);
   return { detector, cooldownMs, retryAfter, halfOpen, maxQueue, mode, store, clock, random };

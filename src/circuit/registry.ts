@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
-import { type AnyListener, Emitter, type EventName } from '../emitter.js';
+import { type AnyListener, Emitter, type EventName, REGISTRY_EVENTS } from '../emitter.js';
 import type { RegistryEvents, Sink } from '../events.js';
-import { aFunction, options, own, type Rule, unexpected } from '../validation.js';
+import { aFunction, checkListener, options, own, unexpected } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
 import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
 import {
@@ -22,9 +22,7 @@ const checkRegistry = options({ ...REGISTRY_RULES, clock: aClock, random: aFunct
 /** What can be changed of a registry while calls are under way. */
 export type RegistryUpdate = Omit<BreakerRegistryOptions, 'clock' | 'store' | 'perKey'>;
 
-const fixed: Rule = (_value, path) => {
-  throw new TypeError(`Expected \`${path}\` to be given to the constructor alone`);
-};
+const fixed = 'given to the constructor alone';
 
 const checkUpdate = options({ ...REGISTRY_RULES, clock: fixed, store: fixed, perKey: fixed });
 
@@ -132,6 +130,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   /** Adds a receiver of all of them. */
   on(type: '*', sink: Sink): () => void;
   on(type: EventName, listener: AnyListener): () => void {
+    checkListener(REGISTRY_EVENTS, type, listener);
     return this.#events.on(type, listener);
   }
 

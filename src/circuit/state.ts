@@ -3,7 +3,8 @@ import type { Probes } from './probes.js';
 /**
  * | state     | leaves it                                                        | to        |
  * |-----------|------------------------------------------------------------------|-----------|
- * | closed    | the detector trips                                               | open      |
+ * | any       | by hand, by `restore`, by another process with the same store    | open, closed |
+ * | closed    | the detector trips, or a failure tells how long to stay away     | open      |
  * | open      | the cooldown has elapsed, seen at the next read                  | half-open |
  * | open      | enough probes succeed after all, whose leases had run out        | closed    |
  * | half-open | a probe fails, or its lease runs out (seen at the next read)     | open      |

@@ -1,5 +1,5 @@
+import { Backoff } from './backoff.js';
 import { unref, within } from './deadline.js';
-import { Pauses } from './pauses.js';
 
 /** When a store counts as degraded, and how it is found to be back. */
 export interface HealthOptions {
@@ -21,7 +21,7 @@ type Kind = 'read' | 'write';
 interface Illness {
   readonly since: number;
   until: number;
-  readonly pauses: Pauses;
+  readonly backoff: Backoff;
 }
 
 const MISSES_THAT_DEGRADE = 3;
@@ -34,7 +34,7 @@ export const CONNECT_TIMEOUT_MS = 1_000;
  */
 export class Health {
   readonly #options: HealthOptions;
-  readonly #pauses: Pauses;
+  readonly #backoff: Backoff;
   readonly #misses: Record<Kind, { count: number; key: string | undefined }> = {
     read: { count: 0, key: undefined },
     write: { count: 0, key: undefined },
@@ -50,7 +50,7 @@ export class Health {
 
   constructor(options: HealthOptions) {
     this.#options = options;
-    this.#pauses = new Pauses(options.random);
+    this.#backoff = new Backoff(options.random);
   }
 
   get isDegraded(): boolean {
@@ -95,7 +95,7 @@ export class Health {
   async #attempt<T>(key: string, kind: Kind, command: () => Promise<T>, timeoutMs: number): Promise<T | undefined> {
     const illness = this.#illnesses.get(key);
     if (this.isDegraded || (illness && performance.now() < illness.until)) return undefined;
-    if (illness) illness.until = performance.now() + illness.pauses.next();
+    if (illness) illness.until = performance.now() + illness.backoff.next();
     try {
       const result = await within(timeoutMs, command, this.#underWay);
       this.#succeed(key, kind);
@@ -111,7 +111,7 @@ export class Health {
     this.#hasAnswered = true;
     if (kind === 'read') return;
     this.#misses.read.count = 0;
-    this.#pauses.startAnew();
+    this.#backoff.startAnew();
     const illness = this.#illnesses.get(key);
     if (!illness) return;
     this.#illnesses.delete(key);
@@ -149,9 +149,9 @@ export class Health {
 
   #blame(key: string, error: unknown): void {
     if (this.#illnesses.has(key)) return;
-    const pauses = new Pauses(this.#options.random);
+    const backoff = new Backoff(this.#options.random);
     const since = performance.now();
-    this.#illnesses.set(key, { since, until: since + pauses.next(), pauses });
+    this.#illnesses.set(key, { since, until: since + backoff.next(), backoff });
     this.#options.degraded(key, error);
   }
 
@@ -164,7 +164,7 @@ export class Health {
   #schedule(): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    this.#timer = unref(setTimeout(() => void this.#probe(), this.#pauses.next()));
+    this.#timer = unref(setTimeout(() => void this.#probe(), this.#backoff.next()));
   }
 
   async #probe(): Promise<void> {

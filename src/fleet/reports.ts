@@ -27,6 +27,8 @@ const QUIET_MS = 1_000;
 const ANSWER_WITHIN = 0.6;
 /** In which time the counts are judged: the first to do it saves the others the way. */
 const JUDGE_WITHIN_MS = 50;
+/** How often a judgement waits for a busy event loop. */
+const MOST_POSTPONED = 4;
 const UNKNOWN = { failures: 0, total: 0 };
 
 /** The outcomes in one process that its store has not been told yet, and when it is told: one report at a time. */
@@ -55,6 +57,9 @@ export class Reports {
   #lastReportAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  /** Whether the next report asks the store to judge. */
+  #isJudging = false;
+  #postponed = 0;
   #closed = false;
 
   constructor(
@@ -98,7 +103,7 @@ export class Reports {
   hear(question: Question | undefined): void {
     const threshold = this.#threshold;
     if (!question) {
-      if (this.#askedUntil > performance.now()) this.#stopAnswering();
+      this.#askedUntil = Number.NEGATIVE_INFINITY;
       return;
     }
     if (!threshold || question.windowMs !== threshold.windowMs || this.#closed) return;
@@ -149,10 +154,6 @@ export class Reports {
     this.#sendWithin(withinMs * ANSWER_WITHIN * this.#context.random(), performance.now());
   }
 
-  #stopAnswering(): void {
-    this.#askedUntil = Number.NEGATIVE_INFINITY;
-  }
-
   /** Whether what is known is so far from opening the circuit that there is time. */
   get #isCalm(): boolean {
     const threshold = this.#threshold;
@@ -187,7 +188,20 @@ export class Reports {
     if (at >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
-    this.#timer = unref(setTimeout(() => this.#send(), at - performance.now()));
+    this.#timer = unref(setTimeout(() => this.#sendDue(), at - performance.now()));
+  }
+
+  /** Where our own event loop was busy, or the machine stood still, the answers are late, too: they get their time again. */
+  #sendDue(): void {
+    const { gatherMs } = this.#context;
+    const isLate = performance.now() - this.#timerAt > gatherMs / 2;
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    if (isLate && this.#isJudging && this.#postponed++ < MOST_POSTPONED) {
+      this.#sendWithin(gatherMs, performance.now());
+      return;
+    }
+    this.#postponed = 0;
+    this.#send();
   }
 
   #send(): void {
@@ -250,7 +264,8 @@ export class Reports {
     if (!isCurrent || this.#closed) return;
     this.#known = { failures, total };
     this.weigh();
-    if (judgeInMs === 0) return;
+    this.#isJudging = judgeInMs > 0;
+    if (!this.#isJudging) return;
     this.#isDue = true;
     this.#sendWithin(judgeInMs + 1 + JUDGE_WITHIN_MS * this.#context.random(), performance.now());
   }

@@ -34,6 +34,8 @@ export interface Place {
   readonly answer: Promise<Slot | TurnedAwayAnswer>;
   /** Leaves the queue; a slot that was given already has to be cancelled. */
   leave(): void;
+  /** Is turned away at once, as if its wait were over. */
+  end(): void;
 }
 
 /** What a limiter tells of itself. */
@@ -111,6 +113,7 @@ interface Later {
   readonly admitted: 'later';
   readonly answer: Promise<Pass | Refusal>;
   leave(): void;
+  end(): void;
 }
 
 export type Admission = Pass | Refusal;

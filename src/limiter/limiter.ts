@@ -1,6 +1,6 @@
 import { reasonOf } from '../abort.js';
 import { type Clock, monotonicClock } from '../clock.js';
-import { isAbort, isLimitError, LimitError, rejectedKeyOf } from '../errors.js';
+import { isAbort, isRejection, LimitError } from '../errors.js';
 import {
   aFunction,
   anInteger,
@@ -175,19 +175,19 @@ export class Limiter {
     const turnstile = this.#turnstile;
     const slot = turnstile.enter();
     if (slot) return slot;
-    let leave = () => {};
-    const answer = new Promise<Slot | TurnedAwayAnswer>((resolve) => {
-      const waiter: Waiter = {
-        priority,
-        isRetry,
-        expiresAt: this.#clock.now() + maxWaitMs,
-        enter: resolve,
-        turnAway: (why) => resolve({ why, retryAfterMs: turnstile.heldMs }),
-      };
-      leave = () => turnstile.leave(waiter);
-      turnstile.wait(waiter);
+    let resolve: (given: Slot | TurnedAwayAnswer) => void = () => undefined;
+    const answer = new Promise<Slot | TurnedAwayAnswer>((resolved) => {
+      resolve = resolved;
     });
-    return { answer, leave };
+    const waiter: Waiter = {
+      priority,
+      isRetry,
+      expiresAt: this.#clock.now() + maxWaitMs,
+      enter: resolve,
+      turnAway: (why) => resolve({ why, retryAfterMs: turnstile.heldMs }),
+    };
+    turnstile.wait(waiter);
+    return { answer, leave: () => turnstile.leave(waiter), end: () => turnstile.end(waiter) };
   }
 
   /** @internal This limiter for an attached instance, whatever the key. */
@@ -243,8 +243,7 @@ async function untilAborted(place: Place, signal: AbortSignal): Promise<Slot | T
 }
 
 function endedBy(error: unknown, signal: AbortSignal | undefined): Ended {
-  if (signal?.aborted || isAbort(error) || isLimitError(error) || rejectedKeyOf(error) !== undefined)
-    return { outcome: 'neutral' };
+  if (signal?.aborted || isAbort(error) || isRejection(error)) return { outcome: 'neutral' };
   try {
     return failureBy(error);
   } catch {

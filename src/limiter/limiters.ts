@@ -103,7 +103,12 @@ export class Limiters implements AttachedLimiters {
       const error = new LimitError({ key: told.key, ...given, config: attempt.config as never });
       return { admitted: false, stopped: 'limited', error };
     };
-    return { admitted: 'later', answer: place.answer.then(admissionOf), leave: () => place.leave() };
+    return {
+      admitted: 'later',
+      answer: place.answer.then(admissionOf),
+      leave: () => place.leave(),
+      end: () => place.end(),
+    };
   }
 
   #rememberCircuit(circuitKey: string, told: Told): void {

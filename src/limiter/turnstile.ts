@@ -172,6 +172,13 @@ export class Turnstile {
     this.#serve(this.#clock.now());
   }
 
+  /** Is turned away, if it still stands in the line. */
+  end(waiter: Waiter): void {
+    if (!this.#line.remove(waiter)) return;
+    this.#turnAway(waiter, 'wait');
+    this.#serve(this.#clock.now());
+  }
+
   recovered(): void {
     const now = this.#clock.now();
     this.#tell(() => this.#rule.recovered?.(now));

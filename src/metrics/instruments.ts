@@ -26,6 +26,13 @@ export const INSTRUMENTS = {
     description:
       'Attempts of calls that asked a circuit, by outcome; late and observed ones count on top of their own outcome',
   },
+  circuitWaits: {
+    name: 'axios.resilience.circuit.waits',
+    kind: 'counter',
+    unit: '{attempt}',
+    labels: ['key'],
+    description: 'Attempts that waited for the circuit, whether it let them pass in the end or not',
+  },
   circuitTransitions: {
     name: 'axios.resilience.circuit.transitions',
     kind: 'counter',

@@ -134,6 +134,7 @@ export class Measuring implements Recorder {
         break;
       case 'queued':
         if (event.by === 'limiter') this.#of(key)?.measure(INSTRUMENTS.limiterWaits, 1);
+        else this.#circuit(key)?.measure(INSTRUMENTS.circuitWaits, 1);
         break;
       case 'limiter':
         if (event.limit !== undefined) this.#of(key)?.measure(INSTRUMENTS.limiterLimit, event.limit);

@@ -1,4 +1,5 @@
 import { aBoolean, aPositiveNumber, aRatio, eitherOf, merged, options, type Rule } from '../validation.js';
+import { Fare, type Purse } from './fare.js';
 
 /** How many retries there may be. What is not used is kept for ten seconds. The retry of a timeout counts as ten. */
 export interface BudgetOptions {
@@ -29,11 +30,14 @@ interface Bucket {
 
 export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.5, minPerSecond: 1 });
 
-const checkBudget = options({ ratio: aRatio, minPerSecond: aPositiveNumber });
+export const BUDGET_RULES = { ratio: aRatio, minPerSecond: aPositiveNumber };
+
+const checkBudget = options(BUDGET_RULES, 'an object such as { ratio: 0.2 }');
+const checkSwitch = options(BUDGET_RULES, 'true, false, a RetryBudget or an object such as { ratio: 0.2 }');
 
 /** `true`, `false`, options, or a `RetryBudget`. */
 export const aBudget: Rule = eitherOf({ boolean: aBoolean }, (value, path) => {
-  if (typeof (value as Partial<RetryBudget> | null)?.withdraw !== 'function') checkBudget(value, path);
+  if (typeof (value as Partial<RetryBudget> | null)?.withdraw !== 'function') checkSwitch(value, path);
 });
 
 const MAX_BUCKETS = 1024;
@@ -69,21 +73,25 @@ export class RetryBudgets {
     bucket.tokens += budget.ratio;
   }
 
+  /** What the retry of a call with this key costs. */
+  fareOf(key: string, budget: Budget | RetryBudget, cost: number | undefined): Fare {
+    const ofKey = (given: Budget): Purse => ({
+      withdraw: (now, tokens) => this.withdraw(key, given, now, tokens),
+      giveBack: (tokens) => this.giveBack(key, tokens),
+    });
+    return new Fare(isShared(budget) ? budget : ofKey(budget), cost);
+  }
+
   /** Takes what a retry costs; `false` where there is not enough. */
-  withdraw(key: string, budget: Budget | RetryBudget, now: number, cost = RETRY_COST): boolean {
-    if (isShared(budget)) return budget.withdraw(now, cost);
+  withdraw(key: string, budget: Budget, now: number, cost = RETRY_COST): boolean {
     const bucket = this.#refilled(key, budget, now);
     if (bucket.tokens < cost) return false;
     bucket.tokens -= cost;
     return true;
   }
 
-  /** Gives a token back for a retry that was not made. */
-  giveBack(key: string, budget: Budget | RetryBudget, cost = RETRY_COST): void {
-    if (isShared(budget)) {
-      budget.giveBack(cost);
-      return;
-    }
+  /** Gives back what a retry took that was not sent. */
+  giveBack(key: string, cost = RETRY_COST): void {
     const bucket = this.#buckets.get(key);
     if (bucket) bucket.tokens += cost;
   }
@@ -129,9 +137,9 @@ export class RetryBudget {
     this.#budgets.deposit('', this.#budget, now);
   }
 
-  /** @internal Gives back what a retry took that was not made. */
+  /** @internal Gives back what a retry took that was not sent. */
   giveBack(cost?: number): void {
-    this.#budgets.giveBack('', this.#budget, cost);
+    this.#budgets.giveBack('', cost);
   }
 
   /** @internal Takes what a retry costs; `false` where there is not enough. */

@@ -17,7 +17,7 @@ export interface FailedAttempt extends DelayContext {
   /** What the user's hook said; `undefined`: decide as usual. */
   readonly verdict: boolean | undefined;
   /** Why the failure itself forbids a retry, if it does; a verdict of `true` overrules it. */
-  readonly refusal: Stopped | undefined;
+  readonly objection: Stopped | undefined;
   /** Why the next attempt cannot be made, if it cannot; nothing overrules it. */
   readonly obstacle: Stopped | undefined;
   /** What is left of the call's deadline, ms. */
@@ -38,9 +38,9 @@ export function decideRetry(
   onFault?: (error: unknown) => void,
 ): number | Stopped {
   if (failed.verdict === false) return 'vetoed';
-  if (failed.refusal === 'success' && !failed.verdict) return 'success';
+  if (failed.objection === 'success' && !failed.verdict) return 'success';
   if (retries > 0 && failed.attempt > retries) return 'exhausted';
-  if (failed.refusal && !failed.verdict) return failed.refusal;
+  if (failed.objection && !failed.verdict) return failed.objection;
   if (failed.attempt > retries) return 'exhausted';
   if (failed.obstacle) return failed.obstacle;
   const { key, attempt, previousMs, error, response, retryAfterMs, random } = failed;

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../abort.js';
 import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, type DelayContext } from '../delay.js';
-import { CircuitOpenError, giveCause, isAbort, isLimitError, rejectedKeyOf } from '../errors.js';
+import { CircuitOpenError, giveCause, isAbort, isLimitError, isRejection } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { isTimeoutCode, type OutOfTime, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
@@ -16,6 +16,7 @@ import {
   type RetryLimiter,
   type RetrySlot,
 } from './entry.js';
+import { Fare } from './fare.js';
 import { Patience } from './patience.js';
 import { openScope, type Scope } from './scope.js';
 
@@ -149,13 +150,12 @@ export async function retry<T>(
   });
   const patience = new Patience(given.maxWaitMs, clock, (attempt) => backoffsLeftMs(limits, contextOf(attempt)));
   const remainingMs = () => (deadlineMs ?? Number.POSITIVE_INFINITY) - (clock.now() - startedAt);
-  let owesToken = false;
+  let fare: Fare | undefined;
   let slot: RetrySlot | undefined;
   const takeSlot = (attempt: number) => {
     const taken = given.limiter?.enter({ signal: scope.signal, isRetry: attempt > 1 });
     if (!(taken instanceof Promise)) return taken;
     return taken.catch((error: unknown) => {
-      if (attempt > 1 && !owesToken) budget?.giveBack(costOf(lastError));
       if (attempt > 1 && isLimitError(error)) throw lastError;
       return withCause(lastError, given.signal)(error);
     });
@@ -167,7 +167,7 @@ export async function retry<T>(
       const { permit, ...entered } = await enter(breaker, () => takeSlot(attempt), takePermit);
       ({ slot } = entered);
       patience.end();
-      if (permit?.admitted && owesToken && budget?.withdraw(clock.now(), costOf(lastError)) === false) {
+      if (permit?.admitted && fare?.pay(clock.now()) === false) {
         permit.settle('neutral');
         throw lastError;
       }
@@ -176,6 +176,7 @@ export async function retry<T>(
           ? lastError
           : new CircuitOpenError({ key: breaker?.key ?? '', retryAfterMs: permit.retryAfterMs, cause: permit.cause });
       }
+      fare = undefined;
       const attemptAt = clock.now();
       if (attempt === 1) budget?.deposit(attemptAt);
       const ended = await run(fn, attempt, scope, permit?.timeoutMs);
@@ -210,7 +211,7 @@ export async function retry<T>(
           : await scope.race(async () => given.shouldRetry?.(failure)).catch(withCause(lastError, given.signal));
       const isOpen = isRejecting(breaker);
       const isHopeless = () => !breaker?.isWorthWaiting(Math.min(patience.begin(attempt), remainingMs()));
-      owesToken = isOpen;
+      fare = budget && new Fare(budget, costOf(lastError));
       let decision: ReturnType<typeof decideRetry>;
       try {
         decision = decideRetry(
@@ -218,11 +219,11 @@ export async function retry<T>(
           {
             ...contextOf(attempt),
             verdict,
-            refusal: rejectedKeyOf(lastError) !== undefined ? 'circuit-open' : undefined,
+            objection: isRejection(lastError) ? 'not-retryable' : undefined,
             obstacle: isOpen && isHopeless() ? 'circuit-open' : undefined,
             remainingMs: remainingMs(),
           },
-          () => owesToken || (budget?.withdraw(clock.now(), costOf(lastError)) ?? true),
+          () => isOpen || (fare?.pay(clock.now()) ?? true),
         );
       } catch (error) {
         return withCause(lastError, given.signal)(error);
@@ -235,6 +236,7 @@ export async function retry<T>(
       await scope.wait(decision);
     }
   } finally {
+    fare?.giveBack();
     slot?.cancel();
     scope.close();
   }

@@ -21,4 +21,7 @@ const aRange: Rule = (value, path) => {
   if ((from as number) > (to as number)) throw unexpected(path, 'a range [from, to]', value, RangeError);
 };
 
-export const theStatuses: Rule = eitherOf({ function: aFunction }, listOf(eitherOf({ number: aStatus }, aRange)));
+export const theStatuses: Rule = eitherOf(
+  { function: aFunction },
+  listOf(eitherOf({ number: aStatus }, aRange), 'an array such as [429, [500, 599]], or a function'),
+);

@@ -265,7 +265,7 @@ describe('attach refuses', () => {
 
   test('what is not an axios instance, and says so', () => {
     for (const other of [undefined, null, {}, { request: () => undefined }, fetch]) {
-      expect(() => attach(other as never)).toThrow(new TypeError('Expected `instance` to be an axios instance'));
+      expect(() => attach(other as never)).toThrow(/^Expected `instance` to be an axios instance/);
     }
   });
 });

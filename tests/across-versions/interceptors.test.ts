@@ -447,3 +447,37 @@ describe("the order of the user's interceptors", () => {
     expect(reportOf(response)).toMatchObject({ attempts: 3, stopped: 'success' });
   });
 });
+
+describe('a request interceptor that throws', () => {
+  const thrown = new Error('of the interceptor');
+  const rethrow = (error: unknown) => {
+    throw error;
+  };
+
+  test.each<[string, number, ((error: unknown) => unknown) | undefined, boolean]>([
+    ['nothing is sent', 0, undefined, false],
+    ['nothing is sent where it is synchronous', 0, undefined, true],
+    ['nothing is sent where its own handler throws on', 0, rethrow, true],
+    [
+      'axios sends past all handlers where it is synchronous and its own handler takes the error',
+      1,
+      () => undefined,
+      true,
+    ],
+  ])('ends the call as without the plugin, and nothing is told: %s', async (_what, sent, rejected, synchronous) => {
+    const told: string[] = [];
+    const endOf = async (isAttached: boolean) => {
+      const one = axios.create({ baseURL: server.url });
+      one.interceptors.request.use(() => rethrow(thrown), rejected, { synchronous });
+      if (isAttached) attach(one, { ...AT_ONCE, sinks: [({ type }) => told.push(type)] });
+      const error = await rejectionOf((async () => one.get('/'))());
+      return { message: error.message, status: error.response?.status, report: reportOf(error) };
+    };
+    server.script(503);
+    const without = await endOf(false);
+    expect(server.requests).toHaveLength(sent);
+    expect(await endOf(true)).toEqual(without);
+    expect(server.requests).toHaveLength(2 * sent);
+    expect(told).toEqual([]);
+  });
+});

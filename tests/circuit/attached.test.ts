@@ -886,6 +886,24 @@ describe('createError', () => {
   });
 });
 
+describe('the rejection by a circuit of another instance that the adapter calls', () => {
+  test.each([
+    ['as it is', undefined],
+    ['made by createError', () => new Error('mine')],
+    ['made by an async createError', async () => new AxiosError('mine', 'ERR_MINE')],
+  ])('is neutral, and is not retried: %s', async (_name, createError) => {
+    const inner = guard({ retry: false, breaker: { createError } });
+    inner.circuit.trip();
+    const adapter = vi.fn<AxiosAdapter>(() => inner.api.get('/'));
+    const api = axios.create({ baseURL: 'https://gateway.example', adapter });
+    const resilience = attach(api, { retry: { backoff: 0 } });
+    await failing(api.get('/'));
+    expect(adapter).toHaveBeenCalledOnce();
+    const { counts } = resilience.breakers.ensure('GET https://gateway.example').stats();
+    expect(counts).toMatchObject({ neutral: 1, failure: 0 });
+  });
+});
+
 describe('a shared registry', () => {
   /** Two instances on the server that share circuits, each with a sink of its own. */
   function share(registry: BreakerRegistry) {

@@ -1262,22 +1262,30 @@ describe('arguments that make no sense', () => {
 
 describe('options', () => {
   test.each<[unknown, ErrorConstructor, string]>([
-    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got -1'],
+    [
+      { cooldownMs: -1 },
+      RangeError,
+      'Expected `cooldownMs` to be a number of milliseconds >= 0, or a function such as exponential(), got -1',
+    ],
     [
       { cooldownMs: Number.NaN },
       RangeError,
-      'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got NaN',
+      'Expected `cooldownMs` to be a number of milliseconds >= 0, or a function such as exponential(), got NaN',
     ],
     [
       { cooldownMs: '10s' },
       TypeError,
-      'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got "10s"',
+      'Expected `cooldownMs` to be a number of milliseconds >= 0, or a function such as exponential(), got "10s"',
     ],
-    [{ detector: 5 }, TypeError, 'Expected `detector` to be a function, got 5'],
+    [
+      { detector: 5 },
+      TypeError,
+      'Expected `detector` to be a detector such as consecutiveFailures(5) or failureRate(), got 5',
+    ],
     [{ halfOpen: { probes: 0 } }, RangeError, 'Expected `halfOpen.probes` to be an integer >= 1, got 0'],
     [{ halfOpen: { successThreshold: 1.5 } }, RangeError, '`halfOpen.successThreshold` to be an integer >= 1, got 1.5'],
     [{ halfOpen: { leaseMs: 0 } }, RangeError, 'Expected `halfOpen.leaseMs` to be '],
-    [{ halfOpen: 1 }, TypeError, 'Expected `halfOpen` to be an object, got 1'],
+    [{ halfOpen: 1 }, TypeError, 'Expected `halfOpen` to be an object such as { probes: 2 }, got 1'],
     [{ mode: 'watch' }, TypeError, 'Expected `mode` to be "enforce" or "observe", got "watch"'],
     [{ clock: {} }, TypeError, 'Expected `clock` to be a clock with a method now(), got '],
     [{ clock: { now: () => 5n } }, TypeError, 'Expected `clock.now()` to be a finite number of milliseconds, got 5'],

@@ -81,7 +81,7 @@ describe('trip', () => {
   test.each<[unknown, string]>([
     [null, 'Expected `options` to be an object, got null'],
     [5, 'Expected `options` to be an object, got 5'],
-    [{ formMs: 5 }, 'Unknown option `formMs`: did you mean `cooldownMs`?'],
+    [{ formMs: 5 }, 'Unknown option `formMs`; the options are `cooldownMs`'],
   ])('trip(%j) is refused and changes nothing', (options, message) => {
     const breaker = create();
     expect(() => breaker.trip(options as never)).toThrow(new TypeError(message));

@@ -369,6 +369,7 @@ describe('over HTTP', () => {
     server.script(json(429, {}, { 'retry-after': '30' }));
     const cooldownMs = vi.fn(({ attempt }: DelayContext) => attempt);
     const { api, circuit } = guard({ detector: consecutiveFailures(1), cooldownMs });
+    cooldownMs.mockClear(); // attach tries it once
     const response = await api.get('/', { validateStatus: () => true });
     expect(circuit.stats().remainingCooldownMs).toBe(30_000);
     const [context] = cooldownMs.mock.calls[0] ?? [];
@@ -380,6 +381,7 @@ describe('over HTTP', () => {
     server.script(json(503, {}, { 'retry-after': '120' }));
     const cooldownMs = vi.fn(({ retryAfterMs }: DelayContext) => retryAfterMs ?? 0);
     const { api, circuit } = guard({ detector: consecutiveFailures(1), cooldownMs });
+    cooldownMs.mockClear(); // attach tries it once
     const [result] = await Promise.allSettled([api.get('/')]);
     expect(cooldownMs).toHaveBeenCalledTimes(1);
     expect(cooldownMs.mock.calls[0]?.[0].error).toBe(result.status === 'rejected' && result.reason);

@@ -89,7 +89,7 @@ describe('failureRate', () => {
     [{ probes: 1, failureRate: 0.9 }, 'S', 'closed at 1'],
     [{ probes: 3, failureRate: 1 }, 'FFF', 'open at 3'],
     [{ probes: 3, failureRate: 1 }, 'FFS', 'closed at 3'],
-    [{ probes: 2, failureRate: 0.5, successThreshold: 9 }, 'S', 'closed at 1'],
+    [{ probes: 2, failureRate: 0.5, successThreshold: 1 }, 'S', 'closed at 1'],
   ])('with %j and %s the circuit is %s', (halfOpen, outcomes, decision) => {
     expect(probe(createHalfOpen(halfOpen), outcomes)).toBe(decision);
   });

@@ -104,7 +104,7 @@ function breakerOf(plan: CircuitPlan, clock: ManualClock): CircuitBreaker {
     retryAfter: { maxMs: plan.maxRetryAfterMs, opens: plan.opensOnRetryAfter },
     halfOpen: {
       probes: permits,
-      successThreshold,
+      successThreshold: failurePercent === undefined ? successThreshold : undefined,
       failureRate: failurePercent === undefined ? undefined : failurePercent / 100,
       leaseMs,
     },

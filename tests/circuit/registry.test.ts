@@ -176,7 +176,7 @@ describe('perKey', () => {
     const registry = create({ perKey: () => ({ cooldownMs: -1 }) });
     expect(() => registry.ensure('a')).toThrow(RangeError);
     expect(() => registry.ensure('a')).toThrow(
-      'Expected `perKey("a").cooldownMs` to be a number of milliseconds >= 0 or a function, got -1',
+      'Expected `perKey("a").cooldownMs` to be a number of milliseconds >= 0, or a function such as exponential(), got -1',
     );
     expect(registry.size).toBe(0);
   });
@@ -253,7 +253,11 @@ describe('options', () => {
     [{ maxBreakers: 2.5 }, RangeError, 'Expected `maxBreakers` to be an integer >= 1, got 2.5'],
     [{ maxBreakers: '9' }, TypeError, 'Expected `maxBreakers` to be an integer >= 1, got "9"'],
     [{ perKey: {} }, TypeError, 'Expected `perKey` to be a function, got '],
-    [{ cooldownMs: -1 }, RangeError, 'Expected `cooldownMs` to be a number of milliseconds >= 0 or a function, got -1'],
+    [
+      { cooldownMs: -1 },
+      RangeError,
+      'Expected `cooldownMs` to be a number of milliseconds >= 0, or a function such as exponential(), got -1',
+    ],
     [{ maxBreaker: 9 }, TypeError, 'Unknown option `maxBreaker`: did you mean `maxBreakers`?'],
     [{ perkey: null }, TypeError, 'Unknown option `perkey`: did you mean `perKey`?'],
   ])('%j is refused', (options, kind, message) => {

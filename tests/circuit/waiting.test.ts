@@ -337,6 +337,43 @@ describe('a wait ends', () => {
   });
 });
 
+describe('close, called while a wait begins,', () => {
+  test('ends the wait before a retry, too, when a listener of `retry` calls it', async () => {
+    const { get, adapter, resilience } = start({ breaker: false, retry: { retries: 3, backoff: 5_000 } });
+    adapter.script(503);
+    resilience.on('retry', () => resilience.close());
+    const call = get();
+    await pass(0);
+    const ended = await call;
+    expect([ended.error?.response?.status, ended.afterMs, stoppedOf(ended)]).toEqual([503, 0, 'closed']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('ends the wait for a circuit, too, when a listener of `queued` calls it', async () => {
+    const { get, open, circuit, resilience } = start();
+    open();
+    resilience.on('queued', () => resilience.close());
+    const call = get();
+    await pass(0);
+    const ended = await call;
+    expect([ended.error?.code, ended.afterMs]).toEqual(['ERR_CIRCUIT_OPEN', 0]);
+    expect(circuit.queued).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('lets no retry be sent when `beforeRetry` calls it', async () => {
+    const { get, adapter, resilience } = start({
+      retry: { retries: 3, backoff: 0, beforeRetry: () => resilience.close() },
+      breaker: { detector: consecutiveFailures(100) },
+    });
+    adapter.script(503);
+    const call = get();
+    await pass(0);
+    expect(stoppedOf(await call)).toBe('closed');
+    expect(adapter.attempts).toHaveLength(1);
+  });
+});
+
 test('those who waited come back a few at a time, and new calls do not queue behind them', async () => {
   const { get, open, adapter, circuit } = start();
   open();

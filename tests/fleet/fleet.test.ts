@@ -44,7 +44,7 @@ describe('options', () => {
 
   test('a store has to be made a fleet before a breaker takes it', () => {
     expect(() => new CircuitBreaker(KEY, { ...SUMMED, store: memoryEngine() as never })).toThrow(
-      'Expected `store` to be a store made by redisStore(client) or sharedStore(engine), got a value of type object',
+      'Expected `store` to be a store made by redisStore(client) or sharedStore(engine), got an object',
     );
   });
 

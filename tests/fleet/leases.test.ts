@@ -134,7 +134,7 @@ describe('the lease of a probe', () => {
   });
 
   test('a failure that is allowed opens nothing, and the next one opens all', async () => {
-    const halfOpen = { probes: 2, successThreshold: 2, failureRate: 0.5 };
+    const halfOpen = { probes: 2, failureRate: 0.5 };
     const [one, other] = await startAll(2, { cooldownMs: 1_000, halfOpen });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);

@@ -323,6 +323,26 @@ describe('successes', () => {
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
   });
 
+  test.each([
+    ['in time', 0, 'open'],
+    ['late since the machine stood still', 200, 'closed'],
+  ])(
+    'that come after a quarter of a second count if the process that asks is %s',
+    async (_when, stoodStillMs, state) => {
+      const detector = consecutiveFailures(5);
+      const [one, other] = await startAll(2, { detector }, { commandTimeoutMs: 1_000 });
+      fail(one!.breaker, 5);
+      await vi.advanceTimersByTimeAsync(50);
+      succeed(other!.breaker);
+      other!.access.behaviour = 300;
+      const now = performance.now.bind(performance);
+      const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + stoodStillMs);
+      await vi.advanceTimersByTimeAsync(1_000);
+      clock.mockRestore();
+      expect(other!.breaker.state).toBe(state);
+    },
+  );
+
   test('are asked for only after the next resync where messages do not arrive', async () => {
     const detector = consecutiveFailures(5);
     const store = memoryEngine();

@@ -1,7 +1,10 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { isRejectedError } from '../../src/index.js';
+import axios from 'axios';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { attach, CircuitBreaker, isRejectedError, reportOf, retry } from '../../src/index.js';
+import { memoryEngine, sharedStore } from '../../src/store/index.js';
 import { fail } from '../circuit/support.js';
-import { closeAll, flush, type Process, startAll } from './support.js';
+import { scripted } from '../support/scripted-adapter.js';
+import { Access, closeAll, flush, KEY, type Process, SUMMED, start, startAll } from './support.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -91,4 +94,65 @@ test('whoever waits holds no lease: one is asked for when the cooldown has ended
   calls[0]!.end(false);
   await flush();
   expect((await Promise.all(results)).toSorted()).toEqual(['failed', ...Array(19).fill('rejected')]);
+});
+
+describe('whoever is aborted while the store is asked for a probe that is taken', () => {
+  const OPTIONS = { cooldownMs: COOLDOWN_MS, random: () => 0.5 };
+
+  /** A way to a store whose circuit is half-open, its probe under way in another process; the store takes 20 ms to answer. */
+  async function halfOpen(join: (access: Access) => CircuitBreaker) {
+    const engine = memoryEngine();
+    const other = await start(engine, OPTIONS);
+    const access = new Access(engine);
+    const breaker = join(access);
+    await flush();
+    fail(other.breaker, 5);
+    await flush();
+    await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
+    await other.breaker.acquire();
+    expect(breaker.state).toBe('half-open');
+    const told: string[] = [];
+    breaker.on('queued', () => told.push('queued'));
+    breaker.on('rejected', () => told.push('rejected'));
+    access.calls.length = 0;
+    access.behaviour = 20;
+    return { access, breaker, told };
+  }
+
+  async function abortedIn10ms(ask: (signal: AbortSignal) => Promise<unknown>): Promise<unknown> {
+    const controller = new AbortController();
+    const ended = ask(controller.signal).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(10);
+    controller.abort();
+    await vi.advanceTimersByTimeAsync(50);
+    return ended;
+  }
+
+  test('does not queue afterwards: a call of an instance', async () => {
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(200) });
+    const { access, breaker, told } = await halfOpen((given) => {
+      const store = sharedStore(given);
+      return attach(api, {
+        random: () => 0.5,
+        breaker: { ...SUMMED, cooldownMs: COOLDOWN_MS, store, maxWaitMs: 5_000 },
+      }).breakers.ensure(KEY);
+    });
+    const error = await abortedIn10ms((signal) => api.get('/', { signal }));
+    expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'aborted', elapsedMs: 10, waitedMs: { circuit: 0 } });
+    expect(access.of()).toMatchObject([{ operation: 'acquire' }]);
+    expect([breaker.queued, breaker.inFlight, told]).toEqual([0, 0, []]);
+  });
+
+  test.each<[string, (breaker: CircuitBreaker, signal: AbortSignal) => Promise<unknown>]>([
+    ['execute', (breaker, signal) => breaker.execute(() => 'done', { signal, maxWaitMs: 5_000 })],
+    ['acquire', (breaker, signal) => breaker.acquire({ signal, maxWaitMs: 5_000 })],
+    ['retry', (breaker, signal) => retry(() => 'done', { breaker, signal, maxWaitMs: 5_000 })],
+  ])('does not queue afterwards: %s', async (_name, ask) => {
+    const process = await halfOpen(
+      (given) => new CircuitBreaker(KEY, { ...SUMMED, ...OPTIONS, store: sharedStore(given) }),
+    );
+    expect(await abortedIn10ms((signal) => ask(process.breaker, signal))).toMatchObject({ name: 'AbortError' });
+    expect(process.access.of()).toMatchObject([{ operation: 'acquire' }]);
+    expect([process.breaker.queued, process.breaker.inFlight, process.told]).toEqual([0, 0, []]);
+  });
 });

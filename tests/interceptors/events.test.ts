@@ -54,6 +54,23 @@ const slow =
   };
 
 describe('payloads', () => {
+  test('a retry carries its failure and the config of its call, which no log shows', async () => {
+    const { ofType, run } = start(
+      { retry: { backoff: 100, statusCodes: [202] } },
+      connectionError('ECONNRESET'),
+      202,
+      200,
+    );
+    const response = await run();
+    const [failed, accepted] = ofType('retry');
+    expect(failed?.error).toMatchObject({ code: 'ECONNRESET' });
+    expect(accepted).toMatchObject({ reason: '202' });
+    expect(accepted?.error).toBeUndefined();
+    expect([failed?.config, accepted?.config]).toEqual([response.config, response.config]);
+    expect(failed?.config).toBe(response.config);
+    expect(Object.keys(failed ?? {})).toEqual(['type', 'key', 'attempt', 'delayMs', 'reason', 'method', 'url', 'at']);
+  });
+
   test('a call with two retries: registered, attempt, retry, attempt, retry, attempt, call', async () => {
     const { events, run } = start({}, slow(503), slow(connectionError('ECONNRESET')), slow(200));
     await run({ url: '/users', params: { id: 7 } });

@@ -69,7 +69,7 @@ function guardedBy(guards: readonly Guard<Attempt>[], { steps = [200], retry = {
     policy: extendPolicy(DEFAULT_POLICY, { deadlineMs, retry: { backoff: () => 0, ...retry } }),
   };
   place(api, (config) => new Call(attachment, CARETAKERS, config));
-  return { api, adapter };
+  return { api, adapter, pauses: attachment.pauses };
 }
 
 /** A wait that the test ends. */
@@ -79,7 +79,8 @@ function waiting() {
     end = resolve;
   });
   const leave = vi.fn<() => void>();
-  return { later: { admitted: 'later', answer, leave } satisfies Later, leave, end: (given?: Admission) => end(given) };
+  const later = { admitted: 'later', answer, leave, end: () => end(refusal) } satisfies Later;
+  return { later, leave, end: (given?: Admission) => end(given) };
 }
 
 const turns = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -156,6 +157,60 @@ describe('two guards at once', () => {
     const { api, adapter } = guardedBy([answering(pass('first', 300)), answering(pass('second', 200))]);
     await api.get('/', { timeout: 50 });
     expect(adapter.attempts.map(({ timeout }) => timeout)).toEqual([50]);
+  });
+});
+
+describe('an adapter that makes the shortened timeout read-only', () => {
+  test.each<[string, Step, Setting]>([
+    ['is answered', 200, {}],
+    ['fails', 500, {}],
+    ['is answered before the deadline', 200, { deadlineMs: 60_000 }],
+    ['fails before the deadline', 500, { deadlineMs: 60_000 }],
+  ])('%s as ever, and both guards are told', async (_what, step, setting) => {
+    const closed: Step = (config) => {
+      Object.defineProperty(config, 'timeout', { writable: false });
+      return step;
+    };
+    const guards = [answering(pass('first', 300)), answering(pass('second'))];
+    const { api } = guardedBy(guards, { ...setting, steps: [closed], retry: { retries: 0 } });
+    const { status } = await api.get('/', { timeout: 5_000, validateStatus: null });
+    expect(status).toBe(step);
+    const outcome = step === 200 ? 'success' : 'failure';
+    expect(settled).toEqual([`first: ${outcome}`, `second: ${outcome}`]);
+  });
+});
+
+test('a timeout that cannot be read keeps no guard from being told', async () => {
+  const { api } = guardedBy([answering(pass('first'))], { steps: [500], retry: { retries: 0 } });
+  expect(await rejectionOf(api.get('/', { timeout: Symbol('none') as never }))).toBeInstanceOf(Error);
+  expect(settled).toEqual(['first: neutral']);
+});
+
+describe('a pass that throws when it is settled', () => {
+  const throwing: Pass = {
+    admitted: true,
+    settle: (outcome) => {
+      settled.push(`broken: ${outcome}`);
+      throw new Error('of the pass');
+    },
+  };
+
+  test.each<[Step, Outcome]>([
+    [200, 'success'],
+    [500, 'failure'],
+  ])('keeps none of the others from being told, once: %i', async (step, outcome) => {
+    const guards = [answering(pass('first')), answering(throwing), answering(pass('third'))];
+    const { api } = guardedBy(guards, { steps: [step], retry: { retries: 0 } });
+    expect((await rejectionOf(api.get('/', { validateStatus: null }))).message).toBe('of the pass');
+    expect(settled).toEqual([`first: ${outcome}`, `broken: ${outcome}`, `third: ${outcome}`]);
+  });
+
+  test('keeps none of the others from being given back where the attempt is not made', async () => {
+    const guards = [answering(throwing), answering(pass('second')), answering(refusal)];
+    const { api, adapter } = guardedBy(guards);
+    await rejectionOf(api.get('/'));
+    expect(settled).toEqual(['broken: neutral', 'second: neutral']);
+    expect(adapter.attempts).toEqual([]);
   });
 });
 
@@ -253,6 +308,22 @@ describe('a guard that lets an attempt wait', () => {
     expect(error.message).toBe('deadline exceeded');
     expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'deadline' });
     expect(leave).toHaveBeenCalledOnce();
+    expect(settled).toEqual(['before: neutral']);
+    expect(adapter.attempts).toEqual([]);
+  });
+
+  test.each([
+    ['while it waits', false],
+    ['before', true],
+  ])('is told to answer at once where all waits are ended %s, and is not left', async (_when, isBefore) => {
+    const { later, leave } = waiting();
+    const { api, adapter, pauses } = guardedBy([answering(pass('before')), answering(later)]);
+    if (isBefore) pauses.close();
+    const call = rejectionOf(api.get('/'));
+    await turns();
+    pauses.close();
+    expect(await call).toBe(REFUSED);
+    expect(leave).not.toHaveBeenCalled();
     expect(settled).toEqual(['before: neutral']);
     expect(adapter.attempts).toEqual([]);
   });

@@ -6,6 +6,7 @@ import {
   consecutiveFailures,
   type ResilienceOptions,
   type ResilienceReport,
+  type RetryContext,
   type RetryOptions,
   reportOf,
 } from '../../src/index.js';
@@ -371,13 +372,25 @@ describe('reportOf', () => {
     expect(JSON.stringify(report)).not.toContain('secret');
   });
 
-  test('error.toJSON() shows the report and, of ours, nothing else', async () => {
+  test('error.toJSON() does not show it; it stands on the config all the same', async () => {
     const { api, script } = start({ retry: { retries: 1 } });
     script(503);
     const error = await failureOf(api.put('/', { password: 'hunter2' }));
-    const { config } = JSON.parse(JSON.stringify(error)) as { config: AxiosRequestConfig };
-    expect(config.resilienceState).toEqual(reportOf(error));
-    expect(JSON.stringify(config.resilienceState)).not.toContain('hunter2');
+    expect(JSON.stringify(error)).not.toContain('resilienceState');
+    expect(Object.keys({ ...error.config })).not.toContain('resilienceState');
+    const { resilienceState } = error.config as AxiosRequestConfig;
+    expect(JSON.parse(JSON.stringify(resilienceState))).toEqual(reportOf(error));
+    expect(JSON.stringify(resilienceState)).not.toContain('hunter2');
+  });
+
+  test('is found where an adapter hands on a copy of the config, by hooks, too', async () => {
+    const inner = scripted(503, 503, 200);
+    const seen: unknown[] = [];
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter: async (config) => inner({ ...config }) });
+    const shouldRetry = ({ error }: RetryContext) => void seen.push(reportOf(error)?.attempts);
+    attach(api, { retry: { backoff: 0, shouldRetry } });
+    expect(reportOf(await api.get('/'))).toMatchObject({ attempts: 3, stopped: 'success' });
+    expect(seen).toEqual([1, 2]);
   });
 
   test('elapsedMs is by the clock that was given, interceptors included', async () => {

@@ -422,6 +422,19 @@ describe('rateLimit', () => {
   });
 });
 
+test('the rejection by a limiter of another instance that the adapter calls is neutral, and is not retried', async () => {
+  const inner = setup({ limit: concurrencyLimit(1), maxQueue: 0 });
+  const adapter = vi.fn<AxiosAdapter>((config) => inner.api.get(String(config.url)));
+  const api = axios.create({ baseURL: ORIGIN, adapter });
+  const resilience = attach(api);
+  const [passed, rejected] = await settled([api.get('/a'), api.get('/b')]);
+  expect(passed).toMatchObject({ data: '/a' });
+  expect(rejected).toBeInstanceOf(LimitError);
+  expect(adapter).toHaveBeenCalledTimes(2);
+  const { counts } = resilience.breakers.ensure(`GET ${ORIGIN}`).stats();
+  expect(counts).toMatchObject({ success: 1, neutral: 1, failure: 0 });
+});
+
 test('a limiter can be shared by instances', async () => {
   const limiter = new Limiter('shared', concurrencyLimit(1));
   const one = setup(limiter);
@@ -440,6 +453,58 @@ test('after detach those who wait are served as before, and later calls pass by'
   await settled(calls);
   expect(service.asked.map(({ path, at }) => `${path} ${at}`)).toEqual(['/a 0', '/untouched 10', '/b 100', '/c 200']);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+describe('close', () => {
+  test('rejects at once those who wait for a slot; those in flight go on', async () => {
+    const { api, service, resilience } = setup(concurrencyLimit(1));
+    const calls = [api.get('/a'), api.get('/b'), api.get('/c')];
+    await vi.advanceTimersByTimeAsync(10);
+    resilience.close();
+    const [first, ...waiting] = await settled(calls, 90);
+    expect(first).toMatchObject({ data: '/a' });
+    for (const error of waiting) {
+      expect(error).toMatchObject({ code: 'ERR_LIMITED', why: 'wait' });
+      expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'limited', elapsedMs: 10 });
+    }
+    expect(service.paths).toEqual(['/a']);
+    expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 0, queued: 0, counts: { started: 1, rejected: 2 } });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('lets later calls wait for no slot, and pass where there is one', async () => {
+    const { api, resilience } = setup(concurrencyLimit(1));
+    resilience.close();
+    const [passed, rejected] = await settled([api.get('/a'), api.get('/b')], 100);
+    expect(passed).toMatchObject({ data: '/a' });
+    expect(rejected).toMatchObject({ code: 'ERR_LIMITED', why: 'wait' });
+    expect(reportOf(rejected)).toMatchObject({ attempts: 0, elapsedMs: 0 });
+  });
+
+  test('ends the call of a retry that waits for a slot with its last failure', async () => {
+    const { api, service, resilience } = setup(concurrencyLimit(1), { retry: { backoff: 10 } });
+    service.answer = (path) => (path === '/fails' ? { status: 500, afterMs: 10 } : { afterMs: 1_000 });
+    const failing = api.get('/fails');
+    const slow = api.get('/slow');
+    await vi.waitFor(() => expect(service.paths).toEqual(['/fails', '/slow']));
+    await vi.advanceTimersByTimeAsync(50);
+    expect(resilience.limiters[ORIGIN]?.queued).toBe(1);
+    resilience.close();
+    const [error] = await settled([failing, slow], 1_000);
+    expect(error).toMatchObject({ response: { status: 500 } });
+    expect(reportOf(error)).toMatchObject({ attempts: 1, stopped: 'limited' });
+  });
+
+  test('of one instance leaves those of another in the queue of a shared limiter', async () => {
+    const limiter = new Limiter('shared', concurrencyLimit(1));
+    const one = setup(limiter);
+    const two = setup(limiter);
+    const calls = [one.api.get('/a'), one.api.get('/b'), two.api.get('/c')];
+    await vi.advanceTimersByTimeAsync(10);
+    one.resilience.close();
+    expect(await settled(calls)).toMatchObject([{ data: '/a' }, { code: 'ERR_LIMITED' }, { data: '/c' }]);
+    expect(two.service.times).toEqual([100]);
+  });
 });
 
 test('what a rule throws lets the attempt pass, and is told', async () => {
@@ -486,7 +551,10 @@ test('the default limit finds its way in an attached instance', async () => {
 });
 
 test.each<[unknown, string]>([
-  [5, 'Expected `limiter` to be an object, got 5'],
+  [
+    5,
+    'Expected `limiter` to be false, a limit such as concurrencyLimit(10), a Limiter or an object such as { limit: adaptiveLimit() }, got 5',
+  ],
   [{}, 'Expected `limiter.limit` to be a limit, such as adaptiveLimit(), got undefined'],
   [{ limit: 5 }, 'Expected `limiter.limit` to be a limit, such as adaptiveLimit(), got 5'],
   [{ limit: concurrencyLimit(1), maxQueue: 0.5 }, 'Expected `limiter.maxQueue` to be an integer >= 0, got 0.5'],
@@ -504,5 +572,7 @@ test.each<[unknown, string]>([
 test('refuses a limit for one request', async () => {
   const { api } = setup(concurrencyLimit(1));
   const limiter = { limit: concurrencyLimit(2) } as never;
-  await expect(api.get('/a', { resilience: { limiter } })).rejects.toThrow('Unknown option `resilience.limiter.limit`');
+  await expect(api.get('/a', { resilience: { limiter } })).rejects.toThrow(
+    'Expected `resilience.limiter.limit` to be given to attach alone',
+  );
 });

@@ -36,6 +36,7 @@ const EVENTS: readonly ResilienceEvent[] = [
   { ...base, type: 'retry', attempt: 1, delayMs: 1, reason: '503', method: 'GET', url: 'https://api.example.com/' },
   { ...base, type: 'call', attempts: 2, stopped: 'budget', elapsedMs: 1, fallback: false },
   { ...base, type: 'call', attempts: 2, stopped: 'budget', elapsedMs: 1, fallback: true },
+  { ...base, type: 'queued', by: 'circuit', queued: 1 },
   { ...base, type: 'queued', by: 'limiter', queued: 1 },
   { ...base, type: 'rejected', by: 'limiter', why: 'wait', retryAfterMs: 0 },
   { ...base, type: 'limiter', limit: 4.5, inFlight: 4, queued: 1 },
@@ -86,7 +87,7 @@ test('without a meter takes that of the provider which is registered when someth
   const sink = openTelemetrySink(api);
   api.metrics.setGlobalMeterProvider(provider);
   for (const event of EVENTS) sink.record(event);
-  expect((await collect()).size).toBe(18);
+  expect((await collect()).size).toBe(19);
 });
 
 test('without any provider it does nothing', () => {

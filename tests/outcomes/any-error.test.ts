@@ -155,7 +155,7 @@ describe('whatever an adapter throws after it was asked', () => {
     );
   });
 
-  test.each(['ERR_CANCELED', 'AbortError', 'ERR_BAD_OPTION', 'ERR_INVALID_URL', 'ERR_CIRCUIT_OPEN'])(
+  test.each(['ERR_CANCELED', 'AbortError', 'ERR_BAD_OPTION', 'ERR_INVALID_URL', 'ERR_CIRCUIT_OPEN', 'ERR_LIMITED'])(
     '%s is on the list',
     async (what) => {
       const cancelled = new axios.CanceledError();

@@ -55,6 +55,7 @@ describe('what is exposed', () => {
     expect(metrics.map(({ name }) => name)).toEqual([
       'axios_resilience_circuit_state',
       'axios_resilience_circuit_calls_total',
+      'axios_resilience_circuit_waits_total',
       'axios_resilience_circuit_transitions_total',
       'axios_resilience_attempt_duration_seconds',
       'axios_resilience_call_attempts',
@@ -88,6 +89,14 @@ describe('what is exposed', () => {
     expect([sum('limit'), sum('in_flight'), sum('queue'), sum('waits_total')]).toEqual([2.5, 0, 0, 1]);
     expect(sum('rejections_total', { reason: 'queue' })).toBe(1);
     expect(all.filter(({ labels }) => labels['key'] === 'by rate')).toHaveLength(2);
+  });
+
+  test('attempts that wait for a circuit, apart from those that wait for a limiter', async () => {
+    const { sink, samples } = start();
+    for (const queued of [1, 2]) sink.record({ type: 'queued', by: 'circuit', key: KEY, at: 1, queued });
+    const all = await samples();
+    const waits = (of: string) => sumOf(all, `axios_resilience_${of}_waits_total`, { key: KEY });
+    expect([waits('circuit'), waits('limiter')]).toEqual([2, undefined]);
   });
 
   test('a histogram in the text format: cumulative buckets, sum and count', async () => {
@@ -506,7 +515,7 @@ describe('options', () => {
     const { register } = start({ prefix: 'shop_' });
     const names = (await register.getMetricsAsJSON()).map(({ name }) => name);
     expect(names.filter((name) => !name.startsWith('shop_axios_resilience_'))).toEqual([]);
-    expect(names).toHaveLength(18);
+    expect(names).toHaveLength(19);
   });
 
   test('a second sink on one registry is refused by name, and nothing is registered; a prefix makes it fit', () => {
@@ -516,7 +525,7 @@ describe('options', () => {
       'The registry has a metric axios_resilience_circuit_state already; share one sink, or give it a `prefix`',
     );
     prometheusSink(promClient, { register, prefix: 'other_' });
-    expect(register.getMetricsAsArray()).toHaveLength(36);
+    expect(register.getMetricsAsArray()).toHaveLength(38);
   });
 
   test.each<[string, unknown, unknown, string, ErrorConstructor]>([

@@ -244,10 +244,10 @@ describe('of 1,025 keys', () => {
 test('a token that comes back for a key that is not known makes no budget of it', () => {
   const budgets = new RetryBudgets();
   const budget = { ratio: 0.5, minPerSecond: 1 };
-  budgets.giveBack('a', budget);
+  budgets.giveBack('a');
   expect(budgets.withdraw('a', budget, 0, 11)).toBe(false);
   expect(budgets.withdraw('a', budget, 0, 10)).toBe(true);
-  budgets.giveBack('a', budget, 10);
+  budgets.giveBack('a', 10);
   expect(budgets.withdraw('a', budget, 0, 10)).toBe(true);
 });
 

@@ -5,10 +5,12 @@ import {
   attach,
   CircuitBreaker,
   CircuitOpenError,
+  concurrencyLimit,
   consecutiveFailures,
   type Delay,
   decorrelatedJitter,
   exponential,
+  Limiter,
   RetryBudget,
   type RetryOptions,
   reportOf,
@@ -663,6 +665,18 @@ describe('a breaker', () => {
     expect(breaker.stats()).toMatchObject({ state: 'closed', counts: { failure: 0, neutral: 1 } });
   });
 
+  test('the rejection of a limiter inside the function is neutral, and is not retried', async () => {
+    const limiter = new Limiter('inner', { limit: concurrencyLimit(1), maxQueue: 0 });
+    await limiter.acquire();
+    const breaker = openAfter(1);
+    const fn = vi.fn(() => limiter.execute(async () => 'done'));
+    const { error, afterMs } = await ending(retry(fn, { breaker }));
+    expect(error).toMatchObject({ name: 'LimitError' });
+    expect(afterMs).toBe(0);
+    expect(fn).toHaveBeenCalledTimes(1);
+    expect(breaker.stats()).toMatchObject({ state: 'closed', counts: { failure: 0, neutral: 1 } });
+  });
+
   test('the rejection of another circuit is retried when shouldRetry says so', async () => {
     const inner = new CircuitBreaker('inner', { cooldownMs: 100 });
     inner.trip();
@@ -680,7 +694,7 @@ describe('bad options', () => {
     [
       { backoff: -100 },
       RangeError,
-      'Expected `retry(options).backoff` to be a number of milliseconds >= 0 or a function, got -100',
+      'Expected `retry(options).backoff` to be a number of milliseconds >= 0, or a function such as exponential(), got -100',
     ],
     [
       { deadlineMs: 0 },
@@ -695,11 +709,7 @@ describe('bad options', () => {
     [{ shouldRetry: true }, TypeError, 'Expected `retry(options).shouldRetry` to be a function, got true'],
     [{ random: 0.5 }, TypeError, 'Expected `retry(options).random` to be a function, got 0.5'],
     [{ budget: { ratio: 2 } }, RangeError, 'Expected `retry(options).budget.ratio` to be a number in (0, 1], got 2'],
-    [
-      { breaker: {} },
-      TypeError,
-      'Expected `retry(options).breaker` to be a CircuitBreaker, got a value of type object',
-    ],
+    [{ breaker: {} }, TypeError, 'Expected `retry(options).breaker` to be a CircuitBreaker, got an object'],
     [{ signal: 1 }, TypeError, 'Expected `retry(options).signal` to be an AbortSignal, got 1'],
     [{ clock: 1 }, TypeError, 'Expected `retry(options).clock` to be a clock with a method now(), got 1'],
     [{ retrys: 1 }, TypeError, 'Unknown option `retry(options).retrys`: did you mean `retries`?'],
@@ -817,11 +827,13 @@ describe('the decisions are those of attach', () => {
   });
 
   test('a backoff that yields nonsense is refused, while attach tells of it and waits as usual', async () => {
-    const backoff = () => -5;
-    const ours = await ending(retry(failing().fn, { backoff }));
+    let delayMs = 0;
+    const backoff = () => delayMs;
     const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(503) });
     const faults: unknown[] = [];
     attach(api, { retry: { backoff, retries: 1 } }).on('callbackError', ({ error }) => faults.push(error));
+    delayMs = -5; // attach has tried it by now
+    const ours = await ending(retry(failing().fn, { backoff }));
     const theirs = await ending(api.get('/'));
     expect(message(ours)).toMatch(/got -5$/);
     expect(faults).toEqual([expect.objectContaining({ message: message(ours) })]);

@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import axios, { type AxiosResponse } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach } from '../../src/index.js';
+import { attach, consecutiveFailures } from '../../src/index.js';
 import { byMethodAndBaseUrl } from '../../src/interceptors/call/key.js';
 import { type Answer, startServer, type TestServer } from '../support/server.js';
 
@@ -164,4 +164,37 @@ test.each<[string, (index: number) => object]>([
   const before = await used();
   for (let index = 0; index < 50_000; index++) byMethodAndBaseUrl(configOf(index) as never);
   expect((await used()) - before).toBeLessThan(8_000_000);
+});
+
+test('10,000 callers that wait for a circuit, again and again, leave the heap flat', async () => {
+  const api = axios.create({
+    baseURL: 'https://api.example.com',
+    adapter: (config) => {
+      const status = config.url === '/fails' ? 503 : 200;
+      const response = { status, statusText: '', data: '', headers: {}, config };
+      return status === 200 ? Promise.resolve(response) : Promise.reject(Object.assign(new Error('503'), { response }));
+    },
+  });
+  const detector = consecutiveFailures(1);
+  const { breakers } = attach(api, {
+    retry: false,
+    breaker: { detector, cooldownMs: 60_000, maxQueue: 10_000, maxWaitMs: 120_000 },
+  });
+  const round = async () => {
+    await api.get('/fails').catch(() => undefined);
+    const calls = Array.from({ length: 10_000 }, () => api.get('/works'));
+    await nextTurn();
+    expect(breakers.get('GET https://api.example.com')?.queued).toBe(10_000);
+    breakers.get('GET https://api.example.com')?.reset();
+    const answers = await Promise.all(calls);
+    expect(answers.every(({ status }) => status === 200)).toBe(true);
+  };
+  const used = async () => {
+    await collectAll();
+    return process.memoryUsage().heapUsed;
+  };
+  await round();
+  const before = await used();
+  for (let count = 0; count < 5; count++) await round();
+  expect((await used()) - before).toBeLessThan(1_000_000);
 });

@@ -15,6 +15,9 @@ type Sent = ReturnType<AxiosAdapter>;
 /**
  * Stands in for the adapter of a call while that is under way. Only here is it certain that an attempt follows, so guards
  * are asked here, and told what the adapter comes to.
+ *
+ * A call that was not captured is sent as without the plugin: axios sends one whose synchronous request interceptor threw and
+ * took its error itself, and leaves out all handlers behind it.
  */
 export function armed(call: Call, config: Config): Sent {
   const { captured } = call;
@@ -70,12 +73,15 @@ function passOf(attempt: Attempt, admission: Admission | undefined): Pass | unde
 
 /** The answer, unless the call is cancelled or its deadline passes before: then what is given later goes back. */
 async function whileWanted(attempt: Attempt, later: Later): Promise<Admission | undefined> {
+  const over = attempt.call.attachment.pauses.add(() => later.end?.());
   try {
     return await interruptible(attempt.config, attempt.call.remainingMs(), () => later.answer);
   } catch (error) {
     later.leave?.();
     void later.answer.then((late) => late?.admitted && late.settle('neutral'));
     return { admitted: false, stopped: isDeadlineError(error) ? 'deadline' : 'aborted', error };
+  } finally {
+    over();
   }
 }
 
@@ -96,31 +102,31 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   if (call.report) call.report.attempts = call.made;
   if (call.made === 1 && budget) call.attachment.budgets.deposit(attempt.name, budget, attempt.startedAt);
   if (attemptHeader) writeOwnHeader(call, config, attemptHeader, String(attempt.number));
-  const theirs = shortened(config, passes);
+  const restore = shortened(config, passes);
   attempt.remainingMs = call.remainingMs();
   return dispatch(adapter, config, attempt.remainingMs).then(
     (response) => {
-      if (theirs) config.timeout = theirs.timeout as number;
+      restore?.();
       settleAnswer(attempt, response);
       return response;
     },
     (error: unknown) => {
-      const timeoutMs = Number(config.timeout);
-      if (theirs) config.timeout = theirs.timeout as number;
-      settleError(attempt, error, timeoutMs);
+      const { timeout } = config;
+      restore?.();
+      settleError(attempt, error, timeout);
       throw error;
     },
   );
 }
 
-/** Shortens the timeout to the least that a pass says; what it was, if so. */
-function shortened(config: Config, passes: readonly Pass[]): { readonly timeout: number | undefined } | undefined {
+/** Shortens the timeout to the least that a pass says; what is returned, if so, puts back what it was. A closed config stays. */
+function shortened(config: Config, passes: readonly Pass[]): (() => void) | undefined {
   let least = Number.POSITIVE_INFINITY;
   for (const { timeoutMs } of passes) if (timeoutMs) least = Math.min(least, timeoutMs);
   if (least === Number.POSITIVE_INFINITY) return undefined;
   const { timeout } = config;
-  config.timeout = Math.min(timeout || least, least);
-  return { timeout };
+  Reflect.set(config, 'timeout', Math.min(timeout || least, least));
+  return () => void Reflect.set(config, 'timeout', timeout);
 }
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): Sent {

@@ -13,70 +13,72 @@ import { openReport } from '../call/records.js';
 import { conceal } from '../config/concealment.js';
 import type { AttemptTimes } from '../time/attempt-times.js';
 
+/** What the circuit says; `undefined` where nobody waits for it any more. */
+type Eventual = Admission | undefined | Promise<Admission | undefined>;
+
 /** How late a timeout may be before its probe counts as lost. */
 const LEASE_GRACE_MS = 1_000;
 
 /** Asks the circuit of an attempt for a permit, and waits for one where that may help. */
 export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: AttemptTimes): Guard<Attempt> {
   const isOnItsClock = registry.clock === clock;
-  const admissionOf = (attempt: Attempt, given: Permit | Rejection): Admission | Later => {
-    if (!given.admitted) return refusalOf(attempt, given);
-    attempt.call.waits?.end();
-    return isOnItsClock ? given : onAnotherClock(given);
+
+  const passOf = ({ call }: Attempt, permit: Permit): Pass => {
+    call.waits?.end();
+    return isOnItsClock ? permit : onAnotherClock(permit);
   };
-  const waitOrRefuse = (
-    attempt: Attempt,
-    breaker: CircuitBreaker,
-    { leaseMs = DEFAULT_LEASE_MS, mayProbe }: { readonly leaseMs: number | undefined; readonly mayProbe: boolean },
-    retryAfterMs: number,
-  ): Admission | Later => {
-    const now = registry.clock.now();
-    const asking = { until: now + patienceMs(attempt), leaseMs, mayProbe, caller: attempt.call };
-    const next = breaker.waitOrReject(asking, retryAfterMs, now, () => !answersInstead(attempt, retryAfterMs));
-    if ('admitted' in next) return admissionOf(attempt, next);
-    const over = waiting(attempt, next);
-    const answer = next.answer.then((given) => {
-      over();
-      return settledLater(admissionOf(attempt, given));
-    });
-    const leave = () => {
-      over();
-      next.leave();
+
+  /** Goes to a circuit that is not simply closed: there may be a store to ask, and a queue to stand in. */
+  const ask = (attempt: Attempt, breaker: CircuitBreaker, now: number | undefined): Admission | Later | undefined => {
+    const { call, circuitKey, config } = attempt;
+    const { timeout }: { timeout?: unknown } = config;
+    const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : DEFAULT_LEASE_MS;
+    const remainingMs = call.remainingMs();
+    const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(circuitKey ?? '') ?? 0);
+    let isLeft = false;
+    let place: Waiting | undefined;
+
+    const admissionOf = (given: Permit | Rejection) =>
+      given.admitted ? passOf(attempt, given) : refusalOf(attempt, given);
+    const answered = (answer: Permit | number): Eventual => {
+      if (typeof answer !== 'number') return passOf(attempt, answer);
+      if (isLeft) return undefined;
+      const at = registry.clock.now();
+      const asking = { until: at + patienceMs(attempt), leaseMs, mayProbe, caller: call };
+      const next = breaker.waitOrReject(asking, answer, at, () => !answersInstead(attempt, answer));
+      if ('admitted' in next) return admissionOf(next);
+      place = next;
+      openReport(call);
+      call.openWaits().enterQueue();
+      return next.answer.then((given) => {
+        call.waits?.end();
+        return admissionOf(given);
+      });
     };
-    return { admitted: 'later', answer, leave };
+
+    const answer = breaker.ask(now, leaseMs, call, mayProbe);
+    const admission = answer instanceof Promise ? answer.then(answered) : answered(answer);
+    const leave = () => {
+      isLeft = true;
+      call.waits?.end();
+      place?.leave();
+    };
+    return admission instanceof Promise
+      ? { admitted: 'later', answer: admission, leave, end: () => place?.end() }
+      : admission;
   };
+
   return {
     admit(attempt) {
-      const { call, circuitKey, config } = attempt;
+      const { call, circuitKey } = attempt;
       if (circuitKey === null) return undefined;
       const breaker = registry.ensure(circuitKey);
       const now = isOnItsClock ? attempt.startedAt : undefined;
       const permit = breaker.enter(now, call);
-      if (permit) return admissionOf(attempt, permit);
-      const { timeout }: { timeout?: unknown } = config;
-      const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : undefined;
-      const remainingMs = call.remainingMs();
-      const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(circuitKey) ?? 0);
-      const given = breaker.ask(now, leaseMs, call, mayProbe);
-      if (!(given instanceof Promise)) {
-        return typeof given === 'number'
-          ? waitOrRefuse(attempt, breaker, { leaseMs, mayProbe }, given)
-          : admissionOf(attempt, given);
-      }
-      let later: Later | undefined;
-      const answer = given.then((answered) => {
-        if (typeof answered !== 'number') return settledLater(admissionOf(attempt, answered));
-        const next = waitOrRefuse(attempt, breaker, { leaseMs, mayProbe }, answered);
-        if (next.admitted === 'later') later = next;
-        return settledLater(next);
-      });
-      return { admitted: 'later', answer, leave: () => later?.leave?.() };
+      return permit ? passOf(attempt, permit) : ask(attempt, breaker, now);
     },
   };
 }
-
-const settledLater = (admission: Admission | Later): Admission | Promise<Admission> =>
-  admission.admitted === 'later' ? (admission.answer as Promise<Admission>) : admission;
 
 /** How long the attempt may wait from now, ms. */
 function patienceMs({ call, captured: { policy } }: Attempt): number {
@@ -97,22 +99,8 @@ function answersInstead({ call, circuitKey, config, captured }: Attempt, retryAf
   });
 }
 
-/** Notes the wait, which a shutdown ends; the returned function is called when it is over. */
-function waiting({ call }: Attempt, place: Waiting): () => void {
-  const { clock, pauses } = call.attachment;
-  const waits = call.openWaits();
-  const since = clock.now();
-  openReport(call);
-  const remove = pauses.add(() => place.end());
-  return () => {
-    remove();
-    waits.end();
-    waits.queuedMs += clock.now() - since;
-  };
-}
-
 /** An error of the user's own may take its time. */
-function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Later {
+function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Promise<Refusal> {
   const refusal = (error: unknown): Refusal => ({ admitted: false, stopped: 'circuit-open', error });
   const { call, config, captured } = attempt;
   const key = attempt.circuitKey ?? '';
@@ -127,7 +115,7 @@ function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Later {
   try {
     const own = captured.policy.breaker.createError?.(context) as PromiseLike<unknown> | undefined | null;
     if (typeof own?.then !== 'function') return marked(own);
-    return { admitted: 'later', answer: Promise.resolve(own).then(marked).catch(refusal) };
+    return Promise.resolve(own).then(marked).catch(refusal);
   } catch (thrown) {
     return refusal(thrown);
   }

@@ -2,8 +2,9 @@ import type { AxiosResponse } from 'axios';
 import type { FailureDetails } from '../../circuit/options.js';
 import type { Outcome } from '../../events.js';
 import { oneOf } from '../../validation.js';
-import type { Attempt } from '../call/call.js';
+import { type Attempt, NO_PASSES } from '../call/call.js';
 import { contextOf } from '../call/context.js';
+import type { Pass } from '../call/guard.js';
 import { openReport, recordAttempt, recordOf } from '../call/records.js';
 import { conceal } from '../config/concealment.js';
 import { serverDelay } from '../config/headers.js';
@@ -27,13 +28,13 @@ export function settleAnswer(attempt: Attempt, response: AxiosResponse): void {
 /**
  * Settles an attempt whose adapter failed.
  *
- * @param timeoutMs The attempt's own timeout, as the adapter had it.
+ * @param timeout The attempt's own, as the adapter had it: it may be given as a text.
  */
-export function settleError(attempt: Attempt, error: unknown, timeoutMs: number | undefined): void {
+export function settleError(attempt: Attempt, error: unknown, timeout: unknown): void {
   try {
     const result = failed(error);
     attempt.response = result.response;
-    settle(attempt, result, diagnose(result, attempt.config), timeoutMs);
+    settle(attempt, result, diagnose(result, attempt.config), Number(timeout));
   } catch (thrown) {
     settleUnmade(attempt);
     throw thrown;
@@ -43,10 +44,21 @@ export function settleError(attempt: Attempt, error: unknown, timeoutMs: number 
 /** What was not made, or cannot be read, says nothing of the service, and must not cost a seat. */
 export function settleUnmade(attempt: Attempt): void {
   const { passes, held } = attempt;
-  attempt.passes = [];
+  attempt.passes = NO_PASSES;
   attempt.held = undefined;
-  for (const pass of passes) pass.settle('neutral');
-  held?.settle('neutral');
+  settleEach(held ? [...passes, held] : passes, 'neutral');
+}
+
+/** Settles each pass once, whatever another throws. A failure that one has taken care of means nothing to those behind. */
+function settleEach(passes: readonly Pass[], outcome: Outcome, now?: number, details?: FailureDetails, from = 0): void {
+  const pass = passes[from];
+  if (!pass) return;
+  let meaning = outcome;
+  try {
+    if (pass.settle(outcome, now, details) === 'neutral') meaning = 'neutral';
+  } finally {
+    settleEach(passes, meaning, now, details, from + 1);
+  }
 }
 
 /** A 2xx needs no diagnosis. */
@@ -75,8 +87,8 @@ function settle(
   else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
   if (call.ownHeaders) conceal(call, config);
   const details = outcome === 'failure' ? detailsOf(attempt, result?.error) : errorAlone(result);
-  let meaning = outcome;
-  for (const pass of passes) if (pass.settle(meaning, now, details) === 'neutral') meaning = 'neutral';
+  attempt.passes = NO_PASSES;
+  settleEach(passes, outcome, now, details);
   if (!events.active) return;
   const { status, code, durationMs } = recordOf(attempt);
   const guarded = circuitKey !== null;

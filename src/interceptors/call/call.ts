@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.js';
 import type { Emitter } from '../../emitter.js';
 import type { Outcome, Stopped } from '../../events.js';
 import type { RetryBudgets } from '../../retry/budget.js';
+import type { Fare } from '../../retry/fare.js';
 import type { Dispatch, Fields } from '../config/dispatch.js';
 import type { Diagnosis } from '../outcome/diagnosis.js';
 import type { AttemptTimes } from '../time/attempt-times.js';
@@ -93,6 +94,8 @@ export class Call implements CallHandlers {
   report: CallState | undefined;
   /** Written where the circuit would reject: what the call has waited for it. */
   waits: Waits | undefined;
+  /** Written by `decide`: what the retry costs that is to be sent next. */
+  fare: Fare | undefined;
   /** Written by `repeat`: the failure that is to be repeated. */
   failure: Failure | undefined;
   /** Written by `repeat`: the response of the attempt before, which the next one replaces. */
@@ -142,7 +145,7 @@ export class Call implements CallHandlers {
   }
 }
 
-/** One dispatch of a call; written by the armed adapter alone. */
+/** One dispatch of a call; written by the armed adapter, and its end by the settlement. */
 export class Attempt {
   readonly call: Call;
   readonly captured: Captured;
@@ -186,7 +189,7 @@ export class Attempt {
   }
 }
 
-const NO_PASSES: readonly Pass[] = [];
+export const NO_PASSES: readonly Pass[] = [];
 
 /** Puts an adapter on a config, the absence of one too, unless somebody has closed it since: `Reflect.set` would be slow. */
 export function setAdapter(config: Config, adapter: Adapter): void {

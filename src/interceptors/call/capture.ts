@@ -12,8 +12,8 @@ import { extendPolicy, type Policy } from './policy.js';
 type Config = InternalAxiosRequestConfig;
 
 /**
- * Takes what the user's request interceptors left, after all of them. It never throws: axios before 1.19 loses errors of
- * synchronous request interceptors.
+ * Takes what the user's request interceptors left, after all of them; where one of them threw, axios does not come here. It
+ * never throws: axios 1.18 and older put a TypeError of their own in the place of what a synchronous handler throws.
  */
 export function capture(call: Call, given: Config, readyAt?: number): Config {
   // An interceptor that returns nothing is for axios to complain about.

@@ -29,7 +29,7 @@ export interface Pass {
   /** The most that the attempt's own timeout may be, ms. */
   readonly timeoutMs?: number | undefined;
   /**
-   * Takes what the attempt came to.
+   * Takes what the attempt came to. It must not throw: the call would end with that.
    *
    * @param now When it ended, on the attachment's clock, ms; `undefined` for an attempt that was not made.
    * @param details Of a failure.
@@ -55,4 +55,6 @@ export interface Later {
   readonly answer: Promise<Admission | undefined>;
   /** Called when nobody waits any more; a pass that is given all the same is settled as `neutral`. */
   leave?(): void;
+  /** Called when `close()` ends all waits, and at once for a wait that begins after it: the answer is to come now. */
+  end?(): void;
 }

@@ -1,27 +1,32 @@
-import { aClock, aMode, REGISTRY_RULES } from '../../circuit/options.js';
+import { aClock, aMode, HALF_OPEN_RULES, REGISTRY_RULES } from '../../circuit/options.js';
 import { MAX_TIMER_MS } from '../../clock.js';
+import { DEFAULTS } from '../../defaults.js';
 import { aDelay } from '../../delay.js';
+import { nearName } from '../../near-name.js';
 import type { ResilienceOptions, ResilienceRequestOptions, UpdateOptions } from '../../options.js';
-import { aBudget } from '../../retry/budget.js';
+import { aBudget, BUDGET_RULES } from '../../retry/budget.js';
 import { theStatuses } from '../../retry/statuses.js';
 import {
   aBoolean,
   aFunction,
   aHeaderName,
-  aName,
   anInteger,
   aSink,
+  aToken,
   eitherOf,
   listOf,
   milliseconds,
+  ofType,
   oneOf,
   options,
   orFalse,
+  own,
   type Rule,
+  type Rules,
+  unexpected,
   withMethods,
 } from '../../validation.js';
-
-type Rules = Readonly<Record<string, Rule>>;
+import { inOurWords } from './other-words.js';
 
 /** Takes a value that the test says is one; else the other rule decides. */
 const orElse =
@@ -34,15 +39,38 @@ const hasMethod = (name: string) => (value: unknown) =>
   typeof (value as Record<string, unknown> | null | undefined)?.[name] === 'function';
 
 /** `true`, `false` or options. */
-const switchOf = (rules: Rules): Rule => eitherOf({ boolean: aBoolean }, options(rules));
+const switchOf = (rules: Rules, expected: string): Rule =>
+  eitherOf({ boolean: aBoolean }, options(rules, expected, hintFor));
+
+const aMethodName = aToken('a method such as GET');
+const METHODS = [...DEFAULTS.retry.methods, 'POST', 'PATCH'];
+
+/** Any method, but not one that is surely a misspelt one: it would never be retried. Short ones may be of somebody's own. */
+const aMethod: Rule = (value, path) => {
+  aMethodName(value, path);
+  const method = String(value).toUpperCase();
+  const near = METHODS.includes(method) || method.length < 4 ? undefined : nearName(method, METHODS);
+  if (near) throw unexpected(path, `a method such as ${near}`, value, RangeError);
+};
+
+/** A promise would be kept for all calls, and reject unhandled. */
+const aFallback: Rule = (value, path) => {
+  if (hasMethod('then')(value)) throw unexpected(path, 'data, or a function that yields it or a promise of it', value);
+};
 
 const RETRY_RULES = {
   retries: anInteger(0),
-  methods: listOf(aName),
+  methods: listOf(aMethod, "an array such as ['GET', 'PUT']"),
   statusCodes: theStatuses,
-  errorCodes: listOf(aName),
+  errorCodes: listOf(
+    ofType('string', 'an error code such as ECONNRESET', (code: string) => code),
+    "an array such as ['ECONNRESET']",
+  ),
   backoff: aDelay,
-  retryAfter: switchOf({ maxMs: milliseconds(0, Number.POSITIVE_INFINITY) }),
+  retryAfter: switchOf(
+    { maxMs: milliseconds(0, Number.POSITIVE_INFINITY) },
+    'true, false or an object such as { maxMs: 60_000 }',
+  ),
   budget: aBudget,
   attemptHeader: orFalse(aHeaderName),
   shouldRetry: aFunction,
@@ -57,18 +85,29 @@ const REQUEST_LIMITER_RULES = {
   maxWaitMs: milliseconds(0, Number.POSITIVE_INFINITY),
 };
 
+const IDEMPOTENCY_KEY_RULES = { header: aHeaderName, generate: aFunction, quoted: aBoolean };
+
 const CALL_RULES = {
   key: aFunction,
   classify: aFunction,
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
-  idempotencyKey: switchOf({ header: aHeaderName, generate: aFunction, quoted: aBoolean }),
-  fallback: () => undefined,
-  fallbackOn: eitherOf({ function: aFunction }, oneOf('rejected', 'failure')),
+  idempotencyKey: switchOf(IDEMPOTENCY_KEY_RULES, "true, false or an object such as { header: 'Idempotency-Key' }"),
+  fallback: aFallback,
+  fallbackOn: orElse(
+    (value) => value === 'rejected' || value === 'failure',
+    ofType('function', '"rejected", "failure" or a function'),
+  ),
 };
 
 const aLimit = withMethods('a limit, such as adaptiveLimit()', 'limiters');
 
-const limiterRules = options({ ...REQUEST_LIMITER_RULES, limit: aLimit, maxQueue: anInteger(0), key: aFunction });
+const LIMITER_RULES = { ...REQUEST_LIMITER_RULES, limit: aLimit, maxQueue: anInteger(0), key: aFunction };
+
+const limiterRules = options(
+  LIMITER_RULES,
+  'false, a limit such as concurrencyLimit(10), a Limiter or an object such as { limit: adaptiveLimit() }',
+  hintFor,
+);
 
 /** Options, of which the limit is needed, or a limit or a limiter alone. */
 const aLimiter = orElse(hasMethod('limiters'), (value, path) => {
@@ -80,40 +119,90 @@ const isRegistry = (value: unknown) => hasMethod('ensure')(value) && hasMethod('
 
 const aRegistry = withMethods('a BreakerRegistry', 'ensure', 'get', 'pipe');
 
-const onlyAtAttach: Rule = (_value, path) => {
-  throw new TypeError(`Expected \`${path}\` to be given to attach alone`);
+const BREAKER_RULES = { ...REGISTRY_RULES, ...REQUEST_BREAKER_RULES, registry: aRegistry };
+
+const onlyAtAttach = (rules: Rules): Rules =>
+  Object.fromEntries(Object.keys(rules).map((name) => [name, 'given to attach alone']));
+
+const retryOf = (rules: Rules): Rule =>
+  eitherOf(
+    { number: anInteger(0) },
+    switchOf(rules, 'a number of retries, true, false or an object such as { retries: 3 }'),
+  );
+
+const INSTANCE_RULES = { sinks: listOf(aSink), clock: aClock, random: aFunction };
+
+const ATTACH_RULES = {
+  ...CALL_RULES,
+  ...INSTANCE_RULES,
+  retry: retryOf(RETRY_RULES),
+  breaker: orElse(
+    isRegistry,
+    switchOf(BREAKER_RULES, 'true, false, a BreakerRegistry or an object such as { detector: consecutiveFailures(5) }'),
+  ),
+  limiter: orFalse(aLimiter),
 };
 
-const ONLY_AT_ATTACH = { sinks: onlyAtAttach, clock: onlyAtAttach, random: onlyAtAttach };
+const AFTER_ATTACH_RULES = {
+  ...CALL_RULES,
+  ...onlyAtAttach(INSTANCE_RULES),
+  limiter: switchOf(
+    { ...onlyAtAttach(LIMITER_RULES), ...REQUEST_LIMITER_RULES },
+    "true, false or an object such as { priority: 'high' }",
+  ),
+};
 
-const CIRCUIT_ONLY_AT_ATTACH = Object.fromEntries(
-  ['registry', ...Object.keys(REGISTRY_RULES)].map((name) => [name, onlyAtAttach]),
+const breakerAfterAttach = (rules: Rules): Rule =>
+  switchOf({ ...onlyAtAttach(BREAKER_RULES), ...rules }, 'true, false or an object such as { maxWaitMs: 0 }');
+
+export const checkAttachOptions: (given: ResilienceOptions, path: string) => void = options(
+  ATTACH_RULES,
+  'an object',
+  hintFor,
 );
 
-const retryOf = (rules: Rules): Rule => eitherOf({ number: anInteger(0) }, switchOf(rules));
+export const checkUpdateOptions: (given: UpdateOptions, path: string) => void = options(
+  {
+    ...AFTER_ATTACH_RULES,
+    retry: retryOf(RETRY_RULES),
+    breaker: breakerAfterAttach({ ...REQUEST_BREAKER_RULES, mode: aMode }),
+  },
+  'an object',
+  hintFor,
+);
 
-export const checkAttachOptions: (given: ResilienceOptions, path: string) => void = options({
-  ...CALL_RULES,
-  retry: retryOf(RETRY_RULES),
-  breaker: orElse(isRegistry, switchOf({ ...REGISTRY_RULES, ...REQUEST_BREAKER_RULES, registry: aRegistry })),
-  limiter: orFalse(aLimiter),
-  sinks: listOf(aSink),
-  clock: aClock,
-  random: aFunction,
-});
+export const checkRequestOptions: (given: ResilienceRequestOptions, path: string) => void = options(
+  {
+    ...AFTER_ATTACH_RULES,
+    retry: retryOf({ ...RETRY_RULES, budget: aBoolean }),
+    breaker: breakerAfterAttach(REQUEST_BREAKER_RULES),
+  },
+  'false or an object',
+  hintFor,
+);
 
-export const checkUpdateOptions: (given: UpdateOptions, path: string) => void = options({
-  ...ONLY_AT_ATTACH,
-  ...CALL_RULES,
-  retry: retryOf(RETRY_RULES),
-  breaker: switchOf({ ...CIRCUIT_ONLY_AT_ATTACH, ...REQUEST_BREAKER_RULES, mode: aMode }),
-  limiter: switchOf(REQUEST_LIMITER_RULES),
-});
+/** What `axios.create` was given for all requests: at fault, it would fail every one of them. */
+export function checkDefaults(defaults: object): void {
+  const { resilience } = own(defaults as { resilience?: ResilienceRequestOptions | false });
+  if (resilience) checkRequestOptions(resilience, 'defaults.resilience');
+  const misspelt = Object.keys(defaults).find((name) => name !== 'resilience' && nearName(name, ['resilience']));
+  if (misspelt) throw new TypeError(`Unknown option \`defaults.${misspelt}\`: did you mean \`resilience\`?`);
+}
 
-export const checkRequestOptions: (given: ResilienceRequestOptions, path: string) => void = options({
-  ...ONLY_AT_ATTACH,
-  ...CALL_RULES,
-  retry: retryOf({ ...RETRY_RULES, budget: aBoolean }),
-  breaker: switchOf({ ...CIRCUIT_ONLY_AT_ATTACH, ...REQUEST_BREAKER_RULES }),
-  limiter: switchOf(REQUEST_LIMITER_RULES),
-});
+const HOMES: Readonly<Record<string, Rules>> = {
+  'at the top level': ATTACH_RULES,
+  'in `retry`': RETRY_RULES,
+  'in `retry.budget`': BUDGET_RULES,
+  'in `breaker`': BREAKER_RULES,
+  'in `breaker.halfOpen`': HALF_OPEN_RULES,
+  'in `limiter`': LIMITER_RULES,
+  'in `idempotencyKey`': IDEMPOTENCY_KEY_RULES,
+};
+
+/** What the name of an option may mean that is not known where it stands. */
+function hintFor(name: string): string | undefined {
+  const ours = inOurWords(name);
+  if (ours) return `; use ${ours}`;
+  const homes = Object.keys(HOMES).filter((home) => Object.hasOwn(HOMES[home] as Rules, name));
+  return homes.length > 0 ? `; \`${name}\` belongs ${homes.join(' or ')}` : undefined;
+}

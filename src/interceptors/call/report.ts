@@ -133,8 +133,12 @@ export function asCause(error: unknown, response: AxiosResponse | undefined, sta
   return cause;
 }
 
-/** Puts the report on the config of its call; whether it could. */
-export function show(config: { resilienceState?: unknown }, state: Reported): boolean {
+/** Puts the report on the config of its call; whether it could. The JSON of an error shows its config, but nothing of ours. */
+export const show = (config: object, state: CallState): boolean =>
+  Reflect.defineProperty(config, STATE, { value: state, writable: true, configurable: true, enumerable: false });
+
+/** The same of a success at the first attempt: a plain field is quicker to write. */
+export function showSuccess(config: { [STATE]?: unknown }, state: Reported): boolean {
   try {
     config[STATE] = state;
     return true;
@@ -162,4 +166,10 @@ export function reportOf(responseOrError: unknown): ResilienceReport | undefined
     current = current.cause as typeof current;
   }
   return undefined;
+}
+
+/** Makes `reportOf` know what an attempt came to, whatever config that carries: an adapter may have copied it. */
+export function rememberResult({ error, response }: { error: unknown; response: unknown }, state: Reported): void {
+  remember(error, state);
+  remember(response, state);
 }

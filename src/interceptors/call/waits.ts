@@ -17,10 +17,8 @@ export class Waits {
   readonly #clock: Clock;
   #waitedMs = 0;
   #since: number | undefined;
-  /** How long attempts of the call stood in a queue, ms. */
-  queuedMs = 0;
-  /** What a retry that was decided under an open circuit costs of the budget: it is taken when that lets it through. */
-  owedTokens = 0;
+  #queuedMs = 0;
+  #queuedSince: number | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -29,6 +27,11 @@ export class Waits {
   /** In sum, ms. */
   get waitedMs(): number {
     return this.#waitedMs + (this.#since === undefined ? 0 : this.#clock.now() - this.#since);
+  }
+
+  /** How long attempts of the call stood in a queue, ms. */
+  get queuedMs(): number {
+    return this.#queuedMs;
   }
 
   /** How long the call may still wait, ms, `remainingMs` before its deadline. */
@@ -40,9 +43,15 @@ export class Waits {
     this.#since ??= this.#clock.now();
   }
 
+  /** An attempt stands in the queue, until the wait ends. */
+  enterQueue(): void {
+    this.#queuedSince ??= this.#clock.now();
+  }
+
   end(): void {
+    if (this.#queuedSince !== undefined) this.#queuedMs += this.#clock.now() - this.#queuedSince;
     this.#waitedMs = this.waitedMs;
-    this.#since = undefined;
+    this.#since = this.#queuedSince = undefined;
   }
 }
 
@@ -55,9 +64,10 @@ export class Pauses {
     return this.#isClosed;
   }
 
-  /** Adds what ends a wait; the returned function takes it out, when the wait is over. */
+  /** Adds what ends a wait, or ends it at once after `close`; the returned function takes it out, when the wait is over. */
   add(end: () => void): () => void {
-    this.#ends.add(end);
+    if (this.#isClosed) end();
+    else this.#ends.add(end);
     return () => this.#ends.delete(end);
   }
 

@@ -4,7 +4,15 @@ import { type Attempt, type Call, type Captured, setAdapter } from '../call/call
 import { keyOf } from '../call/circuit-key.js';
 import { byMethodAndBaseUrl } from '../call/key.js';
 import { openReport } from '../call/records.js';
-import { type CallState, FirstSuccess, type Reported, remember, show } from '../call/report.js';
+import {
+  type CallState,
+  FirstSuccess,
+  type Reported,
+  remember,
+  rememberResult,
+  show,
+  showSuccess,
+} from '../call/report.js';
 import { exchangeConfig } from '../config/carried-config.js';
 import { conceal } from '../config/concealment.js';
 import { overwrite } from '../config/writable-config.js';
@@ -34,7 +42,7 @@ export function conclude(
   const report = openReport(call);
   call.over = true;
   showLast(captured, ending);
-  if (result.rejected) remember(result.error, report);
+  rememberResult(result, report);
   report.stopped = stopped;
   if (call.waits) report.waitedMs = { circuit: call.waits.queuedMs };
   report.elapsedMs = call.elapsedMs(stopped === 'success' ? attempt?.endedAt : undefined);
@@ -107,7 +115,8 @@ function showLast({ config }: Captured, { attempt, result }: Ending): void {
 function restore(call: Call, captured: Captured, response: AxiosResponse | undefined, report: Reported): void {
   const { config, fields, adapter } = captured;
   setAdapter(config, fields.adapter === call.armed ? adapter : fields.adapter);
-  if (!show(config, report)) remember(response, report);
+  const isShown = call.report ? show(config, call.report) : showSuccess(config, report);
+  if (!isShown) remember(response, report);
   if (call.ownHeaders) conceal(call, config);
   // A kept response keeps its request, and that knows the call: it must not keep the bodies of other attempts.
   call.attempt = undefined;

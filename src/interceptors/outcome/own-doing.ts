@@ -1,5 +1,5 @@
 import type { InternalAxiosRequestConfig } from 'axios';
-import { rejectedKeyOf } from '../../errors.js';
+import { isRejection } from '../../errors.js';
 import { type Link, read } from './error-chain.js';
 
 /**
@@ -83,7 +83,7 @@ export const isOwnDoing = (chain: readonly Link[], { data }: InternalAxiosReques
   chain.some(
     (link) =>
       OWN_CODES.has(link.code) ||
-      rejectedKeyOf(link.value) !== undefined ||
+      isRejection(link.value) ||
       (OWN_EXCEPTIONS.has(link.name) && typeof read(link.value, 'code') === 'number') ||
       isOfFile(link) ||
       link.value === read(data, 'errored') ||

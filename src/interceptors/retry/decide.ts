@@ -49,12 +49,7 @@ export async function decide(
   const objection = objectionTo(outcome, diagnosis, result, policy, made.config);
   if (!retry.enabled) return objection === 'success' ? objection : 'disabled';
   const hook = objection && !result.rejected ? 'shouldRetryResponse' : 'shouldRetry';
-  const question = attempt > retry.retries && hook === 'shouldRetry' ? undefined : retry[hook];
-  const verdict =
-    question &&
-    (await interruptible(config, call.remainingMs(), () =>
-      question(retryContext(call, captured, key, round, attempt) as Parameters<typeof question>[0]),
-    ));
+  const verdict = await verdictOf(hook, call, captured, retryContext(call, captured, key, round, attempt));
   const circuit = circuitAhead(call, captured, key, round);
   const response = result.response ?? made.response;
   const retryAfterMs = retry.retryAfter.enabled ? serverDelay({ response }) : undefined;
@@ -68,30 +63,41 @@ export async function decide(
       response,
       retryAfterMs,
       random: attachment.random,
-      verdict: objection && !result.rejected ? verdict || undefined : verdict,
-      refusal: objection,
+      verdict,
+      objection,
       obstacle: circuit === 'hopeless' ? 'circuit-open' : obstacleTo(call, captured, retryAfterMs ?? 0),
       remainingMs: call.remainingMs(),
     },
     () => {
-      if (!retry.budget || objection === 'success') return true;
-      const cost = retryCost(diagnosis);
-      if (circuit !== 'open') return attachment.budgets.withdraw(made.name, retry.budget, attachment.clock.now(), cost);
-      call.openWaits().owedTokens = cost ?? 1;
-      return true;
+      const isFree = !retry.budget || objection === 'success';
+      call.fare = isFree ? undefined : attachment.budgets.fareOf(made.name, retry.budget, retryCost(diagnosis));
+      return circuit === 'open' || (call.fare?.pay(attachment.clock.now()) ?? true);
     },
     (error) => attachment.events.emit({ type: 'callbackError', key, source: 'retry.backoff', error }),
   );
-  if (typeof delayMs === 'number') {
-    const pageMs = diagnosis.broken ? leavingMs() : 0;
-    // Nobody is to hear of a retry that goes with the page.
-    if (pageMs > 0 && pageMs + delayMs < call.remainingMs()) await wait(config, pageMs, attachment.pauses);
-    report.delaysMs = [...delaysMs, delayMs];
-    const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
-    const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
-    attachment.events.emit({ type: 'retry', key, attempt, delayMs, reason, method, url });
-  }
+  if (typeof delayMs === 'string') return delayMs;
+  const pageMs = diagnosis.broken ? leavingMs() : 0;
+  // Nobody is to hear of a retry that goes with the page.
+  if (pageMs > 0 && pageMs + delayMs < call.remainingMs()) await wait(config, pageMs, attachment.pauses);
+  report.delaysMs = [...delaysMs, delayMs];
+  const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
+  const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
+  const event = { type: 'retry' as const, key, attempt, delayMs, reason, method, url };
+  attachment.events.emit(Object.defineProperties(event, { error: { value: result.error }, config: { value: config } }));
   return delayMs;
+}
+
+/** What the user's hook says: `shouldRetry` of a failure while retries are left, `shouldRetryResponse` can only ask for one. */
+async function verdictOf(
+  hook: 'shouldRetry' | 'shouldRetryResponse',
+  call: Call,
+  { config, policy: { retry } }: Captured,
+  context: RetryContext,
+): Promise<boolean | undefined> {
+  if (hook === 'shouldRetry' && context.retriesLeft <= 0) return undefined;
+  const question = retry[hook];
+  const verdict = question && (await interruptible(config, call.remainingMs(), () => question(context as never)));
+  return hook === 'shouldRetryResponse' ? verdict || undefined : verdict;
 }
 
 /** What the adapter's answer itself tells: a `transformResponse` that throws would hide it. */
@@ -103,13 +109,6 @@ function diagnosisOf(made: Attempt, result: Result, config: Captured['config']):
 /** What a retry takes out of the budget. */
 const retryCost = ({ codes }: Diagnosis): number | undefined =>
   codes.some(isTimeoutCode) ? TIMEOUT_RETRY_COST : undefined;
-
-/** Gives back what a retry took that was not made after all. */
-export function giveTokensBack(call: Call, { config, policy }: Captured, { result, attempt, outcome }: Round): void {
-  const { budget } = policy.retry;
-  if (!attempt || !budget || outcome === 'success' || call.waits?.owedTokens) return;
-  call.attachment.budgets.giveBack(attempt.name, budget, retryCost(diagnosisOf(attempt, result, config)));
-}
 
 /** Whether the circuit of the next attempt is open at present, and if so, whether it is worth waiting for. */
 function circuitAhead(

@@ -25,12 +25,17 @@ export function objectionTo(
 function isRetryable({ status, broken, codes }: Diagnosis, rejected: boolean, retry: RetryPolicy): boolean {
   if (status !== undefined && !broken && hasStatus(retry.statusCodes, status)) return true;
   if (!rejected) return false;
-  return retry.errorCodes ? codes.some((code) => retry.errorCodes?.includes(code)) : broken === true;
+  const { errorCodes } = retry;
+  return errorCodes ? codes.some((code) => isAmong(errorCodes, code)) : broken === true;
 }
 
 /** RFC 9110, section 9.2.2: a request is repeated if doing it twice is as good as once. */
 function isRepeatable({ retry: { methods }, idempotencyKey }: Policy, config: InternalAxiosRequestConfig): boolean {
   const method = methodOf(config);
   const { header = IDEMPOTENCY_KEY } = idempotencyKey;
-  return methods.some((name) => name.toUpperCase() === method) || readHeader(config.headers, header) !== undefined;
+  return isAmong(methods, method) || readHeader(config.headers, header) !== undefined;
 }
+
+/** In any case. */
+const isAmong = (names: readonly string[], name: string): boolean =>
+  names.some((listed) => listed.toUpperCase() === name.toUpperCase());

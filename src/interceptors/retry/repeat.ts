@@ -2,14 +2,14 @@ import { giveCause } from '../../errors.js';
 import { type Call, type Captured, rememberArmed } from '../call/call.js';
 import { interruptible, wait } from '../call/interruptible.js';
 import { openReport } from '../call/records.js';
-import { asCause, type CallState, show } from '../call/report.js';
+import { asCause, type CallState, rememberResult, show } from '../call/report.js';
 import type { Ending } from '../conclusion/conclusion.js';
 import { discard, isOneShot } from '../config/bodies.js';
 import { configLike } from '../config/dispatch.js';
 import { keepIdempotencyKey } from '../config/headers.js';
 import { accepted, failed, type Result } from '../outcome/diagnosis.js';
 import { isDeadlineError } from '../time/deadline.js';
-import { decide, giveTokensBack, type Round, retryContext } from './decide.js';
+import { decide, type Round, retryContext } from './decide.js';
 
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
@@ -18,9 +18,13 @@ export async function repeat(call: Call, captured: Captured, first: Result): Pro
   rememberArmed(call);
   let round: Round = { result: first, attempt: call.attempt, outcome: call.attempt?.outcome };
   for (;;) {
+    const { made } = call;
+    rememberResult(round.result, report);
     const next = await nextRound(call, captured, report, round).catch((error: unknown) =>
       interrupted(captured, report, round, error),
     );
+    if (call.made === made) call.fare?.giveBack();
+    call.fare = undefined;
     if ('stopped' in next) return next;
     round = next;
   }
@@ -35,13 +39,15 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   // Nobody is given this body any more; an accepted one is, if no further attempt can be made after all.
   if (result.rejected) discard(result.response);
   const { pauses } = call.attachment;
+  const isClosed = () => pauses.isClosed;
   await wait(config, delayMs, pauses);
-  if (pauses.isClosed) return { ...round, stopped: 'closed' };
+  if (isClosed()) return { ...round, stopped: 'closed' };
   const next = configLike(config, fields, headers);
   const { beforeRetry } = policy.retry;
   if (beforeRetry) {
     const context = { ...retryContext(call, captured, key, round, report.delaysMs.length), config: next, delayMs };
     await interruptible(config, call.remainingMs(), () => beforeRetry(context));
+    if (isClosed()) return { ...round, stopped: 'closed' };
     keepIdempotencyKey(next, headers, policy);
   }
   if (next.data === fields.data && isOneShot(next.data)) return { ...round, stopped: 'body' };
@@ -51,10 +57,7 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   const repeated = await call.attachment.dispatch(next).then(accepted, failed);
   const attempt = call.attempt === before ? undefined : call.attempt;
   if (attempt?.refusal === 'aborted') return { ...round, stopped: 'aborted', result: repeated };
-  if (attempt?.refusal && repeated.rejected) {
-    if (attempt.refusal === 'limited') giveTokensBack(call, captured, round);
-    return { ...round, stopped: attempt.refusal };
-  }
+  if (attempt?.refusal && repeated.rejected) return { ...round, stopped: attempt.refusal };
   return { result: repeated, attempt, outcome: attempt?.outcome ?? round.outcome };
 }
 

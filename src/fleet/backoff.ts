@@ -2,7 +2,7 @@ const FIRST_BACKOFF_MS = 1_000;
 const LONGEST_BACKOFF_MS = 30_000;
 
 /** How long what is ill is left alone: from 1 to 30 s, twice as long each time until it was really used with success. */
-export class Pauses {
+export class Backoff {
   readonly #random: () => number;
   #nextMs = FIRST_BACKOFF_MS;
 
