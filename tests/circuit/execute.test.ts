@@ -31,6 +31,15 @@ describe('classify', () => {
     expect(breaker.state).toBe('open');
   });
 
+  test('that says nothing decides as usual, and is no fault', async () => {
+    const breaker = create();
+    const events = listen(breaker);
+    await breaker.execute(async () => 1, { classify: () => undefined });
+    await errorOf(breaker.execute(() => Promise.reject(new Error('down')), { classify: () => undefined }));
+    expect(breaker.stats().counts).toMatchObject({ success: 1, failure: 1 });
+    expect(ofType(events, 'callbackError')).toEqual([]);
+  });
+
   test('that throws is reported and the call counts as usual', async () => {
     const breaker = create();
     const events = listen(breaker);

@@ -506,6 +506,19 @@ describe('execute', () => {
     expect(queued).not.toHaveBeenCalled();
   });
 
+  test('whom the next cooldown does not fit is told how long that is', async () => {
+    const breaker = opened();
+    const fails = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      throw new Error('down');
+    };
+    const probe = breaker.execute(fails, { maxWaitMs: 400 }).catch((error: unknown) => error);
+    const waiting = breaker.execute(() => 'done', { maxWaitMs: 500 }).catch((error: unknown) => error);
+    await pass(410);
+    expect(await probe).toMatchObject({ message: 'down' });
+    expect(await waiting).toMatchObject({ code: 'ERR_CIRCUIT_OPEN', retryAfterMs: 400 });
+  });
+
   test('who waited in vain for a probe is told when that may have ended', async () => {
     const breaker = opened();
     const probe = breaker.execute(() => new Promise((resolve) => setTimeout(resolve, 200)), { maxWaitMs: 400 });
