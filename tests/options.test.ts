@@ -232,6 +232,12 @@ describe('attach refuses', () => {
     ],
     [
       'retry.statusCodes',
+      [[99, 599]],
+      RangeError,
+      'Expected `retry.statusCodes[0][0]` to be an integer from 100 to 999, got 99',
+    ],
+    [
+      'retry.statusCodes',
       [1000],
       RangeError,
       'Expected `retry.statusCodes[0]` to be an integer from 100 to 999, got 1000',

@@ -165,7 +165,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
 
   /** @internal The circuit has taken in what came back with a permit: there may be room for one that waits. */
   protected returned(): void {
-    if (this.queued > 0) this.#gate?.look(this.now);
+    if (this.#gate?.size) this.#gate.look(this.now);
   }
 
   /** @internal */

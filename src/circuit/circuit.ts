@@ -74,7 +74,6 @@ export class Circuit {
 
   /** The state. An open circuit becomes half-open when it is looked at after its cooldown. */
   at(now: number): State {
-    if (this.#state === CLOSED) return CLOSED;
     if (this.#state.name === 'half-open') this.#loseProbes(this.#state.probes, now);
     if (this.#state.name === 'open' && !(now < this.#state.until)) {
       this.#transition({ name: 'half-open', probes: this.#state.probes }, 'cooldown-elapsed', now);
@@ -192,7 +191,7 @@ export class Circuit {
     givenNow: number | undefined,
     caller: object | undefined,
   ): void {
-    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
+    this.#remember(outcome, details);
     const hasTripped = this.#detector.record(outcome, endedAt, durationMs, caller);
     const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
@@ -216,7 +215,7 @@ export class Circuit {
     now: number,
     details: FailureDetails,
   ): void {
-    if (outcome === 'failure') this.#lastFailure = withoutExchange(details.error ?? details.response);
+    this.#remember(outcome, details);
     probes[outcome === 'success' ? 'successes' : 'failures']++;
     const { needed, allowed } = probeRules(this.#policy);
     const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.link !== undefined);
@@ -226,6 +225,10 @@ export class Circuit {
       else if (probes.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
       this.link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
     });
+  }
+
+  #remember(outcome: 'success' | 'failure', { error, response }: FailureDetails): void {
+    if (outcome === 'failure') this.#lastFailure = withoutExchange(error ?? response);
   }
 
   /** A probe that has not ended when its lease runs out has failed: at that moment, whenever it is seen. */

@@ -160,11 +160,9 @@ export abstract class ControlledCircuit {
     return this.#mode !== this.circuit.policy.mode || this.isOpenedByHand;
   }
 
-  /** @internal Goes by other options from now on. */
+  /** @internal Goes by other options from now on; its mode stays. */
   update(policy: CircuitPolicy): void {
-    const isModeOwn = this.#mode !== this.circuit.policy.mode;
     this.circuit.update(policy, this.now);
-    if (!isModeOwn) this.#mode = policy.mode;
   }
 
   /** @internal The failure that opened the circuit; none where a hand did. */

@@ -84,8 +84,7 @@ async function admitAndRun<T>(
   throwIfAborted(signal);
   const answer = asked(breaker, signal, given?.maxWaitMs);
   const permit = admitted(breaker, signal, answer instanceof Promise ? await answer : answer);
-  if (given || permit.timeoutMs !== undefined) return runWithin(breaker, clock, fn, permit, given ?? own({}));
-  return run(breaker, fn, permit);
+  return runWithin(breaker, clock, fn, permit, given ?? own({}));
 }
 
 async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | PromiseLike<T>, permit: Permit): Promise<T> {

@@ -66,7 +66,11 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     aMode(mode, 'mode');
     this.#policy = { ...this.#policy, mode };
     this.#isObserving = mode === 'observe';
-    for (const breaker of this) breaker.mode = this.#policyOf(breaker.key, this.#own.get(breaker)).mode;
+    for (const breaker of this) {
+      const policy = this.#policyOf(breaker.key, this.#own.get(breaker));
+      breaker.update(policy);
+      breaker.mode = policy.mode;
+    }
   }
 
   /**

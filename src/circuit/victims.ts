@@ -11,7 +11,11 @@ export class Victims {
   /** In the order in which they go. */
   readonly #chosen = new Map<CircuitBreaker, number>();
 
-  /** @param breakers The least recently used first. */
+  /**
+   * One that is to be dropped, and forgotten then.
+   *
+   * @param breakers The least recently used first.
+   */
   next(breakers: ReadonlyMap<string, CircuitBreaker>, latest: CircuitBreaker | undefined): CircuitBreaker | undefined {
     for (const [breaker, worth] of this.#chosen) {
       this.#chosen.delete(breaker);
@@ -28,7 +32,6 @@ export class Victims {
     const worth = byWorth.findIndex(({ length }) => length > 0);
     for (const breaker of byWorth[worth]?.slice(0, AT_A_TIME) ?? []) this.#chosen.set(breaker, worth);
     const [first] = this.#chosen.keys();
-    if (first) this.#chosen.delete(first);
     return first;
   }
 

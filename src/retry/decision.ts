@@ -3,6 +3,9 @@ import type { Stopped } from '../events.js';
 
 export const DEFAULT_BACKOFF: Delay = fullJitter(exponential());
 
+const delayAfter = (backoff: number | Delay, context: DelayContext) =>
+  delayOf(backoff, context, 'retry.backoff(context)');
+
 /** The part of a retry policy that has nothing to do with HTTP. */
 export interface RetryLimits {
   readonly retries: number;
@@ -44,7 +47,7 @@ export function decideRetry(
   const context = { key, attempt, previousMs, error, response, retryAfterMs, random };
   let delayMs: number;
   try {
-    delayMs = delayOf(backoff, context, 'retry.backoff(context)');
+    delayMs = delayAfter(backoff, context);
   } catch (fault) {
     if (!onFault) throw fault;
     onFault(fault);
@@ -60,7 +63,7 @@ export function backoffsLeftMs({ retries, backoff }: RetryLimits, context: Delay
   let totalMs = 0;
   let { previousMs } = context;
   for (let { attempt } = context; attempt <= retries; attempt++) {
-    previousMs = delayOf(backoff, { ...context, attempt, previousMs }, 'retry.backoff(context)');
+    previousMs = delayAfter(backoff, { ...context, attempt, previousMs });
     totalMs += previousMs;
   }
   return totalMs;

@@ -157,8 +157,7 @@ export async function retry<T>(
     if (!(taken instanceof Promise)) return taken;
     return taken.catch((error: unknown) => {
       if (attempt > 1 && isLimitError(error)) throw lastError;
-      giveCause(error, lastError);
-      throw error;
+      return withCause(lastError, given.signal)(error);
     });
   };
   try {
@@ -209,7 +208,7 @@ export async function retry<T>(
       const verdict =
         attempt > limits.retries
           ? undefined
-          : await scope.race(async () => given.shouldRetry?.(failure)).catch(withCause(lastError));
+          : await scope.race(async () => given.shouldRetry?.(failure)).catch(withCause(lastError, given.signal));
       const isOpen = isRejecting(breaker);
       const isHopeless = () => !breaker?.isWorthWaiting(Math.min(patience.begin(attempt), remainingMs()));
       fare = budget && new Fare(budget, costOf(lastError));
@@ -227,12 +226,13 @@ export async function retry<T>(
           () => isOpen || (fare?.pay(clock.now()) ?? true),
         );
       } catch (error) {
-        return withCause(lastError)(error);
+        return withCause(lastError, given.signal)(error);
       }
       if (typeof decision === 'string') throw lastError;
       previousMs = decision;
       const notice = { attempt, error: lastError, delayMs: decision };
-      if (given.onRetry) await scope.race(async () => given.onRetry?.(notice)).catch(withCause(lastError));
+      if (given.onRetry)
+        await scope.race(async () => given.onRetry?.(notice)).catch(withCause(lastError, given.signal));
       await scope.wait(decision);
     }
   } finally {
@@ -284,10 +284,10 @@ function outcomeOfTime({ startedAt, attemptAt, now, deadlineMs = 0, ...known }: 
   return hasSlept ? 'neutral' : outcomeOutOfTime({ attemptMs: now - attemptAt, callMs, ...known });
 }
 
-/** Rethrows what a hook threw, with the failure that it was asked about as its cause. */
+/** Rethrows what a hook threw, with the failure that it was asked about as its cause; the caller's reason stays as it is. */
 const withCause =
-  (failure: unknown) =>
+  (failure: unknown, signal: AbortSignal | undefined) =>
   (error: unknown): never => {
-    giveCause(error, failure);
+    if (!signal?.aborted) giveCause(error, failure);
     throw error;
   };

@@ -655,6 +655,22 @@ describe('a circuit that is asked twice by one call', () => {
     expect(breaker.tryAcquire().admitted).toBe(false);
   });
 
+  test('has one seat more after each rejection of its own, and no more than eight', () => {
+    const breaker = createHalfOpen();
+    const error = new CircuitOpenError({ key: breaker.key, retryAfterMs: 0 });
+    const seats = () => {
+      const permits: Permit[] = [];
+      for (let answer = breaker.tryAcquire(); answer.admitted; answer = breaker.tryAcquire()) permits.push(answer);
+      for (const permit of permits) permit.settle('neutral');
+      return permits.length;
+    };
+    const counts = Array.from({ length: 10 }, () => {
+      acquire(breaker).settle('neutral', undefined, { error });
+      return seats();
+    });
+    expect(counts).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 9, 9]);
+  });
+
   test('no seat is added for the rejection of another circuit', async () => {
     const breaker = createHalfOpen();
     const other = new CircuitBreaker('another', { ...CLASSIC, clock });

@@ -53,6 +53,26 @@ describe('a number', () => {
   });
 });
 
+test('a function is told the length of a cooldown that a hand has set, and nothing of one that was restored', () => {
+  const told: unknown[] = [];
+  const cooldownMs = ({ attempt, previousMs }: DelayContext) => {
+    told.push([attempt, previousMs]);
+    return 100;
+  };
+  const tripped = create({ cooldownMs });
+  tripped.trip({ cooldownMs: 777 });
+  clock.advance(777);
+  fail(tripped);
+  const restored = create({ cooldownMs });
+  restored.restore({ version: 1, key: KEY, state: 'open', remainingCooldownMs: 300, openings: 1 });
+  clock.advance(300);
+  fail(restored);
+  expect(told).toEqual([
+    [2, 777],
+    [2, undefined],
+  ]);
+});
+
 describe('by default', () => {
   const growing = (random: number) => {
     vi.spyOn(Math, 'random').mockReturnValue(random);

@@ -144,6 +144,13 @@ describe('consecutiveFailures', () => {
       expect(ofType(events, 'stateChange')).toMatchObject([{ failures: 5_001, to: 'open' }]);
     });
 
+    test('also where the clock began long ago', () => {
+      clock.advance(86_400_000);
+      const breaker = create(spanned);
+      for (let failure = 0; failure < 5_000; failure++) fail(breaker);
+      expect(breaker.stats().failures).toBe(5_000);
+    });
+
     test('a snapshot has the ages of the failures', () => {
       const breaker = create(spanned);
       failAt(breaker, 0, 500);
@@ -1106,12 +1113,14 @@ describe('a combination', () => {
   });
 
   test('is saved and restored also where a part of it cannot be', () => {
-    const forgetful: DetectorFactory = () => ({ failures: 0, record: () => false, reset: () => undefined });
+    const load = vi.fn();
+    const forgetful: DetectorFactory = () => ({ failures: 0, record: () => false, reset: () => undefined, load });
     const detector = anyOf(forgetful, consecutiveFailures(3));
     const [before, after] = [create(detector), create(detector)];
     fail(before, 2);
     after.restore({ ...before.snapshot(), detector: JSON.parse(JSON.stringify(before.snapshot().detector)) });
     expect(play(after, 'F')).toBe(1);
+    expect(load).not.toHaveBeenCalled();
     const events = listen(after);
     after.restore({ ...before.snapshot(), detector: [1, 2] });
     expect(events.filter(({ type }) => type === 'callbackError')).toEqual([]);
@@ -1152,7 +1161,27 @@ describe('the clock of a closed circuit', () => {
     ['anyOf of two that look at no time', anyOf(consecutiveFailures(5), failureRate()), 0],
     ['allOf of one that looks at the time', allOf(failuresInWindow(), failureRate()), 1],
     ['anyOf of one that looks at the duration', anyOf(failureRate(), slowCallRate({ slowMs: 1_000 })), 2],
+    [
+      'anyOf of one that is timeless and one that ignores durations',
+      anyOf(ofOwn({ isTimeless: true }), ofOwn({ ignoresDuration: true })),
+      1,
+    ],
     ['a detector of the user that says nothing', ofOwn({}), 2],
+    [
+      'a detector of the user that cannot say it',
+      () => ({
+        failures: 0,
+        record: () => false,
+        reset: () => undefined,
+        get isTimeless(): boolean {
+          throw new Error('cannot say');
+        },
+        get ignoresDuration(): boolean {
+          throw new Error('cannot say');
+        },
+      }),
+      2,
+    ],
     ['a detector of the user that ignores durations', ofOwn({ ignoresDuration: true }), 1],
     ['a detector of the user that is timeless', ofOwn({ isTimeless: true }), 0],
   ])('with %s is read as often as it must be for a success', (_what, detector, reads) => {

@@ -1,8 +1,9 @@
+import { getEventListeners } from 'node:events';
 import axios from 'axios';
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { attach, CircuitBreaker, type CircuitBreakerOptions, consecutiveFailures, retry } from '../../src/index.js';
 import { scripted } from '../support/scripted-adapter.js';
-import { acquire, ask, listen, type ManualClock, manualClock, ofType } from './support.js';
+import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType } from './support.js';
 
 let clock: ManualClock;
 beforeEach(() => {
@@ -28,6 +29,15 @@ describe('classify', () => {
     const breaker = create();
     await retry(async () => 'bad', { breaker, classify: ({ result }) => (result === 'bad' ? 'failure' : undefined) });
     expect(breaker.state).toBe('open');
+  });
+
+  test('that says nothing decides as usual, and is no fault', async () => {
+    const breaker = create();
+    const events = listen(breaker);
+    await breaker.execute(async () => 1, { classify: () => undefined });
+    await errorOf(breaker.execute(() => Promise.reject(new Error('down')), { classify: () => undefined }));
+    expect(breaker.stats().counts).toMatchObject({ success: 1, failure: 1 });
+    expect(ofType(events, 'callbackError')).toEqual([]);
   });
 
   test('that throws is reported and the call counts as usual', async () => {
@@ -66,13 +76,211 @@ test.each(['execute', 'retry'] as const)(
   },
 );
 
-test('cooldownMs is given what execute and retry caught', async () => {
+test('onRetry that throws ends the call with its error, whose cause is the failure', async () => {
+  const failure = new Error('down');
+  const thrown = new Error('cannot log');
+  const fn = vi.fn().mockRejectedValue(failure);
+  const onRetry = () => Promise.reject(thrown);
+  expect(await errorOf(retry(fn, { backoff: 0, onRetry }))).toBe(thrown);
+  expect(thrown.cause).toBe(failure);
+  expect(fn).toHaveBeenCalledTimes(1);
+});
+
+test('onRetry is waited for, until the deadline', async () => {
+  const log: string[] = [];
+  const fn = async ({ attempt }: { attempt: number }) => {
+    log.push(`attempt ${attempt}`);
+    throw new Error('down');
+  };
+  const onRetry = async () => {
+    await Promise.resolve();
+    log.push('told');
+  };
+  await errorOf(retry(fn, { retries: 1, backoff: 0, onRetry }));
+  expect(log).toEqual(['attempt 1', 'told', 'attempt 2']);
+  const hanging = retry(fn, { backoff: 0, deadlineMs: 20, onRetry: () => new Promise<void>(() => undefined) });
+  expect(await errorOf(hanging)).toMatchObject({ name: 'TimeoutError', cause: { message: 'down' } });
+});
+
+describe('a probe with probeTimeoutMs', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const probed = () => {
+    const breaker = create({ halfOpen: { probeTimeoutMs: 20 } });
+    breaker.trip({ cooldownMs: 0 });
+    return breaker;
+  };
+  /** Hangs until its signal aborts, and says then that it was cancelled. */
+  const cancelled = ({ signal }: { signal: AbortSignal | undefined }) =>
+    new Promise<never>((_resolve, reject) => {
+      signal?.addEventListener('abort', () =>
+        reject(Object.assign(new DOMException('cancelled', 'AbortError'), { cause: signal.reason as unknown })),
+      );
+    });
+
+  test('has failed at its end also where it says that it was cancelled', async () => {
+    const breaker = probed();
+    const ended = errorOf(breaker.execute(cancelled));
+    await vi.advanceTimersByTimeAsync(20);
+    expect((await ended).cause).toMatchObject({ name: 'TimeoutError', message: 'The probe took longer than 20 ms' });
+    expect(breaker.stats()).toMatchObject({ state: 'open', counts: { failure: 1, neutral: 0 } });
+  });
+
+  test.each(['execute', 'retry'] as const)('has failed at its end, whatever classify says (%s)', async (name) => {
+    const breaker = probed();
+    const classify = () => 'neutral' as const;
+    const ended = errorOf(
+      name === 'execute'
+        ? breaker.execute(cancelled, { classify })
+        : retry(cancelled, { breaker, retries: 0, classify }),
+    );
+    await vi.advanceTimersByTimeAsync(19);
+    expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 1 });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await ended).toBeInstanceOf(DOMException);
+    expect(breaker.stats()).toMatchObject({ state: 'open', counts: { failure: 1, neutral: 0 } });
+  });
+
+  test.each(['execute', 'retry'] as const)(
+    "is aborted with the caller's reason before, and that counts nothing (%s)",
+    async (name) => {
+      const breaker = probed();
+      const controller = new AbortController();
+      const { signal } = controller;
+      const given: (AbortSignal | undefined)[] = [];
+      const hang = (context: { signal: AbortSignal | undefined }) => {
+        given.push(context.signal);
+        return cancelled(context);
+      };
+      const call =
+        name === 'execute' ? breaker.execute(hang, { signal }) : retry(hang, { breaker, retries: 0, signal });
+      const ended = errorOf(call);
+      await vi.advanceTimersByTimeAsync(10);
+      const reason = new Error('gone');
+      controller.abort(reason);
+      await ended;
+      expect(given[0]?.reason).toBe(reason);
+      expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, counts: { failure: 0, neutral: 1 } });
+    },
+  );
+
+  test.each(['execute', 'retry'] as const)(
+    'leaves neither timer nor listener once it has ended, and its signal as it is (%s)',
+    async (name) => {
+      const breaker = probed();
+      const { signal } = new AbortController();
+      let given: AbortSignal | undefined;
+      const fn = async (context: { signal: AbortSignal | undefined }) => {
+        given = context.signal;
+        return 'done';
+      };
+      const call = name === 'execute' ? breaker.execute(fn, { signal }) : retry(fn, { breaker, signal });
+      expect(await call).toBe('done');
+      expect([vi.getTimerCount(), getEventListeners(signal, 'abort').length]).toEqual([0, 0]);
+      await vi.advanceTimersByTimeAsync(20);
+      expect([given?.aborted, breaker.state]).toEqual([false, 'closed']);
+    },
+  );
+});
+
+test.each<[string, (breaker: CircuitBreaker, thrown: Error) => Promise<unknown>]>([
+  ['execute', (breaker, thrown) => breaker.execute(() => Promise.reject(thrown))],
+  ['execute with options', (breaker, thrown) => breaker.execute(() => Promise.reject(thrown), {})],
+  ['retry', (breaker, thrown) => retry(() => Promise.reject(thrown), { breaker, retries: 0 })],
+  ['acquire', async (breaker, thrown) => (await breaker.acquire()).settle('failure', thrown)],
+])('cooldownMs is given what failed: %s', async (_name, run) => {
   const errors: unknown[] = [];
-  const cooldownMs = ({ error }: { error?: unknown }) => errors.push(error);
+  const breaker = create({ cooldownMs: ({ error }: { error?: unknown }) => errors.push(error) });
   const thrown = new Error('down');
-  await errorOf(create({ cooldownMs }).execute(() => Promise.reject(thrown)));
-  await errorOf(retry(() => Promise.reject(thrown), { breaker: create({ cooldownMs }), retries: 0 }));
-  expect(errors).toEqual([thrown, thrown]);
+  await errorOf(run(breaker, thrown));
+  expect(errors).toEqual([thrown]);
+});
+
+describe('bad options are named', () => {
+  const execute = (options: object) => create().execute(async () => 1, options);
+  const acquirePermit = (options: object) => create().acquire(options);
+
+  test.each<[string, (options: object) => Promise<unknown>, object, string]>([
+    ['execute', execute, { signal: 1 }, 'Expected `execute(options).signal` to be an AbortSignal, got 1'],
+    [
+      'execute',
+      execute,
+      { classify: 'failure' },
+      'Expected `execute(options).classify` to be a function, got "failure"',
+    ],
+    [
+      'execute',
+      execute,
+      { maxWaitMs: -1 },
+      'Expected `execute(options).maxWaitMs` to be a number of milliseconds >= 0, got -1',
+    ],
+    ['acquire', acquirePermit, { signal: 1 }, 'Expected `acquire(options).signal` to be an AbortSignal, got 1'],
+    [
+      'acquire',
+      acquirePermit,
+      { maxWaitMs: '1s' },
+      'Expected `acquire(options).maxWaitMs` to be a number of milliseconds >= 0, got "1s"',
+    ],
+  ])('of %s', async (_name, call, options, text) => {
+    expect((await errorOf(call(options))).message).toBe(text);
+  });
+
+  test.each([undefined, {}])('a function that is none, too, with options %o', async (options) => {
+    const { message } = await errorOf(create().execute('fn' as never, options));
+    expect(message).toBe('Expected `execute(fn)` to be a function, got "fn"');
+  });
+});
+
+describe('the last failure', () => {
+  const early = new Error('early');
+
+  test('stays through successes, and is forgotten when the circuit has closed again', () => {
+    const breaker = create({ detector: consecutiveFailures(2) });
+    acquire(breaker).settle('failure', undefined, { error: early });
+    acquire(breaker).settle('success');
+    expect(breaker.stats().lastFailure).toBe(early);
+    fail(breaker, 2);
+    clock.advance(10_000);
+    acquire(breaker).settle('success');
+    expect(breaker.stats()).toMatchObject({ state: 'closed', lastFailure: undefined });
+  });
+
+  test('is that of a probe where one failed, and stays while others succeed', () => {
+    const breaker = create({ halfOpen: { probes: 2, failureRate: 0.5 } });
+    fail(breaker);
+    clock.advance(10_000);
+    const [first, second] = [acquire(breaker), acquire(breaker)];
+    first.settle('failure', undefined, { error: early });
+    expect(breaker.stats()).toMatchObject({ state: 'half-open', lastFailure: early });
+    second.settle('success');
+    expect(breaker.stats()).toMatchObject({ state: 'closed', lastFailure: undefined });
+    fail(breaker);
+    clock.advance(10_000);
+    const [third, fourth] = [acquire(breaker), acquire(breaker)];
+    third.settle('failure', undefined, { error: early });
+    fourth.settle('failure', undefined, { error: new Error('late') });
+    expect(breaker.stats()).toMatchObject({ state: 'open', lastFailure: { message: 'late' } });
+  });
+});
+
+test('an outcome that is none throws, gives the permit back, and neither counts nor breaks a row of failures', () => {
+  const breaker = create({ detector: consecutiveFailures(3) });
+  fail(breaker, 2);
+  expect(() => acquire(breaker).settle('ok' as never)).toThrow(
+    new TypeError('Expected `outcome` to be "success" or "failure" or "neutral", got "ok"'),
+  );
+  expect(breaker.stats()).toMatchObject({
+    failures: 2,
+    inFlight: 0,
+    counts: { success: 0, failure: 2, neutral: 0, late: 0 },
+  });
+  fail(breaker);
+  expect(breaker.state).toBe('open');
 });
 
 test('a signal of a polyfill, without throwIfAborted and reason, ends execute and retry with an AbortError', async () => {
@@ -87,6 +295,7 @@ test('what opened a circuit is the cause of its rejections and of its event, and
   const down = new Error('down');
   await errorOf(breaker.execute(() => Promise.reject(down)));
   const rejection = await errorOf(breaker.execute(async () => 1));
+  expect((await errorOf(retry(async () => 1, { breaker, retries: 0 }))).cause).toBe(down);
   const [opened] = ofType(events, 'stateChange');
   expect([rejection.cause, opened?.cause, breaker.stats().lastFailure]).toEqual([down, down, down]);
   expect([Object.keys(rejection).includes('cause'), Object.keys(opened!).includes('cause')]).toEqual([false, false]);

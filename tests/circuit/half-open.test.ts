@@ -71,6 +71,42 @@ describe('permits and successThreshold', () => {
   });
 });
 
+describe('leases', () => {
+  test('a rejected caller is told of the one that runs out first, where that is soon', () => {
+    const breaker = createHalfOpen({ probes: 3 });
+    for (const leaseMs of [700, 600, 650]) expect(breaker.tryAcquire(clock.now(), leaseMs).admitted).toBe(true);
+    clock.advance(300);
+    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 300 });
+  });
+
+  test.each([
+    [[500, 100, 300], 9_500],
+    [[100, 300, 500], 9_500],
+    [[600], 10_000],
+  ])('of %j ms that ran out unseen re-open the circuit from the end of the first: %i ms are left', (leases, leftMs) => {
+    const breaker = createHalfOpen({ probes: leases.length });
+    for (const leaseMs of leases) breaker.tryAcquire(clock.now(), leaseMs);
+    clock.advance(600);
+    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: leftMs });
+  });
+
+  test('of probes of which one may fail, the second to run out re-opens it', () => {
+    const breaker = createHalfOpen({ probes: 3, failureRate: 0.5 });
+    for (const leaseMs of [500, 100, 300]) breaker.tryAcquire(clock.now(), leaseMs);
+    clock.advance(600);
+    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 9_700 });
+  });
+
+  test('one without an end is one of 30 seconds', () => {
+    const breaker = createHalfOpen({});
+    breaker.tryAcquire(clock.now(), Number.POSITIVE_INFINITY);
+    clock.advance(29_999);
+    expect(breaker.state).toBe('half-open');
+    clock.advance(1);
+    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 10_000 });
+  });
+});
+
 describe('failureRate', () => {
   test.each([
     [{ probes: 4, failureRate: 0.5 }, 'FF', 'undecided'],

@@ -39,6 +39,17 @@ describe('a full registry', () => {
     ]);
   });
 
+  test('lets a circuit go whose cooldown is over, before one with failures', () => {
+    const registry = create({ maxBreakers: 2 });
+    fail(registry.ensure('dead'), 5);
+    clock.advance(10_000);
+    fail(registry.ensure('failing'), 1);
+    expect(registry.get('dead')?.state).toBe('half-open');
+    registry.ensure('failing');
+    registry.ensure('new');
+    expect([...registry].map(({ key }) => key)).toEqual(['failing', 'new']);
+  });
+
   test('delete drops a breaker, which begins anew', () => {
     const registry = create();
     fail(registry.ensure('a'), 5);
@@ -46,6 +57,22 @@ describe('a full registry', () => {
     expect(registry.size).toBe(0);
     expect(registry.ensure('a').state).toBe('closed');
   });
+});
+
+test('clear drops all breakers, which begin anew', () => {
+  const registry = create();
+  const gone: unknown[] = [];
+  registry.on('breakerRemoved', ({ key, state }) => gone.push([key, state]));
+  fail(registry.ensure('a'), 5);
+  registry.ensure('b');
+  registry.clear();
+  expect(registry.size).toBe(0);
+  expect(gone).toEqual([
+    ['a', 'open'],
+    ['b', 'closed'],
+  ]);
+  expect(registry.ensure('b')).toBe(registry.get('b'));
+  expect(registry.ensure('a').stats()).toMatchObject({ state: 'closed', failures: 0, openings: 0 });
 });
 
 describe('setMode', () => {
@@ -58,6 +85,33 @@ describe('setMode', () => {
     expect(modes()).toEqual(['observe', 'observe']);
     registry.setMode('enforce');
     expect(modes()).toEqual(['observe', 'enforce']);
+  });
+
+  test.each(['before', 'during'])(
+    'is no setting of a single breaker: one of %s `observe` goes like any other',
+    (when) => {
+      const registry = create({ maxBreakers: 3 });
+      const gone: unknown[] = [];
+      registry.on('breakerRemoved', ({ key, byHand }) => gone.push([key, byHand]));
+      if (when === 'before') registry.ensure('a');
+      registry.setMode('observe');
+      registry.ensure('a');
+      if (when === 'during') registry.setMode('enforce');
+      for (const key of ['b', 'c', 'd']) registry.ensure(key);
+      expect(gone).toEqual([['a', false]]);
+    },
+  );
+
+  test('observe goes for breakers that are made later, too, also where perKey says enforce', () => {
+    const registry = create({ perKey: (key) => (key === 'strict' ? { mode: 'enforce' } : undefined) });
+    registry.setMode('observe');
+    expect(['strict', 'other'].map((key) => registry.ensure(key).mode)).toEqual(['observe', 'observe']);
+    registry.setMode('enforce');
+    expect(['strict', 'other', 'new'].map((key) => registry.ensure(key).mode)).toEqual([
+      'enforce',
+      'enforce',
+      'enforce',
+    ]);
   });
 });
 
@@ -88,6 +142,27 @@ describe('update', () => {
     fail(registry.ensure('b'), 2);
     registry.update({ detector: slowCallRate({ slowMs: 50 }) });
     expect(registry.ensure('b').stats().failures).toBe(0);
+  });
+
+  test('a smaller maxBreakers drops at once what is too much, and keeps the latest', () => {
+    const registry = create();
+    for (const key of ['a', 'b', 'c', 'd']) registry.ensure(key);
+    registry.update({ maxBreakers: 2 });
+    expect([...registry].map(({ key }) => key)).toEqual(['c', 'd']);
+    registry.update({ cooldownMs: 1 });
+    registry.ensure('e');
+    expect(registry.size).toBe(2);
+  });
+
+  test('mode is that of all, and of a breaker whose own was set it is left as it is otherwise', () => {
+    const registry = create();
+    registry.ensure('a').mode = 'observe';
+    registry.update({ cooldownMs: 700 });
+    expect(registry.ensure('a').mode).toBe('observe');
+    registry.update({ mode: 'enforce' });
+    expect(registry.ensure('a').mode).toBe('enforce');
+    registry.update({ mode: 'observe' });
+    expect(['a', 'b'].map((key) => registry.ensure(key).mode)).toEqual(['observe', 'observe']);
   });
 
   test('what perKey say goes before', () => {

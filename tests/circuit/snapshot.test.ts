@@ -378,6 +378,9 @@ describe('what a detector has counted survives', () => {
       detector: () => ({ failures: 0, record: () => false, reset: () => undefined }),
     });
     expect(forgetting.stats()).toMatchObject({ state: 'closed', failures: 0 });
+    const events = listen(forgetting);
+    expect(forgetting.snapshot().detector).toBeUndefined();
+    expect(events).toEqual([]);
   });
 });
 
@@ -459,6 +462,21 @@ describe('a snapshot that does not fit', () => {
       breaker.restore({ ...valid, state: 'closed', remainingCooldownMs: 0, detector: contents });
       expect(failuresToOpen(breaker)).toBe(5);
     }
+  });
+
+  test.each<[string, unknown]>([
+    ['fewer than no failures', { failures: -1, agesMs: [0] }],
+    ['half a failure', { failures: 1.5, agesMs: [0] }],
+    ['no number', { failures: '1', agesMs: [0] }],
+    ['no ages', { failures: 1 }],
+    ['ages that are none', { failures: 1, agesMs: 'soon' }],
+    ['a failure of the future', { failures: 2, agesMs: [-1, 0] }],
+    ['an endless age among others', { failures: 2, agesMs: [0, null] }],
+  ])('failures in a row with %s are not taken over', (_what, contents) => {
+    const breaker = create({ detector: consecutiveFailures(5) });
+    breaker.restore({ ...valid, state: 'closed', remainingCooldownMs: 0, detector: contents });
+    expect(breaker.stats().failures).toBe(0);
+    expect(failuresToOpen(breaker)).toBe(5);
   });
 
   test.each<[string, unknown]>([

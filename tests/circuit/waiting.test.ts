@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import axios, { type AxiosError } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -443,7 +444,44 @@ describe('execute', () => {
     const reason = new Error('shutdown');
     controller.abort(reason);
     await expect(call).rejects.toBe(reason);
-    expect([breaker.queued, vi.getTimerCount()]).toEqual([0, 0]);
+    expect([breaker.queued, vi.getTimerCount(), breaker.stats().counts.rejected]).toEqual([0, 0, 0]);
+  });
+
+  test('gives back a permit that comes in the moment of its abort', async () => {
+    const breaker = opened();
+    const controller = new AbortController();
+    const reason = new Error('shutdown');
+    const fn = vi.fn();
+    const call = breaker.execute(fn, { maxWaitMs: 400, signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 400);
+    vi.advanceTimersByTime(400);
+    expect(breaker.inFlight).toBe(1);
+    await expect(call).rejects.toBe(reason);
+    expect(fn).not.toHaveBeenCalled();
+    expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, counts: { neutral: 1, rejected: 0 } });
+  });
+
+  test('leaves no listener on its signal after the wait', async () => {
+    const { signal } = new AbortController();
+    const call = opened().execute(() => 'done', { maxWaitMs: 400, signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await pass(400);
+    await call;
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  test('where a probe says nothing, the next that waits is the probe at once', async () => {
+    const breaker = opened();
+    const cancelled = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      throw new DOMException('cancelled', 'AbortError');
+    };
+    const startedAt = performance.now();
+    const first = breaker.execute(cancelled, { maxWaitMs: 400 }).catch((error: unknown) => error);
+    const second = breaker.execute(() => performance.now() - startedAt, { maxWaitMs: 5_000 });
+    await pass(2_000);
+    expect(await first).toMatchObject({ name: 'AbortError' });
+    expect(await second).toBe(410);
   });
 
   test('a bad maxWaitMs is named', async () => {
@@ -457,6 +495,55 @@ describe('execute', () => {
     const long = retry(() => 'done', { breaker, backoff: 200 });
     await pass(400);
     expect(await long).toBe('done');
+  });
+
+  test('is not let wait where only observed', async () => {
+    const breaker = opened();
+    breaker.mode = 'observe';
+    const queued = vi.fn();
+    breaker.on('queued', queued);
+    expect(await breaker.execute(() => 'done', { maxWaitMs: 1_000 })).toBe('done');
+    expect(queued).not.toHaveBeenCalled();
+  });
+
+  test('whom the next cooldown does not fit is told how long that is', async () => {
+    const breaker = opened();
+    const fails = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      throw new Error('down');
+    };
+    const probe = breaker.execute(fails, { maxWaitMs: 400 }).catch((error: unknown) => error);
+    const waiting = breaker.execute(() => 'done', { maxWaitMs: 500 }).catch((error: unknown) => error);
+    await pass(410);
+    expect(await probe).toMatchObject({ message: 'down' });
+    expect(await waiting).toMatchObject({ code: 'ERR_CIRCUIT_OPEN', retryAfterMs: 400 });
+  });
+
+  test('who waited in vain for a probe is told when that may have ended', async () => {
+    const breaker = opened();
+    const probe = breaker.execute(() => new Promise((resolve) => setTimeout(resolve, 200)), { maxWaitMs: 400 });
+    const waiting = breaker.execute(() => 'done', { maxWaitMs: 500 }).catch((error: unknown) => error);
+    await pass(500);
+    expect(await waiting).toMatchObject({ code: 'ERR_CIRCUIT_OPEN', retryAfterMs: 900 });
+    await pass(100);
+    await probe;
+  });
+
+  test('retry waits without a budget, too, and keeps no duration where nothing limits its time', async () => {
+    const breaker = opened();
+    const slow = () => new Promise((resolve) => setTimeout(() => resolve('done'), 300));
+    const fn = vi.fn(slow).mockRejectedValueOnce(new Error('down'));
+    breaker.reset();
+    const call = retry(fn, { breaker, maxWaitMs: 1_000, backoff: 0 });
+    await pass(1_000);
+    expect(await call).toBe('done');
+    expect([fn.mock.calls.length, breaker.slowestMs]).toEqual([2, undefined]);
+  });
+
+  test('retry names a backoff that says no time where it is asked how long to wait', async () => {
+    await expect(retry(() => 'done', { breaker: opened(), backoff: () => Number.NaN })).rejects.toThrow(
+      'Expected `retry.backoff(context)` to be a number of milliseconds >= 0, got NaN',
+    );
   });
 
   test('retry waits no longer in sum than it is told, and takes its token when it is let through', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Permit } from '../../src/circuit/contract.js';
 import type { SharedView } from '../../src/circuit/link.js';
+import { retry } from '../../src/index.js';
 import type { StoreEngine } from '../../src/store/index.js';
 import { memoryEngine } from '../../src/store/index.js';
 import { acquire, fail, ofStatus, transitions } from '../circuit/support.js';
@@ -142,6 +143,21 @@ describe('a resync', () => {
     other.access.calls.length = 0;
     await vi.advanceTimersByTimeAsync(20_000);
     expect(other.access.of('read')).toHaveLength(4);
+  });
+
+  test('takes a circuit for used by attempts that went well, however they were made', async () => {
+    const uses = [
+      () => other.breaker.execute(async () => 1),
+      async () => (await other.breaker.acquire()).settle('success'),
+      () => retry(async () => 1, { breaker: other.breaker }),
+    ];
+    await vi.advanceTimersByTimeAsync(60_000);
+    for (const use of uses) {
+      other.access.calls.length = 0;
+      await use();
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(other.access.of('read')).toHaveLength(1);
+    }
   });
 
   test('reads a circuit once more that could not be read, also one that rests', async () => {

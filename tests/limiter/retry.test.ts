@@ -60,6 +60,77 @@ test.each([
   },
 );
 
+test('a retry stands behind first attempts that came later', async () => {
+  const limiter = new Limiter('db', concurrencyLimit(1));
+  const log: string[] = [];
+  const run = (name: string) => {
+    const fn = async ({ attempt }: { attempt: number }) => {
+      log.push(`${name}${attempt}`);
+      await wait(10);
+      if (name === 'a' && attempt === 1) throw new Error('broken');
+    };
+    return retry(fn, { limiter, backoff: 10 });
+  };
+  const all = [run('a')];
+  await vi.advanceTimersByTimeAsync(15);
+  const slot = await limiter.acquire();
+  await vi.advanceTimersByTimeAsync(10);
+  all.push(run('b'));
+  await vi.advanceTimersByTimeAsync(10);
+  expect(limiter.stats().queued).toBe(2);
+  slot.end({ outcome: 'success' });
+  await vi.advanceTimersByTimeAsync(100);
+  await Promise.all(all);
+  expect(log).toEqual(['a1', 'b1', 'a2']);
+});
+
+test('a call that gets no slot gives nothing back that it did not take, and needs no budget', async () => {
+  const limiter = new Limiter('db', { limit: concurrencyLimit(1), maxQueue: 0 });
+  const budget = new RetryBudget();
+  const given = vi.spyOn(budget, 'giveBack');
+  const slot = await limiter.acquire();
+  await expect(retry(() => 1, { limiter, budget })).rejects.toMatchObject(LIMITED);
+  slot.end({ outcome: 'success' });
+  const broken = new Error('broken');
+  const occupying = () => {
+    setTimeout(() => void limiter.execute(() => wait(1_000)), 5);
+    throw broken;
+  };
+  const unbounded = retry(occupying, { limiter, backoff: 10 }).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(20);
+  expect(await unbounded).toBe(broken);
+  await vi.advanceTimersByTimeAsync(1_000);
+  const breaker = opening();
+  const owing = retry(occupying, { limiter, breaker, budget, maxWaitMs: 1_100 }).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await owing).toBe(broken);
+  expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, counts: { failure: 1, neutral: 1 } });
+  expect(given).not.toHaveBeenCalled();
+});
+
+test("an abort while a retry waits for its slot puts no cause on the caller's reason, a deadline has the failure", async () => {
+  const reason = new Error('shutdown');
+  for (const isAborted of [true, false]) {
+    const limiter = new Limiter('db', concurrencyLimit(1));
+    const controller = new AbortController();
+    const broken = new Error('broken');
+    const fn = () => {
+      void limiter.execute(() => wait(1_000));
+      return Promise.reject(broken);
+    };
+    const options = { limiter, backoff: 10, deadlineMs: 100, signal: controller.signal };
+    const call = retry(fn, options).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(limiter.stats().queued).toBe(1);
+    if (isAborted) controller.abort(reason);
+    await vi.advanceTimersByTimeAsync(50);
+    const error = await call;
+    expect(error).toMatchObject(isAborted ? { message: 'shutdown' } : { name: 'TimeoutError', cause: broken });
+    expect(reason.cause).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(2_000);
+  }
+});
+
 test('an open breaker rejects without a wait, and a rejected permit gives the slot back', async () => {
   const limiter = new Limiter('db', concurrencyLimit(1));
   const breaker = new CircuitBreaker('db');

@@ -1,6 +1,7 @@
 import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { attach, consecutiveFailures, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { RetryBudgets } from '../../src/retry/budget.js';
 import { scripted, startClock } from '../support/scripted-adapter.js';
 
 const BASE_URL = 'https://api.example.com';
@@ -207,6 +208,47 @@ test('two attached instances have budgets of their own', async () => {
   const [one, other] = [start(), start()];
   expect(await fail(one.api)).toEqual([3, 'budget']);
   expect(await fail(other.api)).toEqual([3, 'budget']);
+});
+
+describe('of 1,025 keys', () => {
+  const empty = (budgets: RetryBudgets, key: string) => {
+    while (budgets.withdraw(key, { ratio: 0.5, minPerSecond: 1 }, 0)) {}
+  };
+  const isFull = (budgets: RetryBudgets, key: string) => budgets.withdraw(key, { ratio: 0.5, minPerSecond: 1 }, 0, 10);
+  const fill = (count: number) => {
+    const budgets = new RetryBudgets();
+    empty(budgets, 'first');
+    empty(budgets, 'second');
+    for (let number = 3; number <= count; number++)
+      budgets.deposit(`key ${number}`, { ratio: 0.5, minPerSecond: 1 }, 0);
+    return budgets;
+  };
+
+  test('the budget that was used longest ago begins anew, and no other', () => {
+    const budgets = fill(1_025);
+    expect(['second', 'first'].map((key) => isFull(budgets, key))).toEqual([false, true]);
+  });
+
+  test('1,024 are kept', () => {
+    expect(isFull(fill(1_024), 'first')).toBe(false);
+  });
+
+  test('use is what counts, not age', () => {
+    const budgets = fill(1_024);
+    budgets.withdraw('first', { ratio: 0.5, minPerSecond: 1 }, 0);
+    budgets.deposit('another', { ratio: 0.5, minPerSecond: 1 }, 0);
+    expect(['first', 'second'].map((key) => isFull(budgets, key))).toEqual([false, true]);
+  });
+});
+
+test('a token that comes back for a key that is not known makes no budget of it', () => {
+  const budgets = new RetryBudgets();
+  const budget = { ratio: 0.5, minPerSecond: 1 };
+  budgets.giveBack('a');
+  expect(budgets.withdraw('a', budget, 0, 11)).toBe(false);
+  expect(budgets.withdraw('a', budget, 0, 10)).toBe(true);
+  budgets.giveBack('a', 10);
+  expect(budgets.withdraw('a', budget, 0, 10)).toBe(true);
 });
 
 test.each([408, 425])('a retry of a %i is charged, though the service may be well', async (status) => {

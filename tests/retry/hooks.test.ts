@@ -434,6 +434,29 @@ describe.each(['shouldRetry', 'beforeRetry'] as const)('%s that throws', (hook) 
   });
 });
 
+test.each([
+  [0, [404], 1, 'not-retryable'],
+  [0, [503], 1, 'exhausted'],
+  [1, [503, 404], 2, 'exhausted'],
+  [2, [503, 404], 2, 'not-retryable'],
+])(
+  'with %i retries, answers %j come to %i attempts, and to an end as %s',
+  async (retries, answers, attempts, stopped) => {
+    const { api, adapter } = start({ retries });
+    adapter.script(...answers);
+    expect(reportOf(await failureOf(api.get('/')))).toMatchObject({ attempts, stopped });
+  },
+);
+
+test.each([
+  [false, 'success'],
+  [true, 'exhausted'],
+])('of the last response that retries allow, shouldRetryResponse says %s: it ends as %s', async (verdict, stopped) => {
+  const { api, adapter } = start({ retries: 1, shouldRetryResponse: ({ attempt }) => attempt === 1 || verdict });
+  adapter.script({ status: 200, data: 'pending' });
+  expect(reportOf(await api.get('/'))).toMatchObject({ attempts: 2, stopped });
+});
+
 test('shouldRetryResponse that throws rejects the call with its error, whose cause stands for the response', async () => {
   const thrown = new Error('cannot read');
   const { api, adapter } = start({

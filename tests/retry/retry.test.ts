@@ -340,6 +340,26 @@ describe('an abort', () => {
     expect(attempts).toHaveLength(1);
   });
 
+  test.each(['shouldRetry', 'onRetry'])("inside %s puts no cause on the caller's reason", async (hook) => {
+    const controller = new AbortController();
+    const shared = new Error('shutdown');
+    setTimeout(() => controller.abort(shared), 40);
+    const hanging = () => new Promise<never>(() => {});
+    const { error } = await ending(retry(failing().fn, { signal: controller.signal, [hook]: hanging }));
+    expect(error).toBe(shared);
+    expect(shared.cause).toBeUndefined();
+  });
+
+  test('in a wait leaves no timer', async () => {
+    const controller = new AbortController();
+    const call = retry(failing().fn, { backoff: 5_000, signal: controller.signal }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(100);
+    controller.abort(new Error('gone'));
+    expect(await call).toMatchObject({ message: 'gone' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test('without a reason rejects with an AbortError', async () => {
     const controller = new AbortController();
     const { fn } = hanging();
@@ -454,6 +474,8 @@ describe('shouldRetry', () => {
 });
 
 describe('a RetryBudget', () => {
+  const LITTLE = { ratio: 0.1, minPerSecond: 1 };
+
   test('is shared between calls: 2 tokens are 2 retries, whoever takes them', async () => {
     const budget = new RetryBudget({ ratio: 0.1, minPerSecond: 0.2 });
     const attemptsOf = async (retries: number) => {
@@ -516,6 +538,22 @@ describe('a RetryBudget', () => {
     const spent = vi.spyOn(budget, 'withdraw');
     await ending(retry(failing().fn, { budget, ...options }));
     expect(spent).not.toHaveBeenCalled();
+  });
+
+  test.each<[string, () => RetryFunctionOptions['budget'], number[]]>([
+    ['true share one', () => true, [11, 2]],
+    ['the same options share one', () => LITTLE, [11, 1]],
+    ['equal options have one each', () => ({ ...LITTLE }), [11, 11]],
+    ['options that say nothing have one each', () => ({}), [11, 11]],
+    ['false have none', () => false, [100, 100]],
+    ['undefined have none', () => undefined, [100, 100]],
+  ])('two calls that are given %s', async (_what, budget, attemptsOfEach) => {
+    const attemptsOf = async () => {
+      const { fn, attempts } = failing();
+      await ending(retry(fn, { retries: 99, budget: budget(), backoff: 0, clock: { now: () => 0 } }));
+      return attempts.length;
+    };
+    expect([await attemptsOf(), await attemptsOf()]).toEqual(attemptsOfEach);
   });
 
   test('names its options', () => {

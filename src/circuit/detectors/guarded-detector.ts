@@ -24,8 +24,8 @@ export class GuardedDetector {
   constructor(factory: DetectorFactory, owner: Owner) {
     this.#owner = owner;
     this.#detector = this.#try(() => checked(factory()), undefined) ?? CIRCUIT_DEFAULTS.detector();
-    this.isTimeless = this.#try(() => this.#detector.isTimeless, false) === true;
-    this.ignoresDuration = this.isTimeless || this.#try(() => this.#detector.ignoresDuration, false) === true;
+    this.isTimeless = this.#try(() => this.#detector.isTimeless, undefined) === true;
+    this.ignoresDuration = this.isTimeless || this.#try(() => this.#detector.ignoresDuration, undefined) === true;
   }
 
   get rate(): number | undefined {
@@ -56,7 +56,7 @@ export class GuardedDetector {
 
   /** Whether an attempt that took so long is as bad as one that failed. */
   isSlow(durationMs: number): boolean {
-    return this.#try(() => this.#detector.isSlow?.(durationMs), false) === true;
+    return this.#try(() => this.#detector.isSlow?.(durationMs), undefined) === true;
   }
 
   failures(now: number): number {

@@ -82,6 +82,24 @@ describe('the end of a cooldown', () => {
     expect(circuit.given).toEqual([0, 1, 2, 3]);
   });
 
+  test.each([1, 4])('asks for as many permits as there are seats, %i, and not for each that waits', async (probes) => {
+    const circuit = new ScriptedCircuit({ probes });
+    circuit.open(400);
+    comers(circuit, 100);
+    await pass(400);
+    expect(circuit.asked.admit).toBe(probes);
+  });
+
+  test.each([400, 3_000_000_000])('is slept for, also for %i ms: nothing is looked at before', async (cooldownMs) => {
+    const circuit = new ScriptedCircuit();
+    circuit.open(cooldownMs);
+    comers(circuit, 3, cooldownMs);
+    const { outlook } = circuit.asked;
+    await pass(399);
+    expect(circuit.asked.outlook).toBe(outlook);
+    expect(vi.getTimerCount()).toBe(1);
+  });
+
   test('makes the next one the probe when a probe says nothing', async () => {
     const circuit = new ScriptedCircuit();
     circuit.open(400);

@@ -35,6 +35,8 @@ export class ScriptedCircuit implements GatedCircuit {
   isObserved = false;
   cooldownMs = 400;
   rejections = 0;
+  /** How often it was asked for a permit, and how often what lies ahead. */
+  asked = { admit: 0, outlook: 0 };
   readonly #plan: CircuitPlan;
   #state: State = { name: 'closed' };
 
@@ -98,6 +100,7 @@ export class ScriptedCircuit implements GatedCircuit {
   }
 
   outlook(now: number): Outlook {
+    this.asked.outlook++;
     const { probes: seats = 1, patienceMs = 1_000, startsInMs = 0 } = this.#plan;
     const state = this.#at(now);
     if (this.isObserved || state.name === 'closed') return { name: 'passing', startsInMs };
@@ -107,6 +110,7 @@ export class ScriptedCircuit implements GatedCircuit {
   }
 
   admit(_asking: Asking, now: number): Permit | undefined {
+    this.asked.admit++;
     const { probes: seats = 1 } = this.#plan;
     const state = this.#at(now);
     if (state.name === 'open' || (state.name === 'half-open' && state.probes.size >= seats)) return undefined;
