@@ -494,7 +494,7 @@ describe('the other tables', () => {
       description,
     ]);
     expect(table('Metrics and tracing', 'instrument').rows).toEqual(actual);
-    expect(actual).toHaveLength(18);
+    expect(actual).toHaveLength(19);
   });
 
   test('sinks for metrics: every option, with the default of its type', () => {
@@ -842,7 +842,7 @@ describe('on a real server', () => {
   });
 
   test('NestJS: the filter adds Retry-After to the 503', async () => {
-    const { CircuitOpenFilter } = await run('How does my NestJS service answer 503 with Retry-After?');
+    const { RejectionFilter } = await run('How does my NestJS service answer 503 with Retry-After?');
     const { breakers } = attach(api);
     breakers.ensure(`GET ${server.url}`).trip({ cooldownMs: 10_000 });
 
@@ -863,7 +863,7 @@ describe('on a real server', () => {
     nestCommon.Module({ controllers: [Application] })(Root);
     nestCommon.Logger.overrideLogger(false);
     const app = await nestCore.NestFactory.create(Root);
-    app.useGlobalFilters(new CircuitOpenFilter(app.getHttpAdapter()));
+    app.useGlobalFilters(new RejectionFilter(app.getHttpAdapter()));
     await app.listen(0, '127.0.0.1');
     try {
       const response = await fetch(`${await app.getUrl()}/users`);

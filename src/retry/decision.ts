@@ -3,8 +3,15 @@ import type { Stopped } from '../events.js';
 
 export const DEFAULT_BACKOFF: Delay = fullJitter(exponential());
 
-const delayAfter = (backoff: number | Delay, context: DelayContext) =>
-  delayOf(backoff, context, 'retry.backoff(context)');
+/** A mistake in a backoff must not take the place of the failure that the call met. */
+function delayAfter(backoff: number | Delay, context: DelayContext, onFault?: (error: unknown) => void): number {
+  try {
+    return delayOf(backoff, context, 'retry.backoff(context)');
+  } catch (fault) {
+    onFault?.(fault);
+    return DEFAULT_BACKOFF(context);
+  }
+}
 
 /** The part of a retry policy that has nothing to do with HTTP. */
 export interface RetryLimits {
@@ -29,7 +36,7 @@ export interface FailedAttempt extends DelayContext {
  * the first "no" is the one that is reported.
  *
  * @param withdraw Takes the retry's share of the budget; asked last, since it spends.
- * @param onFault Told of a backoff that fails, for which the default goes; without it, its error is thrown.
+ * @param onFault Told of a backoff that fails, for which the default goes.
  */
 export function decideRetry(
   { retries, backoff }: RetryLimits,
@@ -45,15 +52,7 @@ export function decideRetry(
   if (failed.obstacle) return failed.obstacle;
   const { key, attempt, previousMs, error, response, retryAfterMs, random } = failed;
   const context = { key, attempt, previousMs, error, response, retryAfterMs, random };
-  let delayMs: number;
-  try {
-    delayMs = delayAfter(backoff, context);
-  } catch (fault) {
-    if (!onFault) throw fault;
-    onFault(fault);
-    delayMs = DEFAULT_BACKOFF(context);
-  }
-  const totalMs = (retryAfterMs ?? 0) + delayMs;
+  const totalMs = (retryAfterMs ?? 0) + delayAfter(backoff, context, onFault);
   if (totalMs >= failed.remainingMs) return 'deadline';
   return withdraw() ? totalMs : 'budget';
 }

@@ -47,7 +47,8 @@ export interface RetryFunctionOptions<T = unknown> {
    */
   retries?: number | undefined;
   /**
-   * The delay before the next attempt: a number of ms, or a function.
+   * The delay before the next attempt: a number of ms, or a function. Where that throws or yields no number of ms, the default
+   * takes its place.
    * @default fullJitter(exponential({ baseMs: 100, factor: 2, maxMs: 30_000 }))
    */
   backoff?: number | Delay | undefined;
@@ -212,22 +213,17 @@ export async function retry<T>(
       const isOpen = isRejecting(breaker);
       const isHopeless = () => !breaker?.isWorthWaiting(Math.min(patience.begin(attempt), remainingMs()));
       fare = budget && new Fare(budget, costOf(lastError));
-      let decision: ReturnType<typeof decideRetry>;
-      try {
-        decision = decideRetry(
-          limits,
-          {
-            ...contextOf(attempt),
-            verdict,
-            objection: isRejection(lastError) ? 'not-retryable' : undefined,
-            obstacle: isOpen && isHopeless() ? 'circuit-open' : undefined,
-            remainingMs: remainingMs(),
-          },
-          () => isOpen || (fare?.pay(clock.now()) ?? true),
-        );
-      } catch (error) {
-        return withCause(lastError, given.signal)(error);
-      }
+      const decision = decideRetry(
+        limits,
+        {
+          ...contextOf(attempt),
+          verdict,
+          objection: isRejection(lastError) ? 'not-retryable' : undefined,
+          obstacle: isOpen && isHopeless() ? 'circuit-open' : undefined,
+          remainingMs: remainingMs(),
+        },
+        () => isOpen || (fare?.pay(clock.now()) ?? true),
+      );
       if (typeof decision === 'string') throw lastError;
       previousMs = decision;
       const notice = { attempt, error: lastError, delayMs: decision };
