@@ -540,10 +540,14 @@ describe('execute', () => {
     expect([fn.mock.calls.length, breaker.slowestMs]).toEqual([2, undefined]);
   });
 
-  test('retry names a backoff that says no time where it is asked how long to wait', async () => {
-    await expect(retry(() => 'done', { breaker: opened(), backoff: () => Number.NaN })).rejects.toThrow(
-      'Expected `retry.backoff(context)` to be a number of milliseconds >= 0, got NaN',
-    );
+  test('retry waits as long as the default backoffs would take where its backoff says no time', async () => {
+    const backoff = () => Number.NaN;
+    const call = retry(() => 'done', { breaker: opened(), backoff, random: () => 0.9 });
+    await pass(400);
+    expect(await call).toBe('done');
+    await expect(retry(() => 'done', { breaker: opened(), backoff, random: () => 0.1 })).rejects.toMatchObject({
+      code: 'ERR_CIRCUIT_OPEN',
+    });
   });
 
   test('retry waits no longer in sum than it is told, and takes its token when it is let through', async () => {
