@@ -1,6 +1,5 @@
 import type { AxiosError, AxiosResponse } from 'axios';
 import {
-  aFunction,
   aPositiveNumber,
   aRatio,
   eitherOf,
@@ -9,6 +8,7 @@ import {
   options,
   orFalse,
   type Rule,
+  unexpected,
 } from './validation.js';
 
 /** What a delay is computed from: the wait before a retry, or the cooldown of a circuit that opens. */
@@ -37,10 +37,18 @@ export type Delay = (context: DelayContext) => number;
 
 const aNumberOfMs = milliseconds();
 
-/** A number of milliseconds, or a function of the context. */
+const OR_A_FUNCTION = ', or a function such as exponential()';
+
+/** A number of milliseconds, or a function of the context; not one that only makes such a function. */
 export const aDelay: Rule = eitherOf(
-  { function: aFunction },
-  milliseconds(0, undefined, ', or a function such as exponential()'),
+  {
+    function: (value, path) => {
+      if (value === exponential || value === decorrelatedJitter) {
+        throw unexpected(path, `a number of milliseconds >= 0${OR_A_FUNCTION}`, value);
+      }
+    },
+  },
+  milliseconds(0, undefined, OR_A_FUNCTION),
 );
 
 /**

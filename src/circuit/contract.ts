@@ -42,7 +42,7 @@ export interface CircuitStats {
    * request and response, which may hold secrets.
    */
   readonly lastFailure: unknown;
-  /** How many times in succession the circuit has opened; see `CooldownContext`. */
+  /** How many times in succession the circuit has opened: the `attempt` of a `cooldownMs` function. */
   readonly openings: number;
   /** Permits that are not settled yet. */
   readonly inFlight: number;

@@ -147,7 +147,7 @@ export class Limiter {
   }
 
   /**
-   * A slot, as soon as the limit lets one pass: end it with what became of the attempt, or cancel it.
+   * @internal A slot, as soon as the limit lets one pass: end it with what became of the attempt, or cancel it.
    *
    * @throws a `LimitError` where none came in time; the signal's reason when that ends the wait.
    */
@@ -170,7 +170,7 @@ export class Limiter {
     throw new LimitError({ key: this.key, ...answer });
   }
 
-  /** A slot, or a place in the queue. */
+  /** @internal A slot, or a place in the queue. */
   ask({ priority = 'normal', isRetry = false, maxWaitMs = this.#maxWaitMs }: Asking): Slot | Place {
     const turnstile = this.#turnstile;
     const slot = turnstile.enter();
@@ -212,7 +212,7 @@ export class Limiter {
     return hasThrown ? endedBy(error, signal) : { outcome: 'success' };
   }
 
-  /** Tells the limit that the service has recovered: a circuit of it has closed again. */
+  /** @internal Tells the limit that the service has recovered: a circuit of it has closed again. */
   recovered(): void {
     this.#turnstile.recovered();
   }

@@ -10,11 +10,11 @@ export interface FailureDetector {
   readonly failures: number;
   /** The share of bad outcomes at present, in [0, 1]; for detectors that go by one. */
   readonly rate?: number | undefined;
-  /** Whether `record` looks neither at `now` nor at `durationMs` of a success: then no clock is read for the successes of a closed circuit. */
+  /** @internal Whether `record` looks neither at `now` nor at `durationMs` of a success: then no clock is read for the successes of a closed circuit. */
   readonly isTimeless?: boolean | undefined;
-  /** Whether `record` does not look at `durationMs`, as one that is timeless: then no clock is read for the permits of a closed circuit. */
+  /** @internal Whether `record` does not look at `durationMs`, as one that is timeless: then no clock is read for the permits of a closed circuit. */
   readonly ignoresDuration?: boolean | undefined;
-  /** What it counts, for detectors whose counts can be added up with those of other processes. */
+  /** @internal What it counts, for detectors whose counts can be added up with those of other processes. */
   readonly threshold?: SharedThreshold | undefined;
   /** Why it tripped last; `threshold` unless given. */
   readonly reason?: 'threshold' | 'slow' | undefined;
