@@ -16,7 +16,7 @@ test('promtool has no complaint about what is exposed after an outage', async ()
   sink.record({ type: 'store', status: 'degraded', key: null, at: 1, error: new Error('gone') });
   sink.record({ type: 'store', status: 'recovered', key: null, at: 2, degradedMs: 1 });
   const text = await register.metrics();
-  expect(text.split('\n').filter((line) => line.startsWith('# TYPE'))).toHaveLength(18);
+  expect(text.split('\n').filter((line) => line.startsWith('# TYPE'))).toHaveLength(19);
   expect(check(text)).toEqual({ status: 0, complaints: '' });
 });
 
