@@ -18,7 +18,6 @@ import { callOptionsOf, DEFAULT_POLICY, extendPolicy } from './interceptors/call
 import { tryDelays } from './interceptors/call/rehearsal.js';
 import { Pauses } from './interceptors/call/waits.js';
 import { bareInstance, dispatchOf } from './interceptors/config/dispatch.js';
-import { readHeader } from './interceptors/config/headers.js';
 import { watchPage } from './interceptors/outcome/page.js';
 import { answered, refused } from './interceptors/retry/answer.js';
 import { AttemptTimes } from './interceptors/time/attempt-times.js';
@@ -26,6 +25,7 @@ import type { AttachedLimiters, Limit, LimiterStats, LimitersOptions } from './l
 import type { Limiter } from './limiter/limiter.js';
 import type { BreakerOptions, ResilienceOptions, UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
+import { readHeader } from './retry-after.js';
 import { checkListener, own, unexpected } from './validation.js';
 
 /** What is needed of an axios instance; `axios`, `axios.create()` and `new Axios()` have it. */

@@ -1,6 +1,6 @@
 import { CIRCUIT_DEFAULTS } from './circuit/options.js';
 import { BUDGET_DEFAULTS } from './retry/budget.js';
-import { DEFAULT_BACKOFF } from './retry/decision.js';
+import { DEFAULT_BACKOFF, RETRY_AFTER_DEFAULTS } from './retry/decision.js';
 
 /** Every default, in one place. */
 export const DEFAULTS = Object.freeze({
@@ -26,7 +26,7 @@ export const DEFAULTS = Object.freeze({
     ]),
     errorCodes: undefined,
     backoff: DEFAULT_BACKOFF,
-    retryAfter: Object.freeze({ maxMs: 60_000 }),
+    retryAfter: RETRY_AFTER_DEFAULTS,
     budget: BUDGET_DEFAULTS,
     attemptHeader: false,
   }),

@@ -10,6 +10,7 @@ import type { Limit } from './limiter/contract.js';
 import type { Limiter } from './limiter/limiter.js';
 import type { Priority } from './limiter/waiting-line.js';
 import type { BudgetOptions, RetryBudget } from './retry/budget.js';
+import type { RetryAfterOptions } from './retry/decision.js';
 import type { Statuses } from './retry/statuses.js';
 
 /** `true` turns it on with the options that it had last, `false` turns it off, options turn it on. */
@@ -74,11 +75,10 @@ export interface RetryOptions {
    */
   backoff?: number | Delay | undefined;
   /**
-   * How far a server's `Retry-After` is followed: it is waited for, and the backoff comes on top. `maxMs`, >= 0 or `Infinity`, is
-   * the longest time that is waited for; beyond it the call gives up at once. `false`: it is not looked at.
-   * @default { maxMs: 60_000 }
+   * How far a server's `Retry-After` is followed. `false`: it is not looked at.
+   * @default { maxMs: 60_000, mode: 'add' }
    */
-  retryAfter?: Switch<{ maxMs?: number | undefined }> | undefined;
+  retryAfter?: Switch<RetryAfterOptions> | undefined;
   /**
    * The cap on retries as a share of calls, per key; `false`: none. A `RetryBudget` is one for all keys, and can be shared with
    * other instances and with `retry`.

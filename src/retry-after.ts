@@ -1,6 +1,17 @@
 /** Reads a response header by its lower-case name. */
 export type HeaderReader = (name: string) => unknown;
 
+/** Headers as they come: an `AxiosHeaders` of any copy of axios, the `Headers` of fetch, or a plain object. */
+export type AnyHeaders = object | null | undefined;
+
+/** The value of a header, whatever its spelling; `undefined` where there is none. */
+export function readHeader(headers: AnyHeaders, name: string): unknown {
+  const { get } = (headers ?? {}) as { get?: HeaderReader };
+  if (typeof get === 'function') return get.call(headers, name) ?? undefined;
+  const lower = name.toLowerCase();
+  return Object.entries(headers ?? {}).find(([key]) => key.toLowerCase() === lower)?.[1];
+}
+
 const NUMBER = /^\d+(\.\d+)?$/;
 const HTTP_DATE = /^[A-Z][a-z]{2}.*\d\d:\d\d:\d\d/;
 
@@ -22,4 +33,16 @@ export function retryAfterMs(header: HeaderReader): number | undefined {
     Math.max(0, date('retry-after') - Date.now()),
   ];
   return candidates.find((delayMs) => !Number.isNaN(delayMs));
+}
+
+/** How long the response of a failure asks to wait, ms; `undefined` where it does not say. */
+export function serverDelay(failure: {
+  readonly response?: { readonly headers: object } | undefined;
+}): number | undefined {
+  try {
+    const { response } = failure;
+    return response && retryAfterMs((name) => readHeader(response.headers, name));
+  } catch {
+    return undefined; // headers of an adapter's own that cannot be read
+  }
 }

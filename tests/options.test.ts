@@ -88,6 +88,7 @@ const EVERYWHERE: readonly Refused[] = [
     kinds: ['60', null],
     ranges: [-1, Number.NaN],
   },
+  { path: 'retry.retryAfter.mode', expected: '"add" or "larger" or "alone"', kinds: ['sum', 'Add', 1, null] },
   {
     path: 'deadlineMs',
     expected: 'a number of milliseconds from 1 to 2147483647',
@@ -748,7 +749,7 @@ describe('DEFAULTS', () => {
       retries: 3,
       methods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE', 'QUERY'],
       statusCodes: [429, 500, 502, 503, 504, 408, 425, 520, 521, 522, 523, 524, 529, 530],
-      retryAfter: { maxMs: 60_000 },
+      retryAfter: { maxMs: 60_000, mode: 'add' },
       budget: { ratio: 0.5, minPerSecond: 1 },
       attemptHeader: false,
     });

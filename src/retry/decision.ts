@@ -1,5 +1,33 @@
 import { type Delay, type DelayContext, delayOf, exponential, fullJitter } from '../delay.js';
 import type { Stopped } from '../events.js';
+import { milliseconds, oneOf } from '../validation.js';
+
+/** How far a server's `Retry-After` is followed. */
+export interface RetryAfterOptions {
+  /**
+   * The longest time that is waited for, ms, >= 0 or `Infinity`. If the server asks for more, the call gives up at once.
+   * @default 60_000
+   */
+  maxMs?: number | undefined;
+  /**
+   * How the server's delay and the backoff make one: `add`, their sum, which spreads clients that were told the same; `larger`, the
+   * longer of both; `alone`, the server's delay without the backoff. Without a `Retry-After` the backoff is waited.
+   * @default 'add'
+   */
+  mode?: 'add' | 'larger' | 'alone' | undefined;
+}
+
+/** A complete `RetryAfterOptions`. */
+export type RetryAfter = { readonly [Name in keyof RetryAfterOptions]-?: NonNullable<RetryAfterOptions[Name]> };
+
+export const RETRY_AFTER_DEFAULTS: RetryAfter = Object.freeze({ maxMs: 60_000, mode: 'add' });
+
+export const RETRY_AFTER_RULES = {
+  maxMs: milliseconds(0, Number.POSITIVE_INFINITY),
+  mode: oneOf('add', 'larger', 'alone'),
+};
+
+export const RETRY_AFTER_SWITCH = 'true, false or an object such as { maxMs: 60_000 }';
 
 export const DEFAULT_BACKOFF: Delay = fullJitter(exponential());
 
@@ -17,6 +45,7 @@ function delayAfter(backoff: number | Delay, context: DelayContext, onFault?: (e
 export interface RetryLimits {
   readonly retries: number;
   readonly backoff: number | Delay;
+  readonly retryAfter: Pick<RetryAfter, 'mode'>;
 }
 
 /** A failed attempt, as the decision sees it. */
@@ -39,7 +68,7 @@ export interface FailedAttempt extends DelayContext {
  * @param onFault Told of a backoff that fails, for which the default goes.
  */
 export function decideRetry(
-  { retries, backoff }: RetryLimits,
+  { retries, backoff, retryAfter: { mode } }: RetryLimits,
   failed: FailedAttempt,
   withdraw: () => boolean,
   onFault?: (error: unknown) => void,
@@ -52,7 +81,9 @@ export function decideRetry(
   if (failed.obstacle) return failed.obstacle;
   const { key, attempt, previousMs, error, response, retryAfterMs, random } = failed;
   const context = { key, attempt, previousMs, error, response, retryAfterMs, random };
-  const totalMs = (retryAfterMs ?? 0) + delayAfter(backoff, context, onFault);
+  const serverMs = retryAfterMs ?? 0;
+  const backoffMs = retryAfterMs !== undefined && mode === 'alone' ? 0 : delayAfter(backoff, context, onFault);
+  const totalMs = mode === 'larger' ? Math.max(serverMs, backoffMs) : serverMs + backoffMs;
   if (totalMs >= failed.remainingMs) return 'deadline';
   return withdraw() ? totalMs : 'budget';
 }

@@ -1,117 +1,18 @@
 import { throwIfAborted } from '../abort.js';
-import { type Clock, MAX_TIMER_MS, monotonicClock } from '../clock.js';
-import { aDelay, type Delay, type DelayContext } from '../delay.js';
+import { monotonicClock } from '../clock.js';
+import type { DelayContext } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, isLimitError, isRejection } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { isTimeoutCode, type OutOfTime, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
-import { aFunction, anInteger, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
-import { aBudget, type BudgetOptions, budgetOf, type RetryBudget, TIMEOUT_RETRY_COST } from './budget.js';
-import { backoffsLeftMs, DEFAULT_BACKOFF, decideRetry } from './decision.js';
-import {
-  type Classify,
-  type Ended,
-  enter,
-  isRejecting,
-  type RetryGuard,
-  type RetryLimiter,
-  type RetrySlot,
-} from './entry.js';
+import { serverDelay } from '../retry-after.js';
+import { aFunction, merged, own } from '../validation.js';
+import { budgetOf, TIMEOUT_RETRY_COST } from './budget.js';
+import { backoffsLeftMs, DEFAULT_BACKOFF, decideRetry, RETRY_AFTER_DEFAULTS } from './decision.js';
+import { type Ended, enter, isRejecting, type RetrySlot } from './entry.js';
 import { Fare } from './fare.js';
+import { checkRetryOptions, type RetryFunctionOptions } from './function-options.js';
 import { Patience } from './patience.js';
 import { openScope, type Scope } from './scope.js';
-
-/** What `shouldRetry` is told about the attempt that has just failed. */
-export interface RetryFailure {
-  /** The attempt that failed, from 1. */
-  readonly attempt: number;
-  readonly retriesLeft: number;
-  readonly error: unknown;
-  /** Time since the beginning, ms. */
-  readonly elapsedMs: number;
-}
-
-/** What `onRetry` is told. */
-interface RetryNotice {
-  /** The attempt that failed, from 1. */
-  readonly attempt: number;
-  readonly error: unknown;
-  /** How long is waited before the next attempt, ms. */
-  readonly delayMs: number;
-}
-
-/** How `retry` repeats a function. */
-export interface RetryFunctionOptions<T = unknown> {
-  /**
-   * Retries after the first attempt; an integer >= 0.
-   * @default 3
-   */
-  retries?: number | undefined;
-  /**
-   * The delay before the next attempt: a number of ms, or a function. Where that throws or yields no number of ms, the default
-   * takes its place.
-   * @default fullJitter(exponential({ baseMs: 100, factor: 2, maxMs: 30_000 }))
-   */
-  backoff?: number | Delay | undefined;
-  /**
-   * The most that all attempts and waits may take, ms from 1 to 2_147_483_647. When it is over, the signal that the
-   * function was given aborts.
-   * @default none
-   */
-  deadlineMs?: number | undefined;
-  /**
-   * The cap on retries as a share of calls: a `RetryBudget`, or options. Calls that are given the same object share one budget, and
-   * so do those with `true`.
-   * @default none
-   */
-  budget?: RetryBudget | BudgetOptions | boolean | undefined;
-  /**
-   * Asked after each failed attempt while retries are left; `undefined`: retry, unless it was an abort.
-   * @example ({ error }) => error instanceof SyntaxError ? false : undefined
-   */
-  shouldRetry?: ((failure: RetryFailure) => boolean | undefined | PromiseLike<boolean | undefined>) | undefined;
-  /**
-   * Runs when a retry has been decided, before the wait for it; a promise is waited for. What it throws ends the call.
-   * @example ({ attempt, error, delayMs }) => log.warn(`attempt ${attempt} failed, next in ${delayMs} ms`, error)
-   */
-  onRetry?: ((notice: RetryNotice) => void | PromiseLike<void>) | undefined;
-  /** Asked for a permit before every attempt. A probe has its `halfOpen.probeTimeoutMs`, and then fails with a `TimeoutError`. */
-  breaker?: RetryGuard | undefined;
-  /** Asked for a slot before every attempt, and before the breaker's permit; retries stand behind first attempts. */
-  limiter?: RetryLimiter | undefined;
-  /**
-   * How long the attempts of a call may wait in sum for a breaker that would reject them, ms >= 0; where it is not given, as
-   * long as the backoffs of the retries that are left would take.
-   * @default none
-   */
-  maxWaitMs?: number | undefined;
-  /**
-   * Says what the result of an attempt, or what it threw, means for the breaker; `undefined`: decide as usual. It does not
-   * change what is retried. What it throws becomes a `callbackError` of the breaker.
-   */
-  classify?: Classify<T> | undefined;
-  /** Ends everything at once, with its reason. */
-  signal?: AbortSignal | undefined;
-  /** The time source, for exact tests. */
-  clock?: Clock | undefined;
-  /** Yields numbers in [0, 1), for exact tests. */
-  random?: (() => number) | undefined;
-}
-
-const check = optionsOf({
-  retries: anInteger(0),
-  backoff: aDelay,
-  deadlineMs: milliseconds(1, MAX_TIMER_MS),
-  budget: aBudget,
-  shouldRetry: aFunction,
-  onRetry: aFunction,
-  breaker: withMethods('a CircuitBreaker', 'acquireWithin', 'judge'),
-  limiter: withMethods('a Limiter', 'enter', 'judge'),
-  maxWaitMs: milliseconds(),
-  classify: aFunction,
-  signal: withMethods('an AbortSignal', 'addEventListener'),
-  clock: withMethods('a clock with a method now()', 'now'),
-  random: aFunction,
-});
 
 /**
  * Calls a function until it succeeds: the retry policy of `attach` for anything that is not axios. It takes the same
@@ -129,12 +30,13 @@ export async function retry<T>(
   options: RetryFunctionOptions<T> = {},
 ): Promise<T> {
   aFunction(fn, 'retry(fn)');
-  check(options, 'retry(options)');
+  checkRetryOptions(options, 'retry(options)');
   const given = own(options);
   const { clock = monotonicClock, random = Math.random, breaker, deadlineMs } = given;
   const isLimited = given.signal !== undefined || deadlineMs !== undefined;
   const budget = budgetOf(given.budget);
-  const limits = { retries: given.retries ?? 3, backoff: given.backoff ?? DEFAULT_BACKOFF };
+  const retryAfter = merged(RETRY_AFTER_DEFAULTS, Object(given.retryAfter) as object);
+  const limits = { retries: given.retries ?? 3, backoff: given.backoff ?? DEFAULT_BACKOFF, retryAfter };
   throwIfAborted(given.signal);
   const startedAt = clock.now();
   const scope = openScope(given.signal, deadlineMs);
@@ -146,7 +48,7 @@ export async function retry<T>(
     previousMs,
     error: lastError as DelayContext['error'],
     response: undefined,
-    retryAfterMs: undefined,
+    retryAfterMs: given.retryAfter === false ? undefined : serverDelay(Object(lastError) as object),
     random,
   });
   const patience = new Patience(given.maxWaitMs, clock, (attempt) => backoffsLeftMs(limits, contextOf(attempt)));
@@ -213,13 +115,15 @@ export async function retry<T>(
       const isOpen = isRejecting(breaker);
       const isHopeless = () => !breaker?.isWorthWaiting(Math.min(patience.begin(attempt), remainingMs()));
       fare = budget && new Fare(budget, costOf(lastError));
+      const context = contextOf(attempt);
+      const isLong = Number(context.retryAfterMs) > retryAfter.maxMs;
       const decision = decideRetry(
         limits,
         {
-          ...contextOf(attempt),
+          ...context,
           verdict,
           objection: isRejection(lastError) ? 'not-retryable' : undefined,
-          obstacle: isOpen && isHopeless() ? 'circuit-open' : undefined,
+          obstacle: isLong ? 'retry-after' : isOpen && isHopeless() ? 'circuit-open' : undefined,
           remainingMs: remainingMs(),
         },
         () => isOpen || (fare?.pay(clock.now()) ?? true),

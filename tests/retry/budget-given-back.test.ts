@@ -11,7 +11,7 @@ import {
   reportOf,
   retry,
 } from '../../src/index.js';
-import type { RetryFunctionOptions } from '../../src/retry/retry.js';
+import type { RetryFunctionOptions } from '../../src/retry/function-options.js';
 import { after, scripted } from '../support/scripted-adapter.js';
 
 /** Lets failures count, but never opens. */

@@ -137,6 +137,60 @@ describe('case 28: Retry-After', () => {
     expect(await delayAfter({ 'retry-after': '3000000' }, false)).toBe(7);
   });
 
+  test.each([
+    { mode: undefined, serverMs: 250, delayMs: 350 },
+    { mode: 'add' as const, serverMs: 250, delayMs: 350 },
+    { mode: 'larger' as const, serverMs: 250, delayMs: 250 },
+    { mode: 'larger' as const, serverMs: 99, delayMs: 100 },
+    { mode: 'alone' as const, serverMs: 250, delayMs: 250 },
+    { mode: 'alone' as const, serverMs: 99, delayMs: 99 },
+    { mode: 'alone' as const, serverMs: 0, delayMs: 0 },
+  ])('mode $mode: after $serverMs ms of the server and a backoff of 100 ms it waits $delayMs ms', async (row) => {
+    const { settled } = call({ 'retry-after-ms': row.serverMs }, { backoff: 100, retryAfter: { mode: row.mode } });
+    await vi.runAllTimersAsync();
+    expect(reportOf((await settled).response)?.delaysMs).toEqual([row.delayMs]);
+  });
+
+  test.each(['add', 'larger', 'alone'] as const)(
+    'mode %s: without a Retry-After the backoff is waited',
+    async (mode) => {
+      expect(await delayAfter({}, { mode })).toBe(7);
+      expect(await delayAfter({ 'retry-after': 'soon' }, { mode })).toBe(7);
+    },
+  );
+
+  test.each(['larger', 'alone'] as const)('mode %s: what is over maxMs ends the call', async (mode) => {
+    const { settled } = call({ 'retry-after-ms': 51 }, { retryAfter: { mode, maxMs: 50 } });
+    expect(reportOf((await settled).error)?.stopped).toBe('retry-after');
+  });
+
+  test('mode alone does not ask the backoff for a delay that it does not use', async () => {
+    const backoff = vi.fn(() => 100);
+    const { settled } = call({ 'retry-after-ms': 30 }, { backoff, retryAfter: { mode: 'alone' } });
+    expect(backoff).toHaveBeenCalledTimes(1); // the trial of `attach`
+    await vi.runAllTimersAsync();
+    await settled;
+    expect(backoff).toHaveBeenCalledTimes(1);
+  });
+
+  test('mode and maxMs are merged: of the instance, of update and of a request', async () => {
+    const told = { status: 503, headers: { 'retry-after-ms': '250' } };
+    const adapter = scripted(told, 200, told, 200, told, 200, told);
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter });
+    const resilience = attach(api, { retry: { backoff: 100, retryAfter: { mode: 'larger' } } });
+    const delays = async (retryAfter: RetryOptions['retryAfter']) => {
+      const settled = api.get('/', { resilience: { retry: { retryAfter } } }).catch((error: unknown) => error);
+      await vi.runAllTimersAsync();
+      const { delaysMs, stopped } = reportOf(await settled)!;
+      return [...delaysMs, stopped];
+    };
+    expect(await delays(undefined)).toEqual([250, 'success']);
+    expect(await delays({ mode: 'add' })).toEqual([350, 'success']);
+    resilience.update({ retry: { retryAfter: { maxMs: 300 } } });
+    expect(await delays(true)).toEqual([250, 'success']);
+    expect(await delays({ maxMs: 249 })).toEqual(['retry-after']);
+  });
+
   test('case 29: jitter comes on top of the time of the server and never shortens it', async () => {
     const { settled } = call({ 'retry-after': '2' }, { backoff: ({ random }) => 100 * random() });
     await vi.advanceTimersByTimeAsync(1_999);

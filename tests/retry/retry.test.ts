@@ -16,7 +16,7 @@ import {
   reportOf,
   retry,
 } from '../../src/index.js';
-import type { RetryFailure, RetryFunctionOptions } from '../../src/retry/retry.js';
+import type { RetryFailure, RetryFunctionOptions } from '../../src/retry/function-options.js';
 import { scripted } from '../support/scripted-adapter.js';
 
 const linear: Delay = ({ attempt }) => 100 * attempt;
@@ -195,6 +195,67 @@ describe('the backoff', () => {
       expect(error).toBe(failure);
       expect((error as Error).cause).toBeUndefined();
     }
+  });
+});
+
+describe('a Retry-After', () => {
+  /** A function that fails once with an error whose response has these headers. */
+  const told = (headers: unknown) => {
+    const error = Object.assign(new Error('busy'), { response: { status: 503, headers } });
+    return vi.fn(async () => 'done').mockRejectedValueOnce(error);
+  };
+  const delaysOf = async (headers: unknown, options: RetryFunctionOptions = {}) => {
+    const delays: number[] = [];
+    const onRetry = ({ delayMs }: { delayMs: number }) => void delays.push(delayMs);
+    const { value, error } = await ending(retry(told(headers), { backoff: 100, onRetry, ...options }));
+    return [...delays, value ?? (error as Error).message];
+  };
+
+  test('on the response of what was thrown is waited for, plus the backoff', async () => {
+    expect(await delaysOf({ 'retry-after': '2' })).toEqual([2_100, 'done']);
+    expect(await delaysOf(new Headers({ 'Retry-After': '2' }))).toEqual([2_100, 'done']);
+    expect(await delaysOf(new Headers())).toEqual([100, 'done']);
+    expect(await delaysOf(undefined)).toEqual([100, 'done']);
+  });
+
+  test.each([
+    ['add', 350],
+    ['larger', 250],
+    ['alone', 250],
+  ] as const)('mode %s makes %i ms of 250 and a backoff of 100', async (mode, delayMs) => {
+    expect(await delaysOf({ 'retry-after-ms': '250' }, { retryAfter: { mode } })).toEqual([delayMs, 'done']);
+  });
+
+  test('over maxMs, 60 s by default, ends it with the error at once', async () => {
+    expect(await delaysOf({ 'retry-after': '60' })).toEqual([60_100, 'done']);
+    expect(await delaysOf({ 'retry-after': '61' })).toEqual(['busy']);
+    expect(await delaysOf({ 'retry-after-ms': '51' }, { retryAfter: { maxMs: 50 } })).toEqual(['busy']);
+    const retryAfter = { maxMs: Number.POSITIVE_INFINITY };
+    expect(await delaysOf({ 'retry-after': '61' }, { retryAfter })).toEqual([61_100, 'done']);
+  });
+
+  test('is not looked at with retryAfter: false, and is with true', async () => {
+    expect(await delaysOf({ 'retry-after': '61' }, { retryAfter: false })).toEqual([100, 'done']);
+    expect(await delaysOf({ 'retry-after': '2' }, { retryAfter: true })).toEqual([2_100, 'done']);
+  });
+
+  test('is in the context of the backoff', async () => {
+    const backoff: Delay = ({ retryAfterMs = 0 }) => retryAfterMs / 2;
+    expect(await delaysOf({ 'retry-after': '2' }, { backoff, retryAfter: { mode: 'larger' } })).toEqual([
+      2_000,
+      'done',
+    ]);
+    expect(await delaysOf({ 'retry-after': '2' }, { backoff })).toEqual([3_000, 'done']);
+  });
+
+  test('that cannot be read is none', async () => {
+    const error = {
+      get response(): never {
+        throw new Error('not to be read');
+      },
+    };
+    const fn = vi.fn(async () => 'done').mockRejectedValueOnce(error);
+    expect(await ending(retry(fn))).toMatchObject({ value: 'done' });
   });
 });
 
@@ -704,6 +765,16 @@ describe('bad options', () => {
       { deadlineMs: 2 ** 31 },
       RangeError,
       'Expected `retry(options).deadlineMs` to be a number of milliseconds from 1 to 2147483647, got 2147483648',
+    ],
+    [
+      { retryAfter: 60_000 },
+      TypeError,
+      'Expected `retry(options).retryAfter` to be true, false or an object such as { maxMs: 60_000 }, got 60000',
+    ],
+    [
+      { retryAfter: { mode: 'sum' } },
+      TypeError,
+      'Expected `retry(options).retryAfter.mode` to be "add" or "larger" or "alone", got "sum"',
     ],
     [{ shouldRetry: true }, TypeError, 'Expected `retry(options).shouldRetry` to be a function, got true'],
     [{ random: 0.5 }, TypeError, 'Expected `retry(options).random` to be a function, got 0.5'],

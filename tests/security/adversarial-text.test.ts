@@ -10,14 +10,13 @@ import {
   reportOf,
 } from '../../src/index.js';
 import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/call/key.js';
-import { readHeader, serverDelay } from '../../src/interceptors/config/headers.js';
 import { diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
 import { quotaOf } from '../../src/limiter/limits/quota.js';
 import { limitedReason } from '../../src/limiter/reason.js';
 import { prometheusSink } from '../../src/prometheus/prometheus.js';
 import { pathWithoutCredentials, withoutCredentials, withoutSecrets } from '../../src/redaction.js';
 import { keysOf } from '../../src/redis/names.js';
-import { retryAfterMs } from '../../src/retry-after.js';
+import { readHeader, retryAfterMs, serverDelay } from '../../src/retry-after.js';
 import { options, unexpected } from '../../src/validation.js';
 
 const MEGABYTE = 1_000_000;

@@ -1,13 +1,13 @@
 import type { AxiosResponse } from 'axios';
 import type { FailureDetails } from '../../circuit/options.js';
 import type { Outcome } from '../../events.js';
+import { serverDelay } from '../../retry-after.js';
 import { oneOf } from '../../validation.js';
 import { type Attempt, NO_PASSES } from '../call/call.js';
 import { contextOf } from '../call/context.js';
 import type { Pass } from '../call/guard.js';
 import { openReport, recordAttempt, recordOf } from '../call/records.js';
 import { conceal } from '../config/concealment.js';
-import { serverDelay } from '../config/headers.js';
 import { accepted, type Diagnosis, diagnose, failed, isOfOwnHost, type Result } from '../outcome/diagnosis.js';
 import { outcomeInTime } from '../time/time-up.js';
 

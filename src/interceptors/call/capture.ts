@@ -1,9 +1,10 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import '../../axios-augmentation.js';
+import { readHeader } from '../../retry-after.js';
 import { aName } from '../../validation.js';
 import { concealFallback, writeOwnHeader } from '../config/concealment.js';
 import { fieldsOf } from '../config/dispatch.js';
-import { IDEMPOTENCY_KEY, plainHeaders, readHeader } from '../config/headers.js';
+import { IDEMPOTENCY_KEY, plainHeaders } from '../config/headers.js';
 import { writable } from '../config/writable-config.js';
 import { type Call, setAdapter } from './call.js';
 import { checkRequestOptions } from './option-rules.js';

@@ -1,7 +1,7 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { CallContext } from '../../contexts.js';
 import type { Outcome } from '../../events.js';
-import { serverDelay } from '../config/headers.js';
+import { serverDelay } from '../../retry-after.js';
 import type { Attempt, Call } from './call.js';
 import { recordOf } from './records.js';
 

@@ -5,6 +5,7 @@ import { aDelay } from '../../delay.js';
 import { nearName } from '../../near-name.js';
 import type { ResilienceOptions, ResilienceRequestOptions, UpdateOptions } from '../../options.js';
 import { aBudget, BUDGET_RULES } from '../../retry/budget.js';
+import { RETRY_AFTER_RULES, RETRY_AFTER_SWITCH } from '../../retry/decision.js';
 import { theStatuses } from '../../retry/statuses.js';
 import {
   aBoolean,
@@ -67,10 +68,7 @@ const RETRY_RULES = {
     "an array such as ['ECONNRESET']",
   ),
   backoff: aDelay,
-  retryAfter: switchOf(
-    { maxMs: milliseconds(0, Number.POSITIVE_INFINITY) },
-    'true, false or an object such as { maxMs: 60_000 }',
-  ),
+  retryAfter: switchOf(RETRY_AFTER_RULES, RETRY_AFTER_SWITCH),
   budget: aBudget,
   attemptHeader: orFalse(aHeaderName),
   shouldRetry: aFunction,

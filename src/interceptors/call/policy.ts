@@ -10,6 +10,7 @@ import type {
   UpdateOptions,
 } from '../../options.js';
 import { type Budget, isShared, type RetryBudget } from '../../retry/budget.js';
+import type { RetryAfter } from '../../retry/decision.js';
 import type { Statuses } from '../../retry/statuses.js';
 import { merged, own } from '../../validation.js';
 import { byMethodAndBaseUrl } from './key.js';
@@ -25,7 +26,7 @@ export interface RetryPolicy extends Pick<RetryOptions, 'shouldRetry' | 'shouldR
   readonly statusCodes: Statuses;
   readonly errorCodes: readonly string[] | undefined;
   readonly backoff: number | Delay;
-  readonly retryAfter: Switched<{ readonly maxMs: number }>;
+  readonly retryAfter: Switched<RetryAfter>;
   readonly budget: Budget | RetryBudget | false;
   readonly attemptHeader: string | false;
 }

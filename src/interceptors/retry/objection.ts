@@ -1,9 +1,10 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { Outcome, Stopped } from '../../events.js';
 import { hasStatus } from '../../retry/statuses.js';
+import { readHeader } from '../../retry-after.js';
 import { methodOf } from '../call/key.js';
 import type { Policy, RetryPolicy } from '../call/policy.js';
-import { IDEMPOTENCY_KEY, readHeader } from '../config/headers.js';
+import { IDEMPOTENCY_KEY } from '../config/headers.js';
 import type { Diagnosis, Result } from '../outcome/diagnosis.js';
 
 /** Why the end of an attempt itself forbids a retry; `success` where there is no failure. */
