@@ -15,6 +15,15 @@ const LONGEST_SHOWN = 200;
 const MOST_ITEMS = 10;
 const DEEPEST = 2;
 
+/** The name of an object's class; `undefined` for a plain object. */
+function classOf(value: object): string | undefined {
+  const { constructor: made } = Object(Object.getPrototypeOf(value)) as { constructor?: { readonly name: string } };
+  return made?.name === 'Object' ? undefined : made?.name;
+}
+
+/** How functions are called that make what is expected: uncalled they are given by mistake. */
+const FACTORY = /^exponential$|(?:Limit|Sink|Store|Engine|Jitter|Failures|Rate|Window)$/;
+
 /** A value as a message shows it: an address that was given in the place of a client may hold a password. */
 function show(value: unknown, depth = 0): string {
   if (Array.isArray(value)) {
@@ -24,8 +33,14 @@ function show(value: unknown, depth = 0): string {
   }
   if (value instanceof Promise) return 'a promise';
   if (value instanceof Error) return shownText(withoutSecrets(value));
-  if (typeof value === 'function') return value.name ? `the function ${shownText(value.name)}` : 'a function';
-  if (isGroup(value)) return 'an object';
+  if (typeof value === 'function') {
+    const { name } = value;
+    return name ? `the function ${shownText(name)}${FACTORY.test(name) ? ': call it' : ''}` : 'a function';
+  }
+  if (isGroup(value)) {
+    const name = classOf(value);
+    return name ? `an instance of ${shownText(name)}` : 'an object';
+  }
   return typeof value === 'string' ? `"${shownText(value)}"` : String(value);
 }
 
@@ -98,9 +113,15 @@ export const withMethods =
     }
   };
 
-/** A function, or an object with a `record`. */
+/**
+ * A function, or an object with a `record`; not one of our functions that make such an object. Those do not take one argument, as
+ * a sink does: somebody's own function may have the same name.
+ */
 export const aSink: Rule = (sink, path) => {
-  if (typeof sink !== 'function')
+  if (
+    typeof sink !== 'function' ||
+    (sink.length !== 1 && /^(?:log|memory|prometheus|openTelemetry)Sink$/.test(sink.name))
+  )
     withMethods('a function, or a sink with a method record(event)', 'record')(sink, path);
 };
 
@@ -129,8 +150,11 @@ export const options =
     for (const [name, item] of Object.entries(value)) {
       const at = path ? `${path}.${name}` : name;
       const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
+      if (rule && item === undefined) continue;
+      // Options may be made by a class, too, and one of them be misspelt.
+      const isOther = rule ? typeof rule === 'string' : !nearName(name, Object.keys(rules));
+      if (isOther && classOf(value)) throw unexpected(path || 'options', expected, value);
       if (!rule) throw new TypeError(`Unknown option \`${shownText(at)}\`${hint?.(name) ?? guess(name, rules)}`);
-      if (item === undefined) continue;
       if (typeof rule === 'string') throw new TypeError(`Expected \`${at}\` to be ${rule}`);
       rule(item, at);
     }

@@ -1,11 +1,11 @@
 import { aFunction } from '../validation.js';
-import type { Limit, LimitersOptions, OpenOptions } from './contract.js';
+import type { LimitersOptions, Limit as LimitLike, OpenOptions } from './contract.js';
 import { Limiters } from './limiters.js';
 import type { LimitRuleFactory } from './rule.js';
 import { Turnstile } from './turnstile.js';
 
 /** A limit brings the code of limiters along, so that what uses none does not carry it. */
-class MadeLimit implements Limit {
+class Limit implements LimitLike {
   readonly kind: string;
   readonly #makeRule: LimitRuleFactory;
 
@@ -23,7 +23,7 @@ class MadeLimit implements Limit {
   }
 }
 
-export const limitOf = (kind: string, makeRule: LimitRuleFactory): Limit => new MadeLimit(kind, makeRule);
+export const limitOf = (kind: string, makeRule: LimitRuleFactory): LimitLike => new Limit(kind, makeRule);
 
 /**
  * A limit by a rule of your own.
@@ -31,7 +31,7 @@ export const limitOf = (kind: string, makeRule: LimitRuleFactory): Limit => new 
  * @param makeRule Makes the rule of one limiter. What a rule throws lets the attempt pass.
  * @throws a `TypeError` for what is no function.
  */
-export function customLimit(makeRule: LimitRuleFactory): Limit {
+export function customLimit(makeRule: LimitRuleFactory): LimitLike {
   aFunction(makeRule, 'customLimit(makeRule)');
   return limitOf('custom', makeRule);
 }

@@ -37,10 +37,10 @@ type Attributes = Readonly<Record<string, string>>;
  * @param api The module `@opentelemetry/api`, from version 1.9 on.
  * @throws a `TypeError` that names the option.
  */
-export function openTelemetrySink(api: OpenTelemetryApi, given: OpenTelemetrySinkOptions = {}): Recorder {
+export function openTelemetrySink(api: OpenTelemetryApi, given?: OpenTelemetrySinkOptions): Recorder {
   aModule(api, 'openTelemetrySink(api)');
-  check(given, 'openTelemetrySink(options)');
-  const { meter } = own(given);
+  if (given !== undefined) check(given, 'openTelemetrySink(options)');
+  const { meter } = own(given ?? {});
   const made = new Map<Instrument, Open>();
   const make = (instrument: Instrument): Open => {
     const look = () => measuring.look();

@@ -69,10 +69,10 @@ export function prometheusName({ name, kind, unit }: Instrument): string {
  * @param promClient The module `prom-client`, version 15.
  * @throws a `TypeError` or `RangeError` that names the option; an `Error` when the registry has such metrics already.
  */
-export function prometheusSink(promClient: PromClient, given: PrometheusSinkOptions = {}): Recorder {
+export function prometheusSink(promClient: PromClient, given?: PrometheusSinkOptions): Recorder {
   aModule(promClient, 'prometheusSink(promClient)');
-  check(given, 'prometheusSink(options)');
-  const { register = promClient.register, prefix = '', buckets = DURATION_BUCKETS } = own(given);
+  if (given !== undefined) check(given, 'prometheusSink(options)');
+  const { register = promClient.register, prefix = '', buckets = DURATION_BUCKETS } = own(given ?? {});
   const nameOf = (instrument: Instrument) => prefix + prometheusName(instrument);
   for (const name of Object.values(INSTRUMENTS).map(nameOf)) {
     if (!register.getSingleMetric(name)) continue;

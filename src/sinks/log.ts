@@ -35,10 +35,10 @@ const check = options({ level: oneOf(...LEVELS) });
  *
  * @throws a `TypeError` that names the option.
  */
-export function logSink(logger: Logger, given: LogSinkOptions = {}): Recorder {
+export function logSink(logger: Logger, given?: LogSinkOptions): Recorder {
   aLogger(logger, 'logSink(logger)');
-  check(given, 'logSink(options)');
-  const lowest = LEVELS.indexOf(own(given).level ?? 'info');
+  if (given !== undefined) check(given, 'logSink(options)');
+  const lowest = LEVELS.indexOf(own(given ?? {}).level ?? 'info');
   const write = writerOf(logger as Writable);
   return {
     record(event) {

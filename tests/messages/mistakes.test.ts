@@ -7,13 +7,25 @@ import {
   CircuitBreaker,
   concurrencyLimit,
   consecutiveFailures,
+  customLimit,
+  decorrelatedJitter,
   exponential,
   failureRate,
+  failureRateInWindow,
+  failuresInWindow,
   fullJitter,
+  Limiter,
+  logSink,
   memorySink,
+  rateLimit,
   resilienceOf,
+  retry,
   slowCallRate,
 } from '../../src/index.js';
+import { openTelemetrySink } from '../../src/opentelemetry/opentelemetry.js';
+import { prometheusSink } from '../../src/prometheus/prometheus.js';
+import { redisStore } from '../../src/redis/index.js';
+import { memoryEngine, sharedStore } from '../../src/store/index.js';
 import { scripted } from '../support/scripted-adapter.js';
 
 const create = (steps: number[] = [200]) =>
@@ -153,7 +165,7 @@ describe('a value', () => {
     [
       'limiter: adaptiveLimit',
       { limiter: adaptiveLimit },
-      `\`limiter\` to be ${A_LIMITER}, got the function adaptiveLimit`,
+      `\`limiter\` to be ${A_LIMITER}, got the function adaptiveLimit: call it`,
     ],
     [
       "detector: 'failureRate'",
@@ -164,12 +176,12 @@ describe('a value', () => {
     [
       'detector: made',
       { breaker: { detector: consecutiveFailures(5)() } },
-      `\`breaker.detector\` to be ${A_DETECTOR}, got an object`,
+      `\`breaker.detector\` to be ${A_DETECTOR}, got an instance of ConsecutiveFailures`,
     ],
     [
       'detector: failureRate',
       { breaker: { detector: failureRate } },
-      `\`detector\` to be ${A_DETECTOR}, got the function failureRate`,
+      `\`detector\` to be ${A_DETECTOR}, got the function failureRate: call it`,
     ],
     [
       'detector: slowCallRate',
@@ -291,6 +303,128 @@ describe('a value', () => {
   });
 });
 
+describe('a function that is not called where what it makes is expected', () => {
+  const A_SINK = 'a function, or a sink with a method record(event)';
+
+  test.each([logSink, memorySink, prometheusSink, openTelemetrySink])('the sink %o', (sink) => {
+    const message = `${A_SINK}, got the function ${sink.name}: call it`;
+    expect(ofAttach({ sinks: [() => undefined, sink] })).toBe(`Expected \`sinks[1]\` to be ${message}`);
+    const resilience = attach(create());
+    expect(messageOf(() => resilience.on('*', sink as never))).toBe(`Expected \`on('*', listener)\` to be ${message}`);
+  });
+
+  test("a sink of somebody's own may have the name of one of ours", () => {
+    const heard: string[] = [];
+    const named = {
+      logSink: ({ type }: { type: string }) => void heard.push(type),
+      memorySink: ({ type }: { type: string }) => void heard.push(type),
+      auditSink: (...events: { type: string }[]) => void heard.push(...events.map(({ type }) => type)),
+    };
+    const resilience = attach(create(), { sinks: Object.values(named) });
+    resilience.breakers.ensure('GET https://api.example.com');
+    expect(heard).toEqual(['breakerAdded', 'breakerAdded', 'breakerAdded']);
+  });
+
+  test.each([adaptiveLimit, concurrencyLimit, rateLimit, customLimit])('the limit %o', (limit) => {
+    const got = `got the function ${limit.name}: call it`;
+    expect(ofAttach({ limiter: limit })).toBe(`Expected \`limiter\` to be ${A_LIMITER}, ${got}`);
+    expect(ofAttach({ limiter: { limit } })).toBe(
+      `Expected \`limiter.limit\` to be a limit, such as adaptiveLimit(), ${got}`,
+    );
+  });
+
+  test.each([failureRate, failureRateInWindow, failuresInWindow])('the detector %o', (detector) => {
+    const message = `Expected \`detector\` to be ${A_DETECTOR}, got the function ${detector.name}: call it`;
+    expect(ofAttach({ breaker: { detector } })).toBe(message);
+    expect(messageOf(() => new CircuitBreaker('x', { detector: detector as never }))).toBe(message);
+  });
+
+  test.each([redisStore, sharedStore, memoryEngine])('the store %o', (store) => {
+    expect(ofAttach({ breaker: { store } })).toBe(
+      `Expected \`breaker.store\` to be a store made by redisStore(client) or sharedStore(engine), got the function ${store.name}: call it`,
+    );
+  });
+
+  test('the engine of a store, and a jitter', () => {
+    expect(messageOf(() => sharedStore(memoryEngine as never))).toBe(
+      'Expected `sharedStore(engine)` to be a StoreEngine with read, report, acquire, settle and force, got the function memoryEngine: call it',
+    );
+    expect(ofAttach({ retry: { backoff: decorrelatedJitter } })).toBe(
+      `Expected \`retry.backoff\` to be ${MS_OR_FUNCTION}, got the function decorrelatedJitter: call it`,
+    );
+  });
+});
+
+describe('what a class has made, in the place of options, is named', () => {
+  test.each<[string, unknown, string]>([
+    [
+      'a breaker',
+      { breaker: new CircuitBreaker('x') },
+      `\`breaker\` to be ${A_BREAKER}, got an instance of CircuitBreaker`,
+    ],
+    [
+      'a registry',
+      { breaker: { halfOpen: new BreakerRegistry() } },
+      '`breaker.halfOpen` to be an object such as { probes: 2 }, got an instance of BreakerRegistry',
+    ],
+    [
+      'a registry as limiter',
+      { limiter: new BreakerRegistry() },
+      `\`limiter\` to be ${A_LIMITER}, got an instance of BreakerRegistry`,
+    ],
+  ])('%s, to attach', (_what, options, message) => {
+    expect(ofAttach(options)).toBe(`Expected ${message}`);
+  });
+
+  const LATER = "true, false or an object such as { priority: 'high' }, since limits are given to attach alone";
+
+  test('a limit or a registry, to update and to a request', async () => {
+    const api = create();
+    const resilience = attach(api);
+    for (const [options, message] of [
+      [{ limiter: concurrencyLimit(1) }, `limiter\` to be ${LATER}, got an instance of Limit`],
+      [
+        { limiter: new Limiter('x', { limit: concurrencyLimit(1) }) },
+        `limiter\` to be ${LATER}, got an instance of Limiter`,
+      ],
+      [
+        { breaker: new BreakerRegistry() },
+        'breaker` to be true, false or an object such as { maxWaitMs: 0 }, got an instance of BreakerRegistry',
+      ],
+    ] as const) {
+      expect(messageOf(() => resilience.update(options as never))).toBe(`Expected \`${message}`);
+      expect((await rejection(api.get('/', { resilience: options as never }))).message).toBe(
+        `Expected \`resilience.${message}`,
+      );
+    }
+  });
+
+  test('to retry(fn)', async () => {
+    expect((await rejection(retry(() => 1, { breaker: new BreakerRegistry() as never }))).message).toBe(
+      'Expected `retry(options).breaker` to be a CircuitBreaker, got an instance of BreakerRegistry',
+    );
+    expect((await rejection(retry(() => 1, { limiter: concurrencyLimit(1) as never }))).message).toBe(
+      'Expected `retry(options).limiter` to be a Limiter, got an instance of Limit',
+    );
+  });
+
+  test('and options may be of a class', async () => {
+    class Settings {
+      readonly retries = 1;
+      readonly backoff = 0;
+      describe(): string {
+        return `${this.retries} retries`;
+      }
+    }
+    const api = create([503, 503, 200]);
+    attach(api, { retry: new Settings() });
+    expect((await rejection(api.get('/'))).message).toBe('Request failed with status code 503');
+    expect(ofAttach({ retry: Object.assign(new Settings(), { retrys: 1 }) })).toBe(
+      'Unknown option `retry.retrys`: did you mean `retries`?',
+    );
+  });
+});
+
 describe('a function for a delay is tried at attach', () => {
   const GOOD = 'a number of milliseconds >= 0, as of exponential() or ({ attempt }) => 100 * attempt';
 
@@ -319,7 +453,7 @@ describe('a function for a delay is tried at attach', () => {
 
   test('exponential and fullJitter without parentheses', () => {
     const refused = (path: string) =>
-      `Expected \`${path}\` to be a number of milliseconds >= 0, or a function such as exponential(), got the function exponential`;
+      `Expected \`${path}\` to be a number of milliseconds >= 0, or a function such as exponential(), got the function exponential: call it`;
     expect(ofAttach({ retry: { backoff: exponential } })).toBe(refused('retry.backoff'));
     expect(ofAttach({ breaker: { cooldownMs: exponential } })).toBe(refused('breaker.cooldownMs'));
     const cooldownMs = exponential as never;

@@ -146,7 +146,7 @@ const AFTER_ATTACH_RULES = {
   ...onlyAtAttach(INSTANCE_RULES),
   limiter: switchOf(
     { ...onlyAtAttach(LIMITER_RULES), ...REQUEST_LIMITER_RULES },
-    "true, false or an object such as { priority: 'high' }",
+    "true, false or an object such as { priority: 'high' }, since limits are given to attach alone",
   ),
 };
 
