@@ -17,7 +17,10 @@ export interface CallContext {
   readonly durationMs: number | undefined;
   /** The status of its response, if one came. */
   readonly status: number | undefined;
-  /** Its most telling error code: that of the cause where axios only says `ERR_NETWORK`. */
+  /**
+   * Its most telling error code: that of the cause where axios only says `ERR_NETWORK`. Where no attempt was made, that of `error`,
+   * such as `ERR_CIRCUIT_OPEN` or `ERR_LIMITED`.
+   */
   readonly code: string | undefined;
   /**
    * Its error, or why it was not made; `undefined` where axios accepted the response. It is an `AxiosError`, unless an adapter or

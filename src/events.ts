@@ -1,4 +1,4 @@
-import type { InternalAxiosRequestConfig } from 'axios';
+import type { AxiosError, InternalAxiosRequestConfig } from 'axios';
 
 /** What one attempt says about the health of the service; `neutral` says nothing. */
 export type Outcome = 'success' | 'failure' | 'neutral';
@@ -119,8 +119,11 @@ export interface ResilienceEvents {
     readonly elapsedMs: number;
     /** Whether fallback data answered. */
     readonly fallback: boolean;
-    /** What the caller is given in place of an answer. Not enumerable, so that no log shows it whole. */
-    readonly error?: unknown;
+    /**
+     * What the caller is given in place of an answer: an `AxiosError`, unless an adapter, an interceptor, a hook or `createError`
+     * made something else. Not enumerable, so that no log shows it whole.
+     */
+    readonly error?: Partial<AxiosError> | undefined;
   };
   /** One dispatch to the network came to its end. */
   attempt: OfCall<'attempt'> & {
@@ -143,8 +146,11 @@ export interface ResilienceEvents {
     readonly method: string;
     /** Without credentials, query and fragment. */
     readonly url: string;
-    /** What the attempt failed with; `undefined` where axios accepted the response. Not enumerable, so that no log shows it whole. */
-    readonly error?: unknown;
+    /**
+     * What the attempt failed with: an `AxiosError`, unless an adapter threw something else; `undefined` where axios accepted the
+     * response. Not enumerable, so that no log shows it whole.
+     */
+    readonly error?: Partial<AxiosError> | undefined;
     /** The config of the call, the same for each of its events. Not enumerable. */
     readonly config?: InternalAxiosRequestConfig;
   };

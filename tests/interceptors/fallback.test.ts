@@ -166,7 +166,7 @@ describe('what answers', () => {
         outcome: undefined,
         durationMs: undefined,
         status: undefined,
-        code: undefined,
+        code: 'ERR_CIRCUIT_OPEN',
         error: expect.any(CircuitOpenError),
         response: undefined,
         retryAfterMs: undefined,
@@ -393,6 +393,21 @@ describe('fallbackOn as a predicate', () => {
       ['not-retryable', 'success', 404],
       ['not-retryable', 'success', 410],
     ]);
+  });
+
+  test('is told the code of the rejection, or that of the error that createError made', async () => {
+    const codes: unknown[] = [];
+    const fallbackOn = ({ code }: FallbackContext) => codes.push(code) > 0;
+    const { api, open, resilience } = start({ fallback: 'data', fallbackOn });
+    open();
+    await api.get('/');
+    expect(new Set(codes.splice(0))).toEqual(new Set(['ERR_CIRCUIT_OPEN']));
+    resilience.update({ breaker: { createError: () => Object.assign(new Error('away'), { code: 'E_AWAY' }) } });
+    await api.get('/');
+    expect(codes.splice(0).at(-1)).toBe('E_AWAY');
+    resilience.update({ breaker: { createError: () => new Error('away') } });
+    await api.get('/');
+    expect(codes.splice(0).at(-1)).toBeUndefined();
   });
 
   test('that says false keeps the rejection of an open circuit', async () => {

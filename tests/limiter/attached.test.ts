@@ -7,6 +7,7 @@ import {
   concurrencyLimit,
   consecutiveFailures,
   customLimit,
+  type FallbackContext,
   isRejectedError,
   type Limit,
   LimitError,
@@ -183,6 +184,14 @@ describe('a call that no attempt was made for', () => {
     const results = await settled([api.get('/a'), api.get('/b')]);
     expect(results).toMatchObject([{ data: '/a' }, { data: 'cached' }]);
     expect(reportOf(results[1])).toMatchObject({ fallback: true, stopped: 'limited' });
+  });
+
+  test('is told to a fallback with the code of its error', async () => {
+    const fallback = ({ code, stopped, error }: FallbackContext) => [code, stopped, error?.message];
+    const { api } = setup({ limit: concurrencyLimit(1), maxQueue: 0 }, { fallback });
+    const results = await settled([api.get('/a'), api.get('/b')]);
+    const message = `The limiter "${ORIGIN}" let no attempt pass: the queue is full`;
+    expect(results).toMatchObject([{ data: '/a' }, { data: ['ERR_LIMITED', 'limited', message] }]);
   });
 
   test('waits as long as it may by the deadline, by `maxWaitMs` of the request, or by default 10 s', async () => {

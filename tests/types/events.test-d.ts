@@ -1,4 +1,4 @@
-import axios from 'axios';
+import axios, { type AxiosError } from 'axios';
 import { expectTypeOf, test } from 'vitest';
 import {
   attach,
@@ -28,10 +28,14 @@ test('events are told apart by type', () => {
         expectTypeOf(event.outcome).toEqualTypeOf<Outcome>();
         return `${event.attempt} ${event.status ?? event.code ?? ''} ${event.durationMs}`;
       case 'retry':
+        // What is pasted from elsewhere.
+        if (event.error?.response?.status === 429) return String(event.error.response.headers['retry-after']);
         return `${event.method} ${event.url} ${event.attempt} ${event.delayMs} ${event.reason}`;
       case 'call':
         expectTypeOf(event.stopped).toEqualTypeOf<Stopped>();
-        expectTypeOf(event.error).toBeUnknown();
+        expectTypeOf(event.error).toEqualTypeOf<Partial<AxiosError> | undefined>();
+        if (axios.isAxiosError(event.error)) expectTypeOf(event.error).toExtend<AxiosError>();
+        if (isRejectedError(event.error)) return event.error.rejectedBy;
         return `${event.attempts} ${event.elapsedMs} ${event.fallback}`;
       case 'stateChange':
         expectTypeOf(event.from).toEqualTypeOf<CircuitState>();

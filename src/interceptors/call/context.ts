@@ -2,6 +2,7 @@ import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { CallContext } from '../../contexts.js';
 import type { Outcome } from '../../events.js';
 import { serverDelay } from '../../retry-after.js';
+import { chainOf } from '../outcome/error-chain.js';
 import type { Attempt, Call } from './call.js';
 import { recordOf } from './records.js';
 
@@ -18,7 +19,7 @@ interface Told {
 
 /** The context that all callbacks have. */
 export function contextOf(call: Call, { key, config, attempt, error, response, outcome }: Told): CallContext {
-  const { status = response?.status, code, durationMs } = attempt?.number ? recordOf(attempt) : NO_RECORD;
+  const { status = response?.status, code, durationMs } = attempt?.number ? recordOf(attempt) : unmade(error);
   return {
     key,
     config,
@@ -34,4 +35,9 @@ export function contextOf(call: Call, { key, config, attempt, error, response, o
   };
 }
 
-const NO_RECORD = { status: undefined, code: undefined, durationMs: undefined };
+/** Of an attempt that was not made there is only the error that says why. */
+const unmade = (error: unknown) => ({
+  status: undefined,
+  code: chainOf(error)[0]?.code || undefined,
+  durationMs: undefined,
+});
