@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { renderMermaidSVG } from 'beautiful-mermaid';
 import { defineConfig } from 'vitepress';
 
 const docs = fileURLToPath(new URL('..', import.meta.url));
@@ -131,13 +132,24 @@ function rewriteLinks(markdown) {
   });
 }
 
+/** Draws the diagrams, as GitHub does; what is fetched from elsewhere is left out. */
+function drawDiagrams(markdown) {
+  const fence = markdown.renderer.rules.fence;
+  markdown.renderer.rules.fence = (tokens, index, ...rest) => {
+    const { info, content } = tokens[index];
+    if (info.trim() !== 'mermaid') return fence(tokens, index, ...rest);
+    const svg = renderMermaidSVG(content, { bg: '#fff', fg: '#222' }).replace(/@import url\([^)]*\);/g, '');
+    return `<img alt="Diagram" src="data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}">`;
+  };
+}
+
 export default defineConfig({
   title: 'axios-resilience',
   description,
   cleanUrls: true,
   lastUpdated: false,
   ignoreDeadLinks: false,
-  markdown: { anchor: { slugify }, toc: { slugify }, config: rewriteLinks },
+  markdown: { anchor: { slugify }, toc: { slugify }, config: (markdown) => [rewriteLinks, drawDiagrams].forEach((change) => change(markdown)) },
   themeConfig: {
     sidebar,
     outline: [2, 3],
