@@ -50,6 +50,14 @@ async function compile(compiler: string, kind: string): Promise<string> {
 }
 
 describe('the packed tarball', () => {
+  test('holds nothing of a former build, and is built anew by npm', async () => {
+    const files = await readdir(join(consumers, 'node_modules/axios-resilience/dist'));
+    expect(files.filter((file) => !/\.(?:js|cjs|d\.ts|d\.cts)$/.test(file))).toEqual([]);
+    expect(files).not.toContain('of-a-former-build.js');
+    const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { scripts: object };
+    expect(scripts).toMatchObject({ prepack: 'npm run --silent build' });
+  });
+
   test('holds the build, the readme, the license and the changelog', async () => {
     const files = await readdir(join(consumers, 'node_modules/axios-resilience'), { recursive: true });
     const buildsOf = (entry: string) =>

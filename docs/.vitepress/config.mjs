@@ -149,7 +149,14 @@ export default defineConfig({
   cleanUrls: true,
   lastUpdated: false,
   ignoreDeadLinks: false,
-  markdown: { anchor: { slugify }, toc: { slugify }, config: (markdown) => [rewriteLinks, drawDiagrams].forEach((change) => change(markdown)) },
+  markdown: {
+    anchor: { slugify },
+    toc: { slugify },
+    config: (markdown) => {
+      rewriteLinks(markdown);
+      drawDiagrams(markdown);
+    },
+  },
   themeConfig: {
     sidebar,
     outline: [2, 3],

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, symlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,7 +13,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 export async function packInto(folder: string, modules: string, peers: readonly string[]): Promise<void> {
   const staged = join(folder, 'package');
   await mkdir(join(modules, 'axios-resilience'), { recursive: true });
-  await mkdir(staged);
+  await mkdir(join(staged, 'dist'), { recursive: true });
+  await writeFile(join(staged, 'dist/of-a-former-build.js'), '');
   await build(join(staged, 'dist'));
   for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
     await cp(join(root, file), join(staged, file));
