@@ -14,7 +14,23 @@ const pages = [
   join(root, 'README.md'),
 ];
 
+const { repository } = JSON.parse(read(join(root, 'package.json'))) as { repository: { url: string } };
+const repositoryUrl = repository.url.replace(/^git\+|\.git$/g, '');
+const filesUrl = `${repositoryUrl}/blob/main/`;
+const picturesUrl = filesUrl.replace('//github.com/', '//raw.githubusercontent.com/').replace('/blob/', '/');
+
+/** The file of ours that a link leads to; `undefined` where it leads elsewhere. */
+function fileOf(link: string, page: string): string | undefined {
+  const ours = [filesUrl, picturesUrl].find((url) => link.startsWith(url));
+  if (ours !== undefined) return join(root, link.slice(ours.length));
+  if (/^https?:/.test(link)) return undefined;
+  return link === '' ? page : join(dirname(page), link);
+}
+
 const proseOf = (path: string): string => read(path).replace(/^```[\s\S]*?^```$/gm, '');
+
+const linksOf = (path: string): string[] =>
+  [...proseOf(path).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
 
 /** The anchors of a page, as GitHub makes them. */
 const anchorsOf = (path: string): string[] =>
@@ -28,17 +44,23 @@ const anchorsOf = (path: string): string[] =>
 test.each(pages.map((path) => [path.slice(root.length + 1), path]))(
   '%s links to files and headings that exist',
   (_name, path) => {
-    const links = [...proseOf(path).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
-    const dead = links.filter((link) => {
-      if (/^https?:/.test(link)) return false;
+    const dead = linksOf(path).filter((link) => {
       const [file = '', anchor] = link.split('#');
-      const target = file === '' ? path : join(dirname(path), file);
+      const target = fileOf(file, path);
+      if (target === undefined) return link.startsWith(repositoryUrl) && !/\/(?:issues|releases)$/.test(link);
       if (!existsSync(target)) return true;
       return anchor !== undefined && !anchorsOf(target).includes(anchor);
     });
     expect(dead).toEqual([]);
   },
 );
+
+test('the readme has absolute links alone, since npm shows it, too', () => {
+  const links = linksOf(join(root, 'README.md'));
+  expect(links.filter((link) => link.startsWith(filesUrl)).length).toBeGreaterThan(20);
+  expect(links.filter((link) => link.startsWith(picturesUrl)).length).toBeGreaterThan(0);
+  expect(links.filter((link) => !/^https:|^#/.test(link))).toEqual([]);
+});
 
 /** The literals of a union, from its source. */
 function literalsOf(type: string): string[] {

@@ -8,7 +8,9 @@ const docs = fileURLToPath(new URL('..', import.meta.url));
 const root = dirname(normalize(docs));
 const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const { repository, description } = read(join(root, 'package.json'));
-const repositoryUrl = repository?.url?.replace(/^git\+/, '').replace(/\.git$/, '');
+const repositoryUrl = repository.url.replace(/^git\+/, '').replace(/\.git$/, '');
+const filesUrl = `${repositoryUrl}/blob/main/`;
+const picturesUrl = filesUrl.replace('//github.com/', '//raw.githubusercontent.com/').replace('/blob/', '/');
 
 /** In the order in which a user needs them. */
 const GUIDE = [
@@ -98,35 +100,28 @@ const slugify = (heading) =>
     .replace(/[^\p{L}\p{N}_ -]/gu, '')
     .replaceAll(' ', '-');
 
-/** Where a link of a page leads on the site; `undefined`: to a file of the repository that the site does not have. */
-function onSite(href, isIndex) {
-  if (/^(#|\w+:)/.test(href)) return href;
-  const [path, anchor] = href.split('#');
-  const target = normalize(join(isIndex ? root : docs, path));
+/** Where a link of a page leads on the site, if that has what it leads to. The readme names the files of the repository by their URL. */
+function onSite(href, isChangelog) {
+  const isFile = href.startsWith(filesUrl);
+  if (!isFile && /^(#|\w+:)/.test(href)) return href;
+  const [path, anchor] = href.replace(filesUrl, '').split('#');
+  const target = normalize(join(isFile || isChangelog ? root : docs, path));
   if (!existsSync(target)) throw new Error(`Dead link to ${href}`);
   const suffix = anchor ? `#${anchor}` : '';
   if (target === join(root, 'README.md')) return `/${suffix}`;
   if (target === join(root, 'CHANGELOG.md')) return `/changelog${suffix}`;
   if (target.startsWith(docs)) return `/${target.slice(docs.length)}${suffix}`;
-  return repositoryUrl && `${repositoryUrl}/blob/main/${target.slice(root.length + 1)}${suffix}`;
+  return `${filesUrl}${target.slice(root.length + 1)}${suffix}`;
 }
 
 function rewriteLinks(markdown) {
   markdown.core.ruler.push('links-of-the-repository', ({ tokens, env }) => {
     if (env.relativePath?.startsWith('api/')) return;
-    const isIndex = ['index.md', 'changelog.md'].includes(env.relativePath);
+    const isChangelog = env.relativePath === 'changelog.md';
     for (const { children } of tokens) {
-      for (const [position, token] of (children ?? []).entries()) {
-        if (token.type === 'image' && isIndex) token.attrSet('src', `../${token.attrGet('src')}`);
-        if (token.type !== 'link_open') continue;
-        const href = onSite(token.attrGet('href'), isIndex);
-        if (href !== undefined) {
-          token.attrSet('href', href);
-          continue;
-        }
-        token.attrs = [];
-        for (const part of [token, children.slice(position).find(({ type }) => type === 'link_close')])
-          part.tag = 'span';
+      for (const token of children ?? []) {
+        if (token.type === 'image') token.attrSet('src', token.attrGet('src').replace(picturesUrl, '../'));
+        if (token.type === 'link_open') token.attrSet('href', onSite(token.attrGet('href'), isChangelog));
       }
     }
   });
@@ -161,6 +156,6 @@ export default defineConfig({
     sidebar,
     outline: [2, 3],
     search: { provider: 'local' },
-    ...(repositoryUrl && { socialLinks: [{ icon: 'github', link: repositoryUrl }] }),
+    socialLinks: [{ icon: 'github', link: repositoryUrl }],
   },
 });
