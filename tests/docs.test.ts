@@ -75,6 +75,29 @@ function rowsUnder(page: string, heading: string): string[] {
   return [...(section.split('\n## ')[0] ?? '').matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, code = '']) => code);
 }
 
+/** The types that a file exports. */
+const typesOf = (file: string): string[] =>
+  [...read(join(root, 'src', file)).matchAll(/export (type )?\{([^}]+)\}|export (?:interface|type) (\w+)/g)].flatMap(
+    ([, isType, names = '', declared]) =>
+      declared !== undefined
+        ? [declared]
+        : [...names.matchAll(/(type )?(\w+),?/g)]
+            .filter(([, isTypeToo]) => isType !== undefined || isTypeToo !== undefined)
+            .map(([, , name = '']) => name),
+  );
+
+test('the page on types names every type that the package exports, and no other', () => {
+  const [main = '', subPaths = ''] = read(join(docs, 'types.md')).split('\n## Sub-paths\n');
+  const namedIn = (text: string) =>
+    [...text.matchAll(/^\| (`.+?`) \|/gm)]
+      .flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)`/g)])
+      .map(([, name = '']) => name);
+  expect(typesOf('index.ts').length).toBeGreaterThan(25);
+  expect(namedIn(main).sort()).toEqual(typesOf('index.ts').sort());
+  const ofOthers = ['opentelemetry/opentelemetry.ts', 'prometheus/prometheus.ts', 'redis/index.ts'].flatMap(typesOf);
+  expect(namedIn(subPaths).sort()).toEqual([...ofOthers, 'SharedStoreOptions', 'StoreEngine'].sort());
+});
+
 test('the questions explain every reason why there was no further attempt', () => {
   const reasons = literalsOf('Stopped');
   expect(reasons.length).toBeGreaterThan(10);

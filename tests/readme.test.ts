@@ -415,6 +415,22 @@ describe('the option tables', () => {
     });
   };
 
+  test('the sums of the delays before three retries are those of the table', async () => {
+    const sumOf = (backoff: library.Delay, random: number) => {
+      const delays: number[] = [];
+      for (const attempt of [1, 2, 3])
+        delays.push(backoff({ ...contextOf(attempt, random), previousMs: delays.at(-1) }));
+      return Math.round(delays.reduce((sum, delayMs) => sum + delayMs));
+    };
+    const { rows } = table('How long to wait', '`backoff`');
+    expect(rows).toHaveLength(6);
+    for (const [cell, ...shown] of rows) {
+      const backoff = (await evaluate(wholeCode(cell) ?? '')) as library.Delay;
+      const sums = [0, 0.5, 1].map((random) => sumOf(backoff, random)).sort((one, other) => one - other);
+      expect([cell, ...shown.map((sum) => Number(sum.replace(',', '')))]).toEqual([cell, ...sums]);
+    }
+  });
+
   test('the defaults of the detectors are what they do, and twice as much is something else', async () => {
     for (const [factory, , field, shown] of documented['detectors']?.() ?? []) {
       const code = wholeCode(shown);

@@ -22,6 +22,7 @@ const GUIDE = [
       ['Interceptors and order', 'interceptors'],
       ['Fallback', 'fallback'],
       ['Errors and events', 'errors-and-events'],
+      ['Types', 'types'],
       ['Recipes', 'recipes'],
       ['Questions', 'faq'],
     ],
@@ -31,6 +32,7 @@ const GUIDE = [
     [
       ['An outage, line by line', 'outage'],
       ['What counts as a failure', 'outcomes'],
+      ['Choosing retries', 'choosing-retries'],
       ['Choosing a circuit', 'choosing-a-circuit'],
       ['The circuit breaker', 'circuit-breaker'],
       ['Waiting for a circuit', 'waiting'],
