@@ -17,7 +17,7 @@ export interface DelayContext {
   readonly key: string | null;
   /**
    * Of a backoff: the attempt that failed, from 1. Of a cooldown: how many times in succession the circuit has opened, from
-   * 1; it begins anew once the circuit was closed and had 10 successes.
+   * 1; it begins with 1 again once the circuit was closed and had 10 successes.
    */
   readonly attempt: number;
   /** The delay before that attempt, or the cooldown before this one, ms; `undefined` for the first. */

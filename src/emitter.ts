@@ -88,7 +88,7 @@ function tellUntold(): void {
 export class Emitter {
   /** Hears what this one emits, after its own receivers. */
   readonly parent: Emitter | undefined;
-  /** Replaced by each change and never changed, so that whoever is being told goes by the list that it began with. */
+  /** Replaced by each change and never changed, so that an event that is being told goes to the list that it began with. */
   #receivers = NOBODY;
 
   constructor(parent?: Emitter) {

@@ -5,7 +5,7 @@ import type { TurnedAway } from './events.js';
 export interface RejectionContext {
   /** The circuit's key. */
   readonly key: string;
-  /** When it is worth trying again, in ms from now, >= 0. */
+  /** When to try again, in ms from now, >= 0. */
   readonly retryAfterMs: number;
   /** The failure that opened the circuit; `undefined` where it was opened by hand. */
   readonly cause?: unknown;
@@ -23,13 +23,13 @@ export class CircuitOpenError extends AxiosError {
   readonly rejectedBy = 'circuit' as const;
   /** The circuit's key. */
   readonly key: string;
-  /** When it is worth trying again, in ms from the moment of the rejection, >= 0. */
+  /** When to try again, in ms from the moment of the rejection, >= 0. */
   readonly retryAfterMs: number;
   /** As `status`; the name that Fastify and Nest read. */
   readonly statusCode: number = 503;
   /** Keeps the message from clients where the framework asks (Express's http-errors, Nest). */
   readonly expose: boolean = false;
-  /** `Retry-After` in whole seconds, rounded up; none while the circuit is isolated, since nobody knows for how long. */
+  /** `Retry-After` in whole seconds, rounded up; none while the circuit is isolated, since it is not known for how long. */
   readonly headers: { readonly 'Retry-After'?: string };
 
   constructor({ key, retryAfterMs, config, cause }: RejectionContext) {
@@ -62,9 +62,9 @@ export class LimitError extends AxiosError {
   readonly rejectedBy = 'limiter' as const;
   /** The limiter's key. */
   readonly key: string;
-  /** `queue`: the queue was full; `wait`: the wait was over; `held`: it was to last too long for certain. */
+  /** `queue`: the queue was full; `wait`: the wait was over; `held`: the wait would have been too long. */
   readonly why: TurnedAway;
-  /** How long for certain it is no use to try again, in ms from the moment of the rejection; 0 where nobody knows. */
+  /** How long a new attempt would be rejected, in ms from the moment of the rejection; 0 where that is not known. */
   readonly retryAfterMs: number;
   /** As `status`; the name that Fastify and Nest read. */
   readonly statusCode: number = 503;

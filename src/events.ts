@@ -44,7 +44,7 @@ export type Stopped =
 /** What let an attempt wait or not pass. */
 type RejectedBy = 'circuit' | 'limiter';
 
-/** Why a limiter turned an attempt away: there was no room to wait, the wait was over, or it was to last too long for certain. */
+/** Why a limiter rejected an attempt: the queue was full, the wait was over, or the wait would have been too long. */
 export type TurnedAway = 'queue' | 'wait' | 'held';
 
 /** Why a circuit changed its state. */
@@ -103,7 +103,7 @@ type StoreNews =
   | { readonly status: 'subscribed' }
   /** Another process judges the same circuit by other rules; told once for each. */
   | { readonly status: 'mismatch'; readonly ours: string; readonly theirs: string }
-  /** So many circuits in recent use are read anew: messages may have been missed. */
+  /** So many circuits in recent use are read again: messages may have been missed. */
   | { readonly status: 'resync'; readonly circuits: number };
 
 /** Everything that happens, by `type`. Each thing is told once. */
@@ -154,7 +154,7 @@ export interface ResilienceEvents {
     /** The config of the call, the same for each of its events. Not enumerable. */
     readonly config?: InternalAxiosRequestConfig;
   };
-  /** An attempt begins to wait for its circuit or its limiter, whose key it is: `rejected` follows if it waits in vain. */
+  /** An attempt begins to wait for its circuit or its limiter, whose key it is: `rejected` follows if it is not let pass. */
   queued: Base<'queued'> & {
     readonly by: RejectedBy;
     /** How many wait, this one included. */
@@ -162,7 +162,7 @@ export interface ResilienceEvents {
   };
   /** A circuit or a limiter, whose key it is, let an attempt not pass. */
   rejected: Base<'rejected'> & {
-    /** When it is worth trying again, ms; 0 where nobody knows. */
+    /** When to try again, ms; 0 where that is not known. */
     readonly retryAfterMs: number;
   } & ({ readonly by: 'circuit' } | { readonly by: 'limiter'; readonly why: TurnedAway });
   /** In mode `observe` an attempt passes that the circuit would have rejected. */

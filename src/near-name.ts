@@ -9,7 +9,7 @@ function likeness(one: string, other: string): number {
   return (other.length - rest.length) / Math.max(one.length, other.length);
 }
 
-/** The name that was surely meant, if there is one: it begins with the same letter, and hardly any other differs. */
+/** The name that was meant, if one is near: it begins with the same letter, and hardly any other differs. */
 export const nearName = (written: string, names: readonly string[]): string | undefined =>
   names
     .filter((name) => likeness(written, name) >= NEAR)

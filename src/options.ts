@@ -139,7 +139,7 @@ export interface BreakerOptions extends RequestBreakerOptions, Omit<BreakerRegis
 /** The limiter's options that can be given for one request. */
 interface RequestLimiterOptions {
   /**
-   * Who is served first, and goes over board last.
+   * The attempts that are served first, and rejected last when the queue is full.
    * @default 'normal'
    */
   priority?: Priority | undefined;
@@ -152,10 +152,10 @@ interface RequestLimiterOptions {
 
 /** How attempts are limited. */
 export interface AttachLimiterOptions extends RequestLimiterOptions {
-  /** What they are limited by: `adaptiveLimit()`, `concurrencyLimit(n)`, `rateLimit({ … })` or `customLimit(…)`. */
+  /** The rule of the limit: `adaptiveLimit()`, `concurrencyLimit(n)`, `rateLimit({ … })` or `customLimit(…)`. */
   limit: Limit;
   /**
-   * How many may wait, an integer >= 0. Beyond that whoever stands last is rejected.
+   * How many may wait, an integer >= 0. Beyond that the attempt that is last in the queue is rejected.
    * @default 1_000
    */
   maxQueue?: number | undefined;
@@ -210,7 +210,7 @@ export interface ResilienceOptions extends CallOptions {
   /** Options, or a registry as short for `{ registry }`, or `false`: no circuit breaker. */
   breaker?: Switch<BreakerOptions> | BreakerRegistry | undefined;
   /**
-   * Holds back what a service could not take: options, or the limit alone as short for `{ limit }`, or a `Limiter` to share.
+   * Queues attempts that would overload a service: options, or the limit alone as short for `{ limit }`, or a `Limiter` to share.
    * @default false
    */
   limiter?: AttachLimiterOptions | Limit | Limiter | false | undefined;

@@ -29,7 +29,7 @@ export interface LimiterOptions {
   /** What it goes by: `adaptiveLimit()`, `concurrencyLimit(n)`, `rateLimit({ … })` or `customLimit(…)`. */
   limit: Limit;
   /**
-   * How many may wait, an integer >= 0. Beyond that whoever stands last is rejected.
+   * How many may wait, an integer >= 0. Beyond that the attempt that is last in the queue is rejected.
    * @default 1_000
    */
   maxQueue?: number | undefined;
@@ -51,7 +51,7 @@ export interface LimiterExecuteOptions {
   /** Ends the wait at once, with its reason. */
   signal?: AbortSignal | undefined;
   /**
-   * Who is served first, and goes over board last.
+   * The attempts that are served first, and rejected last when the queue is full.
    * @default 'normal'
    */
   priority?: Priority | undefined;
@@ -196,7 +196,7 @@ export class Limiter {
     return limit.limiters({ ...options, limit, only: this });
   }
 
-  /** @internal How long for certain nobody passes, ms. */
+  /** @internal How long no attempt can pass, ms. */
   get heldMs(): number {
     return this.#turnstile.heldMs;
   }

@@ -41,7 +41,7 @@ export interface LimitRule {
    * @returns 0 to let it start, `Infinity` to be asked again when one ends.
    */
   waitMs(now: number, inFlight: number): number;
-  /** How long for certain none may start, ms: whoever cannot wait for so long is turned away at once. */
+  /** How long no attempt can start, ms: one that cannot wait for so long is rejected at once. */
   heldMs?(now: number): number;
   /** An attempt starts; `inFlight` counts it. */
   started?(now: number, inFlight: number): void;

@@ -127,7 +127,7 @@ export class Turnstile {
     return { ...this.#counts };
   }
 
-  /** How long for certain nobody passes, ms. */
+  /** How long no attempt can pass, ms. */
   get heldMs(): number {
     const heldMs = this.#ask((now) => this.#rule.heldMs?.(now) ?? 0, this.#clock.now());
     return heldMs > 0 ? heldMs : 0;

@@ -1,4 +1,4 @@
-/** In the order in which they are served; whoever is low goes over board first. */
+/** In the order in which they are served; `low` is rejected first. */
 export const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 export type Priority = (typeof PRIORITIES)[number];

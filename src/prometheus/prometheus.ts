@@ -135,7 +135,7 @@ function exposed(
   });
 }
 
-/** A series of a counter or gauge: it is told to prom-client when it is read, since looking up its labels is dear. */
+/** A series of a counter or gauge: it is told to prom-client when it is read, since looking up its labels is slow. */
 interface Row {
   readonly labels: Labels;
   /** Of a gauge the value, of a counter what was not told yet. */

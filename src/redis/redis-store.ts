@@ -10,7 +10,7 @@ import { kindOf, type RedisClient } from './client.js';
 export interface RedisStoreOptions extends SharedStoreOptions {
   /**
    * Begins the names of all keys and of the channel: `{<prefix>:<circuit>}:2:*` and `<prefix>:events:2`; 2 is the version of
-   * what is stored, and processes of another one share nothing with these. Services that shall not share circuits have different ones. Non-empty, without braces.
+   * what is stored, and processes of another one share nothing with these. Give services that must not share circuits different ones. Non-empty, without braces.
    * @default 'axios-resilience'
    */
   prefix?: string | undefined;

@@ -91,7 +91,7 @@ export class Subscription {
     }
   }
 
-  /** Subscribes anew on every connection: asking twice is harmless, and the answer says from when on messages arrive. */
+  /** Subscribes again on every connection: asking twice is harmless, and the answer says from when on messages arrive. */
   async #subscribe(): Promise<void> {
     try {
       if (this.#isIoredis) await this.#subscriber.subscribe(this.#channel);

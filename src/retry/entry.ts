@@ -38,7 +38,7 @@ export interface RetryGuard {
   took(durationMs: number): void;
   /** @internal What the slowest success of the last minute took, ms. */
   readonly slowestMs: number | undefined;
-  /** @internal Whether a permit may be hoped for within that time. */
+  /** @internal Whether there may be a permit within that time. */
   isWorthWaiting(maxWaitMs: number): boolean;
   /** @internal */
   judge<T>(ended: Ended<T>, judgedBy?: JudgedBy<T>): Outcome;

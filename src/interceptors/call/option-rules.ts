@@ -46,7 +46,7 @@ const switchOf = (rules: Rules, expected: string): Rule =>
 const aMethodName = aToken('a method such as GET');
 const METHODS = [...DEFAULTS.retry.methods, 'POST', 'PATCH'];
 
-/** Any method, but not one that is surely a misspelt one: it would never be retried. Short ones may be of somebody's own. */
+/** Any method, but not one that is nearly a usual one: it would never be retried. Short ones may be meant. */
 const aMethod: Rule = (value, path) => {
   aMethodName(value, path);
   const method = String(value).toUpperCase();

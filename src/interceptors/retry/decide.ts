@@ -132,7 +132,7 @@ function circuitAhead(
   return answer;
 }
 
-/** Why the next attempt cannot be made, whoever wants it. */
+/** Why the next attempt cannot be made, even if a hook asks for it. */
 function obstacleTo({ attachment }: Call, { fields, policy }: Captured, serverDelayMs: number): Stopped | undefined {
   if (attachment.pauses.isClosed) return 'closed';
   if (!policy.retry.beforeRetry && isOneShot(fields.data)) return 'body';
