@@ -287,7 +287,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   #passing(): Outlook {
     return {
       name: 'passing',
-      startsInMs: this.circuit.link ? (this.circuit.policy.random() * this.cooldownMs) / 10 : 0,
+      startsInMs: this.circuit.link ? (this.circuit.policy.random() * this.circuit.cooldownMs) / 10 : 0,
     };
   }
 }

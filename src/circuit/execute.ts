@@ -41,6 +41,8 @@ export interface ExecuteContext {
   readonly signal: AbortSignal | undefined;
 }
 
+const UNLIMITED: ExecuteContext = Object.freeze({ signal: undefined });
+
 interface Guard {
   readonly key: string;
   readonly times: SuccessTimes;
@@ -89,7 +91,7 @@ async function admitAndRun<T>(
 
 async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | PromiseLike<T>, permit: Permit): Promise<T> {
   try {
-    const result = await fn({ signal: undefined });
+    const result = await fn(UNLIMITED);
     permit.settle('success');
     return result;
   } catch (error) {
