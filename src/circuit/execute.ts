@@ -47,7 +47,6 @@ interface Guard {
   readonly key: string;
   readonly times: SuccessTimes;
   enter(): Permit | undefined;
-  request(): Permit | Rejection | Promise<Permit | Rejection>;
   acquireWithin(
     maxWaitMs: () => number,
     signal: AbortSignal | undefined,
@@ -100,8 +99,8 @@ async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | Promi
   }
 }
 
-const asked = (breaker: Guard, signal: AbortSignal | undefined, maxWaitMs: number | undefined) =>
-  maxWaitMs ? breaker.acquireWithin(() => maxWaitMs, signal) : breaker.request();
+const asked = (breaker: Guard, signal: AbortSignal | undefined, maxWaitMs = 0) =>
+  breaker.acquireWithin(() => maxWaitMs, signal);
 
 function admitted(breaker: Guard, signal: AbortSignal | undefined, permit: Permit | Rejection): Permit {
   if (signal?.aborted && permit.admitted) permit.settle('neutral');
