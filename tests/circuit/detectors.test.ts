@@ -773,7 +773,12 @@ describe('options that are wrong', () => {
     ['anyOf', [], RangeError, '`anyOf(...detectors)` to be at least one detector, got []'],
     ['allOf', [], RangeError, '`allOf(...detectors)` to be at least one detector, got []'],
     ['anyOf', [consecutiveFailures(1), 3], TypeError, '`anyOf(...detectors)[1]` to be a function, got 3'],
-    ['allOf', [consecutiveFailures(1)()], TypeError, '`allOf(...detectors)[0]` to be a function, got an object'],
+    [
+      'allOf',
+      [consecutiveFailures(1)()],
+      TypeError,
+      '`allOf(...detectors)[0]` to be a function, got an instance of ConsecutiveFailures',
+    ],
   ])('%s with %j is refused', (name, given, kind, message) => {
     expect(make(name, given)).toThrow(kind);
     expect(make(name, given)).toThrow(`Expected ${message}`);
