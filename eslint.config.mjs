@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', '**/*.mjs', 'tests/consumers/', 'node_modules/'] },
+  { ignores: ['dist/', 'docs/.vitepress/', 'coverage/', '**/*.mjs', 'tests/consumers/', 'node_modules/'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },

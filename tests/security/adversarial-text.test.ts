@@ -109,7 +109,7 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
   'retry-after-ms': (text) => retryAfterMs((name) => (name === 'retry-after-ms' ? text : undefined)),
   'Retry-After against Date': (text) => retryAfterMs(() => text),
   'a header': (text) => readHeader({ [text]: text }, text),
-  'the delay of a response': (text) => serverDelay({ response: { headers: { 'Retry-After': text } } as never }),
+  'the delay of a response': (text) => serverDelay({ response: { headers: { 'Retry-After': text } } }),
   'an error of the adapter': (text) =>
     diagnose(failed({ message: text, code: text, cause: { message: text, code: text } }), config({})),
   'an error that holds many': (text) =>
