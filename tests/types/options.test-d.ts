@@ -40,7 +40,7 @@ test('every option can be given', () => {
       statusCodes: [503],
       errorCodes: ['ECONNRESET'],
       backoff: fullJitter(exponential({ baseMs: 50, factor: 3, maxMs: 5_000 })),
-      retryAfter: { maxMs: 10_000 },
+      retryAfter: { maxMs: 10_000, mode: 'larger' },
       budget: { ratio: 0.1, minPerSecond: 1 },
       attemptHeader: 'X-Attempt',
     },
@@ -103,6 +103,8 @@ test('bad options do not compile', () => {
   attach(api, { breaker: { detector: 5 } });
   // @ts-expect-error no such mode
   attach(api, { breaker: { mode: 'off' } });
+  // @ts-expect-error no such way to make one delay
+  attach(api, { retry: { retryAfter: { mode: 'sum' } } });
   // @ts-expect-error one level too high
   attach(api, { breaker: { probes: 2 } });
   // @ts-expect-error a sink is a function or has record
