@@ -38,45 +38,6 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     return this.#gate?.size ?? 0;
   }
 
-  /**
-   * @internal Asks for the right to make one attempt. A permit must be settled; a rejection need not be looked after.
-   *
-   * A circuit with a store gives no probes here, since a probe of the whole fleet has to be waited for: see `enter`.
-   *
-   * @param now The time on the circuit's clock, ms.
-   * @param leaseMs How long a probe holds its permit, unless the options say; 30_000 for what is not finite.
-   * @param caller Any object that stands for the call which the attempt is of: it gets one probe in each half-open period,
-   *   so that the retries of one call do not use up all of them.
-   */
-  tryAcquire(
-    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
-    leaseMs: number = DEFAULT_LEASE_MS,
-    caller?: object,
-  ): Permit | Rejection {
-    const isLeased = this.#isLeasedAt(now, caller);
-    this.circuit.link?.touch();
-    return isLeased ? this.#reject(now, 0) : this.#answer(this.#admit(now, leaseMs, caller), now);
-  }
-
-  /**
-   * @internal As `tryAcquire`, and where the circuit has a store and is half-open, it asks that for a probe of the whole fleet:
-   * the only case in which a promise is returned. It is never rejected, and pending no longer than `commandTimeoutMs`.
-   *
-   * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
-   *   service is back, so it gets no probe.
-   */
-  request(
-    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
-    leaseMs: number = DEFAULT_LEASE_MS,
-    caller?: object,
-    mayProbe = true,
-  ): Permit | Rejection | Promise<Permit | Rejection> {
-    const answer = this.ask(now, leaseMs, caller, mayProbe);
-    return answer instanceof Promise
-      ? answer.then((later) => this.#answer(later, this.now))
-      : this.#answer(answer, now);
-  }
-
   /** @internal The short way into a closed circuit that neither a store nor a hand has a say in. */
   enter(
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
@@ -87,7 +48,18 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     return this.circuit.give(now, caller);
   }
 
-  /** @internal A permit, or when it is worth asking again, ms; nothing is told of a rejection. */
+  /**
+   * @internal Asks for the right to make one attempt: a permit, which must be settled, or when it is worth asking again, ms;
+   * nothing is told of a rejection. A promise only where the circuit has a store and is half-open, which is asked for a probe
+   * of the whole fleet. It is never rejected, and pending no longer than `commandTimeoutMs`.
+   *
+   * @param now The time on the circuit's clock, ms.
+   * @param leaseMs How long a probe holds its permit, unless the options say; 30_000 for what is not finite.
+   * @param caller Any object that stands for the call which the attempt is of: it gets one probe in each half-open period,
+   *   so that the retries of one call do not use up all of them.
+   * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
+   *   service is back, so it gets no probe.
+   */
   ask(
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
     leaseMs: number = DEFAULT_LEASE_MS,
@@ -176,10 +148,6 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   /** @internal The time, unless nobody looks at it in a closed circuit: the clock is the dearest part of a healthy call. */
   protected timeUnless(isUnseen: boolean): number {
     return isUnseen && this.circuit.isClosed ? 0 : this.now;
-  }
-
-  #answer(answer: Answer, now: number): Permit | Rejection {
-    return typeof answer === 'number' ? this.#reject(now, answer) : answer;
   }
 
   /** Whether a lease of the store is needed: for a probe, unless the call has had its own or already holds one. */
@@ -291,7 +259,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   #passing(): Outlook {
     return {
       name: 'passing',
-      startsInMs: this.circuit.link ? (this.circuit.policy.random() * this.cooldownMs) / 10 : 0,
+      startsInMs: this.circuit.link ? (this.circuit.policy.random() * this.circuit.cooldownMs) / 10 : 0,
     };
   }
 }

@@ -131,19 +131,24 @@ export class CircuitBreaker extends AdmittingCircuit {
 
   /** @internal Takes back a permit. */
   settled(permit: IssuedPermit, outcome: Outcome, givenNow?: number, details: FailureDetails = NO_DETAILS): void {
-    const now = givenNow ?? this.timeUnless(outcome !== 'failure' && this.circuit.detector.isTimeless);
     this.returning();
     if (outcome === 'success' && givenNow !== undefined && permit.acquiredAt > 0) {
       this.times.record(givenNow - permit.acquiredAt, givenNow);
     }
-    const isKnown = this.#count(outcome);
-    const said = isKnown ? outcome : 'neutral';
-    if (permit.generation !== UNCOUNTED && !this.circuit.settle(permit, said, now, details, givenNow)) {
-      this.#late++;
-      this.emit({ type: 'late', key: this.key, outcome });
-    }
+    const isNothingNew = outcome === 'success' && this.circuit.isServing(permit);
+    if (isNothingNew) this.#success++;
+    else this.#takeIn(permit, outcome, givenNow, details);
     this.returned();
-    if (!isKnown) anOutcome(outcome, 'outcome');
+    if (!isNothingNew) anOutcome(outcome, 'outcome');
+  }
+
+  #takeIn(permit: IssuedPermit, outcome: Outcome, givenNow: number | undefined, details: FailureDetails): void {
+    const said = this.#count(outcome) ? outcome : 'neutral';
+    if (permit.generation === UNCOUNTED) return;
+    const now = givenNow ?? this.timeUnless(outcome !== 'failure' && this.circuit.detector.isTimeless);
+    if (this.circuit.settle(permit, said, now, details, givenNow)) return;
+    this.#late++;
+    this.emit({ type: 'late', key: this.key, outcome });
   }
 
   /** Whether it is an outcome at all. */

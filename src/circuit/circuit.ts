@@ -5,6 +5,7 @@ import type { Outcome, TransitionReason } from '../events.js';
 import { cooldownOf, isToldToWait, SERVED_AGAIN } from './cooldown.js';
 import { GuardedDetector } from './detectors/guarded-detector.js';
 import { type CircuitLink, type Lease, type Opening, PROBE_LOST, type SharedView } from './link.js';
+import { Openings } from './openings.js';
 import { type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
 import { IssuedPermit, ProbePermit } from './permit.js';
 import { Probes } from './probes.js';
@@ -22,11 +23,7 @@ export class Circuit {
   #detector: GuardedDetector;
   #state: State = CLOSED;
   #generation = 0;
-  #openings = 0;
-  #lastCooldownMs: number | undefined;
-  /** Successes since it closed, while there are openings to forget. */
-  #served = 0;
-  #lastFailure: unknown;
+  #past: Openings | undefined;
 
   constructor(owner: CircuitOwner, policy: CircuitPolicy, join: (circuit: Circuit) => CircuitLink | undefined) {
     this.#policy = policy;
@@ -45,12 +42,17 @@ export class Circuit {
 
   /** Openings in succession: `attempt` of a `DelayContext`. */
   get openings(): number {
-    return this.#openings;
+    return this.#past?.count ?? 0;
   }
 
   /** The last failure that counted since it was closed, without what it may not keep. */
   get lastFailure(): unknown {
-    return this.#lastFailure;
+    return this.#past?.lastFailure;
+  }
+
+  /** The length of the last cooldown, ms. */
+  get cooldownMs(): number {
+    return this.#past?.lastMs ?? 0;
   }
 
   /** Whether it was tripped by hand, in this process or another, and nobody has seen its cooldown end. */
@@ -65,6 +67,11 @@ export class Circuit {
   /** Whether it is closed, and nobody outside has a say in it. */
   get isFree(): boolean {
     return this.#state === CLOSED && this.link === undefined;
+  }
+
+  /** Whether a success with this permit changes nothing: the short way out, as `isFree` is of the way in. */
+  isServing(permit: IssuedPermit): boolean {
+    return this.isFree && permit.generation === this.#generation && this.openings === 0 && this.#detector.isAtRest;
   }
 
   /** A permit of the closed circuit. */
@@ -158,14 +165,14 @@ export class Circuit {
     probes?: Probes,
   ): void {
     const next = state === 'open' ? this.#opened(now + remainingMs, reason === 'manual', probes) : CLOSED;
-    this.#openings = openings;
-    if (reason === 'manual') this.#lastCooldownMs = remainingMs;
+    this.#count(openings);
+    if (reason === 'manual' && this.#past) this.#past.setMs = remainingMs;
     this.#transition(next, reason, now, remainingMs, saved);
   }
 
   /** Takes over what another process brought about; what this one did itself comes back to it without effect. */
   adopt({ state, remainingMs, openings, byHand, why }: SharedView, now: number): void {
-    if (state === this.at(now).name && state !== 'open') this.#openings = openings;
+    if (state === this.at(now).name && state !== 'open') this.#count(openings);
     else {
       const given = { state: state === 'closed' ? state : 'open', remainingMs, openings } as const;
       const probes = why === PROBE_LOST ? this.#state.probes?.next() : undefined;
@@ -175,9 +182,9 @@ export class Circuit {
 
   /** What an opening now would be like. */
   nextOpening(details: FailureDetails = {}, forMs?: number): Opening {
-    const openings = this.#openings + (this.#state.name === 'open' ? 0 : 1);
+    const openings = this.openings + (this.#state.name === 'open' ? 0 : 1);
     const { error, response, retryAfterMs } = details;
-    const previousMs = openings > 1 ? this.#lastCooldownMs : undefined;
+    const previousMs = openings > 1 ? this.#past?.setMs : undefined;
     const told = { key: this.#owner.key, error: error as DelayContext['error'], response, retryAfterMs };
     const context = { ...told, attempt: openings, previousMs, random: this.#policy.random };
     return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context, this.#owner) };
@@ -196,7 +203,8 @@ export class Circuit {
     const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
-      if (outcome === 'success' && this.#openings > 0 && ++this.#served >= SERVED_AGAIN) this.#openings = 0;
+      const past = this.#past;
+      if (outcome === 'success' && past && past.count > 0 && ++past.served >= SERVED_AGAIN) past.count = 0;
       link?.record(outcome, outcome === 'failure' ? { opening: this.nextOpening(details), call: caller } : undefined);
       return;
     }
@@ -228,7 +236,16 @@ export class Circuit {
   }
 
   #remember(outcome: 'success' | 'failure', { error, response }: FailureDetails): void {
-    if (outcome === 'failure') this.#lastFailure = withoutExchange(error ?? response);
+    if (outcome === 'failure') this.#remembered().lastFailure = withoutExchange(error ?? response);
+  }
+
+  #count(openings: number): void {
+    if (openings > 0 || this.#past) this.#remembered().count = openings;
+  }
+
+  #remembered(): Openings {
+    this.#past ??= new Openings();
+    return this.#past;
   }
 
   /** A probe that has not ended when its lease runs out has failed: at that moment, whenever it is seen. */
@@ -246,8 +263,9 @@ export class Circuit {
   }
 
   #open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening, probes?: Probes): void {
-    this.#openings = openings;
-    this.#lastCooldownMs = cooldownMs;
+    const past = this.#remembered();
+    past.count = openings;
+    past.setMs = cooldownMs;
     this.#transition(this.#opened(now + cooldownMs, false, probes), reason, now, cooldownMs);
   }
 
@@ -260,9 +278,10 @@ export class Circuit {
     const from = this.#state.name;
     const failures = this.#detector.failures(now);
     this.#state = next;
-    if (next === CLOSED) this.#lastFailure = undefined;
     this.#generation++;
-    this.#served = 0;
+    if (next.name === 'open') this.#remembered().lastMs = cooldownMs;
+    if (this.#past) this.#past.served = 0;
+    if (this.#past && next === CLOSED) this.#past.lastFailure = undefined;
     this.#detector.reset();
     this.#detector.load(saved, now);
     this.#owner.moved({ from, to: next.name, reason, failures, cooldownMs }, now);

@@ -30,7 +30,6 @@ export abstract class ControlledCircuit {
   #mode: BreakerMode;
   #isolations = 0;
   #shownSince: number;
-  #cooldownMs = 0;
 
   /** @internal */
   protected constructor(key: string, policy: CircuitPolicy, events: Emitter = new OwnEvents(key)) {
@@ -117,7 +116,6 @@ export abstract class ControlledCircuit {
 
   /** @internal Hears of a change of the automatic state. */
   moved(transition: Transition, now: number): void {
-    if (transition.to === 'open') this.#cooldownMs = transition.cooldownMs;
     if (!this.isIsolated) this.#show(transition, now);
     this.changed(now);
   }
@@ -168,11 +166,6 @@ export abstract class ControlledCircuit {
   /** @internal The failure that opened the circuit; none where a hand did. */
   protected get cause(): unknown {
     return this.isIsolated || this.circuit.isTripped ? undefined : this.circuit.lastFailure;
-  }
-
-  /** @internal The length of the last cooldown, ms. */
-  protected get cooldownMs(): number {
-    return this.#cooldownMs;
   }
 
   /** @internal */

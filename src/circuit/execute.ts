@@ -41,11 +41,12 @@ export interface ExecuteContext {
   readonly signal: AbortSignal | undefined;
 }
 
+const UNLIMITED: ExecuteContext = Object.freeze({ signal: undefined });
+
 interface Guard {
   readonly key: string;
   readonly times: SuccessTimes;
   enter(): Permit | undefined;
-  request(): Permit | Rejection | Promise<Permit | Rejection>;
   acquireWithin(
     maxWaitMs: () => number,
     signal: AbortSignal | undefined,
@@ -89,7 +90,7 @@ async function admitAndRun<T>(
 
 async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | PromiseLike<T>, permit: Permit): Promise<T> {
   try {
-    const result = await fn({ signal: undefined });
+    const result = await fn(UNLIMITED);
     permit.settle('success');
     return result;
   } catch (error) {
@@ -98,8 +99,8 @@ async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | Promi
   }
 }
 
-const asked = (breaker: Guard, signal: AbortSignal | undefined, maxWaitMs: number | undefined) =>
-  maxWaitMs ? breaker.acquireWithin(() => maxWaitMs, signal) : breaker.request();
+const asked = (breaker: Guard, signal: AbortSignal | undefined, maxWaitMs = 0) =>
+  breaker.acquireWithin(() => maxWaitMs, signal);
 
 function admitted(breaker: Guard, signal: AbortSignal | undefined, permit: Permit | Rejection): Permit {
   if (signal?.aborted && permit.admitted) permit.settle('neutral');

@@ -29,6 +29,7 @@ import {
   reportOf,
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
+import { tryAcquire } from '../support/permits.js';
 import { cutOff, hang, json, reset, startServer, type TestServer } from '../support/server.js';
 import { acquire, type ManualClock, manualClock, ofType, transitions } from './support.js';
 
@@ -1126,7 +1127,7 @@ describe('time', () => {
     const circuit = halfOpen(breakers.ensure(`GET ${server.url}`));
     acquire(circuit);
     vi.spyOn(Date, 'now').mockReturnValue(wallTime + 2 * jumpMs);
-    expect(circuit.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(circuit).admitted).toBe(false);
     expect(server.requests).toHaveLength(5);
   });
 });
@@ -1164,7 +1165,7 @@ describe('at rest', () => {
       for (let i = 0; i < 6; i++) await api.get('/').catch(() => undefined);
       const leased = breakers.ensure('leased');
       leased.trip({ cooldownMs: 0 });
-      leased.tryAcquire();
+      void leased.acquire();
       const states = [...breakers].map(({ state }) => state).sort().join();
       const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
       console.log(JSON.stringify({ states, timers }));

@@ -16,6 +16,7 @@ import {
   slowCallRate,
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
+import { tryAcquire } from '../support/permits.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
 const KEY = 'GET https://api.example.com';
@@ -51,7 +52,7 @@ describe('closed', () => {
 
   test('gives a permit to each of 1,000 concurrent attempts', () => {
     const breaker = create();
-    const answers = Array.from({ length: 1000 }, () => breaker.tryAcquire());
+    const answers = Array.from({ length: 1000 }, () => tryAcquire(breaker));
     expect(answers.every(({ admitted }) => admitted)).toBe(true);
     expect(breaker.inFlight).toBe(1000);
   });
@@ -135,7 +136,7 @@ describe('permits', () => {
     first.settle('neutral');
     first.settle('neutral');
     acquire(breaker);
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(false);
     expect(breaker.inFlight).toBe(2);
   });
 });
@@ -144,9 +145,9 @@ describe('open', () => {
   test('rejects until the cooldown is over and says how long that is', () => {
     const breaker = create();
     fail(breaker, 5);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 10_000 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 10_000 });
     clock.advance(2_500);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 7_500 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 7_500 });
     clock.advance(7_499);
     expect([ask(breaker), breaker.state]).toEqual([1, 'open']);
     clock.advance(1);
@@ -156,11 +157,11 @@ describe('open', () => {
   test('takes the time as an argument', () => {
     const breaker = create();
     for (let i = 0; i < 5; i++) {
-      const permit = breaker.tryAcquire(1_000);
+      const permit = tryAcquire(breaker, 1_000);
       if (permit.admitted) permit.settle('failure', 1_100);
     }
-    expect(breaker.tryAcquire(1_200)).toEqual({ admitted: false, retryAfterMs: 9_900 });
-    expect(breaker.tryAcquire(11_100).admitted).toBe(true);
+    expect(tryAcquire(breaker, 1_200)).toEqual({ admitted: false, retryAfterMs: 9_900 });
+    expect(tryAcquire(breaker, 11_100).admitted).toBe(true);
   });
 
   test('emits one rejected event for each rejection', () => {
@@ -254,14 +255,14 @@ describe('half-open', () => {
     const breaker = createHalfOpen({ halfOpen: { leaseMs: 4_000 } });
     acquire(breaker);
     clock.advance(1_500);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 1_000 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 1_000 });
   });
 
   test.each([1, 3, 10])('gives exactly %i permits to 1,000 callers at the end of the cooldown', (permits) => {
     const breaker = create({ halfOpen: { probes: permits } });
     fail(breaker, 5);
     clock.advance(10_000);
-    const answers = Array.from({ length: 1000 }, () => breaker.tryAcquire());
+    const answers = Array.from({ length: 1000 }, () => tryAcquire(breaker));
     expect(answers.filter(({ admitted }) => admitted)).toHaveLength(permits);
     expect(breaker.inFlight).toBe(permits);
   });
@@ -356,7 +357,7 @@ describe('generations', () => {
     const events = listen(breaker);
     slow.settle(outcome);
     expect(breaker.state).toBe('half-open');
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(false);
     expect(events).toMatchObject([{ type: 'late', key: KEY, outcome }, { type: 'rejected' }]);
     probe.settle('success');
     expect(breaker.state).toBe('closed');
@@ -396,7 +397,7 @@ describe('generations', () => {
     expect(breaker.state).toBe('half-open');
     acquire(breaker);
     acquire(breaker);
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(false);
   });
 });
 
@@ -405,16 +406,16 @@ describe('leases of probes', () => {
     const breaker = createHalfOpen();
     acquire(breaker);
     clock.advance(29_999);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 1 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 1 });
     clock.advance(1);
     const events = listen(breaker);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 10_000 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 10_000 });
     expect(events).toMatchObject([
       { type: 'stateChange', from: 'half-open', to: 'open', reason: 'probe-failed', cooldownMs: 10_000 },
       { type: 'rejected' },
     ]);
     clock.advance(10_000);
-    expect(breaker.tryAcquire().admitted).toBe(true);
+    expect(tryAcquire(breaker).admitted).toBe(true);
   });
 
   test('the cooldown begins when the lease has run out, not when that is seen', () => {
@@ -426,7 +427,7 @@ describe('leases of probes', () => {
     acquire(unseen);
     clock.advance(40_000);
     const events = listen(unseen);
-    expect(unseen.tryAcquire().admitted).toBe(true);
+    expect(tryAcquire(unseen).admitted).toBe(true);
     expect(transitions(events)).toEqual(['half-open -> open (probe-failed)', 'open -> half-open (cooldown-elapsed)']);
   });
 
@@ -442,7 +443,7 @@ describe('leases of probes', () => {
     let probes = 0;
     for (let second = 0; second < 3_600; second++) {
       for (const { permit, endsAt } of underWay) if (endsAt === second) permit.settle('failure');
-      const answer = breaker.tryAcquire();
+      const answer = tryAcquire(breaker);
       if (answer.admitted) {
         probes++;
         underWay.push({ permit: answer, endsAt: second + 40 });
@@ -456,12 +457,12 @@ describe('leases of probes', () => {
 
   test('halfOpen.leaseMs goes before the lease that is asked for', () => {
     const asked = createHalfOpen();
-    asked.tryAcquire(0, 2_000);
-    expect(asked.tryAcquire(0)).toEqual({ admitted: false, retryAfterMs: 1_000 });
+    tryAcquire(asked, 0, 2_000);
+    expect(tryAcquire(asked, 0)).toEqual({ admitted: false, retryAfterMs: 1_000 });
 
     const given = createHalfOpen({ halfOpen: { leaseMs: 500 } });
-    given.tryAcquire(0, 2_000);
-    expect(given.tryAcquire(0)).toEqual({ admitted: false, retryAfterMs: 500 });
+    tryAcquire(given, 0, 2_000);
+    expect(tryAcquire(given, 0)).toEqual({ admitted: false, retryAfterMs: 500 });
   });
 
   test('says when the first of several leases ends', () => {
@@ -469,10 +470,10 @@ describe('leases of probes', () => {
     acquire(breaker);
     clock.advance(400);
     acquire(breaker);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 600 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 600 });
     clock.advance(600);
     acquire(breaker);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 400 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 400 });
   });
 
   test.each([999, 1_000, 5_000])(
@@ -509,7 +510,7 @@ describe('leases of probes', () => {
     clock.advance(11_000);
     const probe = acquire(breaker);
     overdue.settle('failure');
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(false);
     probe.settle('success');
     expect(breaker.state).toBe('closed');
   });
@@ -564,14 +565,14 @@ describe('leases of probes', () => {
     clock.advance(11_000);
     acquire(breaker);
     overdue.settle('neutral');
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(false);
   });
 
   test('1,000 callers during probes that never end get one probe per lease and cooldown', () => {
     const breaker = createHalfOpen({ halfOpen: { leaseMs: 1_000 }, cooldownMs: 1_000 });
     let admitted = 0;
     for (let i = 0; i < 1000; i++) {
-      if (breaker.tryAcquire().admitted) admitted++;
+      if (tryAcquire(breaker).admitted) admitted++;
       clock.advance(10);
     }
     expect(admitted).toBe(5);
@@ -582,30 +583,30 @@ describe('a call that holds a probe', () => {
   test('gets no second one in the same half-open period, however many seats there are', () => {
     const breaker = createHalfOpen({ halfOpen: { probes: 3, failureRate: 0.9 } });
     const [call, other] = [{}, {}];
-    const first = breaker.tryAcquire(undefined, undefined, call) as Permit;
+    const first = tryAcquire(breaker, undefined, undefined, call) as Permit;
     first.settle('failure');
-    expect(breaker.tryAcquire(undefined, undefined, call)).toEqual({ admitted: false, retryAfterMs: 0 });
-    expect(breaker.tryAcquire(undefined, undefined, other).admitted).toBe(true);
-    expect(breaker.tryAcquire(undefined, undefined, call)).toEqual({ admitted: false, retryAfterMs: 1_000 });
-    expect(breaker.tryAcquire().admitted).toBe(true);
+    expect(tryAcquire(breaker, undefined, undefined, call)).toEqual({ admitted: false, retryAfterMs: 0 });
+    expect(tryAcquire(breaker, undefined, undefined, other).admitted).toBe(true);
+    expect(tryAcquire(breaker, undefined, undefined, call)).toEqual({ admitted: false, retryAfterMs: 1_000 });
+    expect(tryAcquire(breaker).admitted).toBe(true);
   });
 
   test('gets another where its first said nothing, and one in the next period', () => {
     const breaker = createHalfOpen();
     const call = {};
     for (const outcome of ['neutral', 'failure'] as const) {
-      const permit = breaker.tryAcquire(undefined, undefined, call);
+      const permit = tryAcquire(breaker, undefined, undefined, call);
       expect(permit.admitted).toBe(true);
       if (permit.admitted) permit.settle(outcome);
     }
     clock.advance(10_000);
-    expect(breaker.tryAcquire(undefined, undefined, call).admitted).toBe(true);
+    expect(tryAcquire(breaker, undefined, undefined, call).admitted).toBe(true);
   });
 
   test('is not held back while the circuit is closed', () => {
     const breaker = create();
     const call = {};
-    for (let i = 0; i < 3; i++) expect(breaker.tryAcquire(undefined, undefined, call).admitted).toBe(true);
+    for (let i = 0; i < 3; i++) expect(tryAcquire(breaker, undefined, undefined, call).admitted).toBe(true);
   });
 });
 
@@ -652,7 +653,7 @@ describe('a circuit that is asked twice by one call', () => {
     await expect(breaker.execute(() => breaker.execute(work))).resolves.toBe('done');
     breaker.trip({ cooldownMs: 0 });
     acquire(breaker);
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(false);
   });
 
   test('has one seat more after each rejection of its own, and no more than eight', () => {
@@ -660,7 +661,7 @@ describe('a circuit that is asked twice by one call', () => {
     const error = new CircuitOpenError({ key: breaker.key, retryAfterMs: 0 });
     const seats = () => {
       const permits: Permit[] = [];
-      for (let answer = breaker.tryAcquire(); answer.admitted; answer = breaker.tryAcquire()) permits.push(answer);
+      for (let answer = tryAcquire(breaker); answer.admitted; answer = tryAcquire(breaker)) permits.push(answer);
       for (const permit of permits) permit.settle('neutral');
       return permits.length;
     };
@@ -677,7 +678,7 @@ describe('a circuit that is asked twice by one call', () => {
     other.trip();
     await expect(breaker.execute(() => other.execute(work))).rejects.toThrow('"another" is open');
     acquire(breaker);
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(false);
   });
 });
 
@@ -789,8 +790,8 @@ describe('cooldown', () => {
   test('of 0 ms probes at the next attempt', () => {
     const breaker = create({ cooldownMs: 0 });
     fail(breaker, 5);
-    expect(breaker.tryAcquire().admitted).toBe(true);
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(true);
+    expect(tryAcquire(breaker).admitted).toBe(false);
   });
 });
 
@@ -889,7 +890,7 @@ describe('mode observe', () => {
     fail(breaker, 5);
     expect(breaker.state).toBe('open');
     clock.advance(1_000);
-    expect(breaker.tryAcquire().admitted).toBe(true);
+    expect(tryAcquire(breaker).admitted).toBe(true);
     expect(transitions(events)).toEqual(['closed -> open (threshold)']);
     expect(ofType(events, 'rejected')).toEqual([]);
     expect(ofType(events, 'wouldReject')).toMatchObject([{ key: KEY, retryAfterMs: 9_000 }]);
@@ -943,7 +944,7 @@ describe('mode observe', () => {
     const probe = acquire(breaker);
     expect(ask(breaker)).toBe('admitted');
     breaker.mode = 'enforce';
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(false);
     probe.settle('success');
 
     breaker.mode = 'observe';
@@ -1259,7 +1260,7 @@ describe('arguments that make no sense', () => {
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY, '5'])('a lease of %j ms ends after 30 s', (leaseMs) => {
     const breaker = createHalfOpen();
-    breaker.tryAcquire(undefined, leaseMs as number);
+    tryAcquire(breaker, undefined, leaseMs as number);
     expect(ask(breaker)).toBe(1_000);
     clock.advance(29_999);
     expect(ask(breaker)).toBe(1);
@@ -1330,7 +1331,7 @@ describe('options', () => {
     vi.restoreAllMocks();
     expect(ask(breaker)).toBe(500);
     clock.advance(500);
-    expect([breaker.tryAcquire().admitted, breaker.tryAcquire().admitted]).toEqual([true, false]);
+    expect([tryAcquire(breaker).admitted, tryAcquire(breaker).admitted]).toEqual([true, false]);
   });
 
   test.each<[unknown, ErrorConstructor]>([

@@ -11,6 +11,7 @@ import {
   reportOf,
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
+import { tryAcquire } from '../support/permits.js';
 import { type ScriptedAdapter, scripted } from '../support/scripted-adapter.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -51,7 +52,7 @@ describe('trip', () => {
   test.each(STATES)('opens a circuit that is %s for as long as it is told', (state) => {
     const breaker = createIn(state);
     breaker.trip({ cooldownMs: 700 });
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 700 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 700 });
     clock.advance(699);
     expect(breaker.state).toBe('open');
     clock.advance(1);
@@ -143,7 +144,7 @@ describe('isolate', () => {
     for (const ms of [0, 10_000, 1_000_000_000]) {
       clock.advance(ms);
       expect([breaker.state, breaker.isOpen, breaker.stats().isolated]).toEqual(['open', true, true]);
-      expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
+      expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
     }
   });
 
@@ -169,14 +170,14 @@ describe('isolate', () => {
     clock.advance(60_000);
     isolation.release();
     expect(breaker.state).toBe('half-open');
-    expect([breaker.tryAcquire().admitted, breaker.tryAcquire().admitted]).toEqual([true, false]);
+    expect([tryAcquire(breaker).admitted, tryAcquire(breaker).admitted]).toEqual([true, false]);
   });
 
   test('released, a half-open circuit still has its probe under way', () => {
     const breaker = createIn('half-open');
     const probe = acquire(breaker);
     breaker.isolate().release();
-    expect([breaker.state, breaker.tryAcquire().admitted]).toEqual(['half-open', false]);
+    expect([breaker.state, tryAcquire(breaker).admitted]).toEqual(['half-open', false]);
     probe.settle('success');
     expect(breaker.state).toBe('closed');
   });
@@ -323,7 +324,7 @@ describe('mode', () => {
   test.each(STATES)('observe over a circuit that is %s gives everybody a permit and leaves the state', (state) => {
     const breaker = createIn(state);
     breaker.mode = 'observe';
-    const answers = Array.from({ length: 20 }, () => breaker.tryAcquire());
+    const answers = Array.from({ length: 20 }, () => tryAcquire(breaker));
     expect(answers.every(({ admitted }) => admitted)).toBe(true);
     expect([breaker.state, breaker.mode]).toEqual([state, 'observe']);
   });
@@ -336,7 +337,7 @@ describe('mode', () => {
     const breaker = createIn(state);
     breaker.mode = 'observe';
     breaker.mode = 'enforce';
-    expect([breaker.tryAcquire().admitted, breaker.tryAcquire().admitted]).toEqual(admitted);
+    expect([tryAcquire(breaker).admitted, tryAcquire(breaker).admitted]).toEqual(admitted);
   });
 
   test('observe over an isolated circuit lets calls through; enforce rejects them again', async () => {
@@ -374,7 +375,7 @@ describe('execute with a signal', () => {
     await expect(breaker.execute(work, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     expect(work).not.toHaveBeenCalled();
     expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0 });
-    expect(breaker.tryAcquire().admitted).toBe(true);
+    expect(tryAcquire(breaker).admitted).toBe(true);
   });
 
   test('that is aborted already is thrown also where the circuit is open, and is no rejection', async () => {

@@ -17,6 +17,7 @@ import {
   slowCallRate,
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
+import { tryAcquire } from '../support/permits.js';
 import { scripted } from '../support/scripted-adapter.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -104,7 +105,7 @@ describe('consecutiveFailures', () => {
       const [one, two, three] = [{}, {}, {}];
       const failOf = (call: object, afterMs: number) => {
         clock.advance(afterMs);
-        const permit = breaker.tryAcquire(undefined, undefined, call);
+        const permit = tryAcquire(breaker, undefined, undefined, call);
         if (permit.admitted) permit.settle('failure');
         return [breaker.state, breaker.stats().failures];
       };
@@ -527,7 +528,7 @@ describe('a circuit that opened because attempts were slow', () => {
     const breaker = create(slowCallRate({ slowMs: 50 }), { cooldownMs: 1_000 });
     let passed = 0;
     for (let i = 0; i < 26; i++) {
-      const answer = breaker.tryAcquire();
+      const answer = tryAcquire(breaker);
       clock.advance(50);
       if (!answer.admitted) continue;
       passed++;

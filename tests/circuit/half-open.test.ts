@@ -11,6 +11,7 @@ import {
   type ResilienceOptions,
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
+import { tryAcquire } from '../support/permits.js';
 import { hang, startServer, type TestServer } from '../support/server.js';
 import { acquire, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
@@ -54,7 +55,7 @@ describe('permits and successThreshold', () => {
     const breaker = createHalfOpen({ probes: 1, successThreshold: 5 });
     for (let i = 0; i < 4; i++) {
       const permit = acquire(breaker);
-      expect(breaker.tryAcquire().admitted).toBe(false);
+      expect(tryAcquire(breaker).admitted).toBe(false);
       permit.settle('success');
     }
     expect(breaker.state).toBe('half-open');
@@ -67,16 +68,16 @@ describe('permits and successThreshold', () => {
     acquire(breaker);
     clock.advance(300);
     acquire(breaker);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 700 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 700 });
   });
 });
 
 describe('leases', () => {
   test('a rejected caller is told of the one that runs out first, where that is soon', () => {
     const breaker = createHalfOpen({ probes: 3 });
-    for (const leaseMs of [700, 600, 650]) expect(breaker.tryAcquire(clock.now(), leaseMs).admitted).toBe(true);
+    for (const leaseMs of [700, 600, 650]) expect(tryAcquire(breaker, clock.now(), leaseMs).admitted).toBe(true);
     clock.advance(300);
-    expect(breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 300 });
+    expect(tryAcquire(breaker)).toEqual({ admitted: false, retryAfterMs: 300 });
   });
 
   test.each([
@@ -85,21 +86,21 @@ describe('leases', () => {
     [[600], 10_000],
   ])('of %j ms that ran out unseen re-open the circuit from the end of the first: %i ms are left', (leases, leftMs) => {
     const breaker = createHalfOpen({ probes: leases.length });
-    for (const leaseMs of leases) breaker.tryAcquire(clock.now(), leaseMs);
+    for (const leaseMs of leases) tryAcquire(breaker, clock.now(), leaseMs);
     clock.advance(600);
     expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: leftMs });
   });
 
   test('of probes of which one may fail, the second to run out re-opens it', () => {
     const breaker = createHalfOpen({ probes: 3, failureRate: 0.5 });
-    for (const leaseMs of [500, 100, 300]) breaker.tryAcquire(clock.now(), leaseMs);
+    for (const leaseMs of [500, 100, 300]) tryAcquire(breaker, clock.now(), leaseMs);
     clock.advance(600);
     expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 9_700 });
   });
 
   test('one without an end is one of 30 seconds', () => {
     const breaker = createHalfOpen({});
-    breaker.tryAcquire(clock.now(), Number.POSITIVE_INFINITY);
+    tryAcquire(breaker, clock.now(), Number.POSITIVE_INFINITY);
     clock.advance(29_999);
     expect(breaker.state).toBe('half-open');
     clock.advance(1);
@@ -144,7 +145,7 @@ describe('failureRate', () => {
   test('is decided in whatever order concurrent probes end; the rest is late', () => {
     const breaker = createHalfOpen({ probes: 4, failureRate: 0.5 });
     const probes = Array.from({ length: 4 }, () => acquire(breaker)) as [Permit, Permit, Permit, Permit];
-    expect(breaker.tryAcquire().admitted).toBe(false);
+    expect(tryAcquire(breaker).admitted).toBe(false);
     const events = listen(breaker);
     probes[3].settle('failure');
     probes[1].settle('success');

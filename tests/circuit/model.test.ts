@@ -18,6 +18,7 @@ import {
   type ResilienceEvent,
   slowCallRate,
 } from '../../src/index.js';
+import { tryAcquire } from '../support/permits.js';
 import {
   type CircuitPlan,
   type DetectorPlan,
@@ -224,8 +225,8 @@ class Pair {
   #admit(leaseMs?: number, caller?: number): UnderWay | undefined {
     const answer =
       leaseMs === undefined && caller === undefined
-        ? this.#breaker.tryAcquire()
-        : this.#breaker.tryAcquire(undefined, leaseMs, this.#callers[caller ?? -1]);
+        ? tryAcquire(this.#breaker)
+        : tryAcquire(this.#breaker, undefined, leaseMs, this.#callers[caller ?? -1]);
     const expected = this.#model.tryAcquire(leaseMs, caller);
     agree(
       'tryAcquire()',

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { BreakerRegistryOptions } from '../../src/circuit/options.js';
 import { BreakerRegistry, consecutiveFailures, failureRate, slowCallRate } from '../../src/index.js';
+import { tryAcquire } from '../support/permits.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType } from './support.js';
 
 let clock: ManualClock;
@@ -125,7 +126,7 @@ describe('update', () => {
     expect(ask(registry.ensure('b'))).toBe(700);
     clock.advance(700);
     const b = registry.ensure('b');
-    expect([b.tryAcquire().admitted, b.tryAcquire().admitted, b.tryAcquire().admitted]).toEqual([true, true, false]);
+    expect([tryAcquire(b).admitted, tryAcquire(b).admitted, tryAcquire(b).admitted]).toEqual([true, true, false]);
   });
 
   test('keeps what a detector of the same kind has counted, and begins anew with another', () => {

@@ -17,6 +17,7 @@ import {
   slowCallRate,
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
+import { tryAcquire } from '../support/permits.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, ofType, succeed, transitions } from './support.js';
 
 const KEY = 'GET https://api.example.com';
@@ -127,9 +128,9 @@ describe('restore', () => {
     clock.advance(4_000);
     const other = new BreakerRegistry({ ...CLASSIC, clock: manualClock(50) }).ensure(KEY);
     other.restore(throughJson(breaker.snapshot()));
-    expect(other.tryAcquire(50)).toEqual({ admitted: false, retryAfterMs: 6_000 });
-    expect(other.tryAcquire(6_049).admitted).toBe(false);
-    expect(other.tryAcquire(6_050).admitted).toBe(true);
+    expect(tryAcquire(other, 50)).toEqual({ admitted: false, retryAfterMs: 6_000 });
+    expect(tryAcquire(other, 6_049).admitted).toBe(false);
+    expect(tryAcquire(other, 6_050).admitted).toBe(true);
   });
 
   test('of a half-open circuit comes back as open and is probed at the next attempt', () => {

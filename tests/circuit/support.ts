@@ -1,6 +1,7 @@
 import type { Permit } from '../../src/circuit/contract.js';
 import type { Clock } from '../../src/clock.js';
 import type { CircuitBreaker, ResilienceEvent, ResilienceEvents } from '../../src/index.js';
+import { tryAcquire } from '../support/permits.js';
 
 /** A clock that stands still until it is told to go on. */
 export interface ManualClock extends Clock {
@@ -19,14 +20,14 @@ export function manualClock(startMs = 0): ManualClock {
 
 /** Takes a permit; throws where there is none. */
 export function acquire(breaker: CircuitBreaker): Permit {
-  const answer = breaker.tryAcquire();
+  const answer = tryAcquire(breaker);
   if (!answer.admitted) throw new Error(`rejected, retry in ${answer.retryAfterMs} ms`);
   return answer;
 }
 
 /** How long the circuit says to wait, or `admitted`; a permit is given back. */
 export function ask(breaker: CircuitBreaker): number | 'admitted' {
-  const answer = breaker.tryAcquire();
+  const answer = tryAcquire(breaker);
   if (!answer.admitted) return answer.retryAfterMs;
   answer.settle('neutral');
   return 'admitted';

@@ -14,6 +14,7 @@ import {
   reportOf,
   retry,
 } from '../../src/index.js';
+import { tryAcquire } from '../support/permits.js';
 import { scripted } from '../support/scripted-adapter.js';
 
 const KEY = 'GET https://api.example.com';
@@ -47,7 +48,7 @@ function start(options: ResilienceOptions = {}) {
   });
   const circuit = resilience.breakers.ensure(KEY);
   const open = () => {
-    const permit = circuit.tryAcquire();
+    const permit = tryAcquire(circuit);
     if (permit.admitted) permit.settle('failure');
   };
   const get = (config = {}): Promise<Ended> => {
@@ -120,8 +121,8 @@ describe('a call under an open circuit', () => {
 
   test('waits for 1,000 ms by default', async () => {
     const { get, circuit } = start({ breaker: { maxWaitMs: undefined, cooldownMs: 1_000 } });
-    circuit.tryAcquire(performance.now());
-    const permit = circuit.tryAcquire();
+    tryAcquire(circuit, performance.now());
+    const permit = tryAcquire(circuit);
     if (permit.admitted) permit.settle('failure');
     const call = get();
     await pass(1_000);
@@ -167,7 +168,7 @@ describe('a call under an open circuit', () => {
   test('of any method waits before its first attempt', async () => {
     const { api, resilience } = start();
     const circuit = resilience.breakers.ensure('POST https://api.example.com');
-    const permit = circuit.tryAcquire();
+    const permit = tryAcquire(circuit);
     if (permit.admitted) permit.settle('failure');
     const call = api.post('/', {});
     await pass(400);
@@ -263,7 +264,7 @@ describe('a wait ends', () => {
     const { get, open, circuit } = start();
     open();
     await pass(400);
-    circuit.tryAcquire();
+    tryAcquire(circuit);
     const call = get({ resilience: { breaker: { maxWaitMs: 5_000 } } });
     await pass(1_000);
     expect((await call).afterMs).toBe(1_000);
@@ -272,11 +273,11 @@ describe('a wait ends', () => {
 
   test('by a probe that hangs: after twice as long as the slowest recent success', async () => {
     const { get, open, circuit } = start();
-    const slow = circuit.tryAcquire(performance.now() + 10);
+    const slow = tryAcquire(circuit, performance.now() + 10);
     if (slow.admitted) slow.settle('success', performance.now() + 110);
     open();
     await pass(400);
-    circuit.tryAcquire(performance.now());
+    tryAcquire(circuit, performance.now());
     const call = get();
     await pass(200);
     expect((await call).afterMs).toBe(200);
@@ -424,7 +425,7 @@ test('10,000 callers leave nothing behind: at most 100 wait, and the rest is rej
 describe('execute', () => {
   const opened = () => {
     const breaker = new CircuitBreaker('queue', { detector: consecutiveFailures(1), cooldownMs: 400 });
-    const permit = breaker.tryAcquire();
+    const permit = tryAcquire(breaker);
     if (permit.admitted) permit.settle('failure');
     return breaker;
   };
@@ -576,7 +577,7 @@ test('sinks hear of waits', async () => {
   const sink = memorySink();
   const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted() });
   const { breakers } = attach(api, { breaker: breakerOptions, sinks: [sink] });
-  const permit = breakers.ensure(KEY).tryAcquire();
+  const permit = tryAcquire(breakers.ensure(KEY));
   if (permit.admitted) permit.settle('failure');
   const call = api.get('/');
   await pass(400);

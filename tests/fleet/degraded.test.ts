@@ -4,6 +4,7 @@ import { within } from '../../src/fleet/deadline.js';
 import { CircuitBreaker, failuresInWindow, type ResilienceEvent, type ResilienceEvents } from '../../src/index.js';
 import { memoryEngine, sharedStore } from '../../src/store/index.js';
 import { fail, ofStatus, succeed } from '../circuit/support.js';
+import { request } from '../support/permits.js';
 import { Access, closeAll, flush, KEY, type Process, SUMMED, start } from './support.js';
 
 beforeEach(() => {
@@ -35,11 +36,11 @@ describe('a store that never answers', () => {
     access.behaviour = 'hang';
     const process = await start(access, OFTEN);
     const { breaker } = process;
-    for (let i = 0; i < 1_000; i++) expect(breaker.request()).toMatchObject({ admitted: true });
+    for (let i = 0; i < 1_000; i++) expect(request(breaker)).toMatchObject({ admitted: true });
     fail(breaker, 5);
     expect(breaker.state).toBe('open');
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const permit = breaker.request() as Permit;
+    const permit = request(breaker) as Permit;
     expect(permit).toMatchObject({ admitted: true });
     permit.settle('success');
     expect(breaker.state).toBe('closed');
@@ -51,7 +52,7 @@ describe('a store that never answers', () => {
     process.access.behaviour = 'hang';
     await stumble(process, 50);
     for (let i = 0; i < 100; i++) {
-      const permit = process.breaker.request() as Permit;
+      const permit = request(process.breaker) as Permit;
       expect(permit).not.toBeInstanceOf(Promise);
       permit.settle('success');
     }
@@ -65,12 +66,12 @@ describe('a store that never answers', () => {
     access.behaviour = 'hang';
     const startedAt = performance.now();
     const answers: number[] = [];
-    void Promise.resolve(breaker.request()).then((answer) => {
+    void Promise.resolve(request(breaker)).then((answer) => {
       answers.push(performance.now() - startedAt);
       expect(answer).toMatchObject({ admitted: true });
     });
     for (let i = 0; i < 20; i++) {
-      void Promise.resolve(breaker.request()).then((answer) => {
+      void Promise.resolve(request(breaker)).then((answer) => {
         answers.push(performance.now() - startedAt);
         expect(answer).toMatchObject({ admitted: false });
       });
@@ -219,7 +220,7 @@ describe('a store that is back', () => {
     other.access.behaviour = 'hang';
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
     for (const { breaker } of [process, other]) {
-      const answer = Promise.resolve(breaker.request());
+      const answer = Promise.resolve(request(breaker));
       await vi.advanceTimersByTimeAsync(60);
       ((await answer) as Permit).settle('success');
       expect(breaker.state).toBe('closed');
@@ -241,7 +242,7 @@ describe('a store that is back', () => {
     const process = await start(store, OFTEN);
     fail(process.breaker, 5);
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const answer = Promise.resolve(process.breaker.request());
+    const answer = Promise.resolve(request(process.breaker));
     await flush();
     process.access.behaviour = 'hang';
     ((await answer) as Permit).settle('success');
@@ -260,7 +261,7 @@ describe('a store that is back', () => {
     await flush();
     process.access.behaviour = 'hang';
     await vi.advanceTimersByTimeAsync(COOLDOWN_MS);
-    const answer = Promise.resolve(process.breaker.request());
+    const answer = Promise.resolve(request(process.breaker));
     await vi.advanceTimersByTimeAsync(60);
     ((await answer) as Permit).settle('success');
     await vi.advanceTimersByTimeAsync(200);

@@ -4,6 +4,7 @@ import { BreakerRegistry, CircuitBreaker } from '../../src/index.js';
 import type { StoreEngine } from '../../src/store/index.js';
 import { memoryEngine, sharedStore } from '../../src/store/index.js';
 import { fail, listen, ofStatus, ofType, succeed } from '../circuit/support.js';
+import { request } from '../support/permits.js';
 import { Access, closeAll, flush, KEY, SUMMED, start, startAll } from './support.js';
 
 beforeEach(() => {
@@ -158,7 +159,7 @@ describe('close', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     access.behaviour = 'hang';
     access.calls.length = 0;
-    const answer = breaker.request();
+    const answer = request(breaker);
     await one.close();
     expect(await answer).toMatchObject({ admitted: true });
     fail(new CircuitBreaker('another', { ...SUMMED, store: one }), 5);
@@ -347,7 +348,7 @@ describe('what is done by hand', () => {
     await flush();
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(one!.breaker.request()).toMatchObject({ admitted: true });
+    expect(request(one!.breaker)).toMatchObject({ admitted: true });
     expect(one!.access.of()).toEqual([]);
   });
 

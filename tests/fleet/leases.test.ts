@@ -5,6 +5,7 @@ import type { HalfOpenOptions } from '../../src/circuit/options.js';
 import { attach, type CircuitBreaker, CircuitOpenError, isRejectedError, reportOf, retry } from '../../src/index.js';
 import { memoryEngine, sharedStore } from '../../src/store/index.js';
 import { fail } from '../circuit/support.js';
+import { request } from '../support/permits.js';
 import { after, type ScriptedAdapter, scripted } from '../support/scripted-adapter.js';
 import { Access, closeAll, flush, KEY, type Process, SUMMED, start, startAll } from './support.js';
 
@@ -28,7 +29,7 @@ async function elapse(...processes: Process[]): Promise<void> {
 
 /** Asks as often as it says, all at the same time. */
 async function crowd({ breaker }: Process, callers: number): Promise<(Permit | Rejection)[]> {
-  const answers = Promise.all(Array.from({ length: callers }, async () => breaker.request()));
+  const answers = Promise.all(Array.from({ length: callers }, async () => request(breaker)));
   await flush();
   return answers;
 }
@@ -69,7 +70,7 @@ describe('the lease of a probe', () => {
       { admitted: false, retryAfterMs: 1_000 },
     ]);
     await vi.advanceTimersByTimeAsync(999);
-    expect(other!.breaker.request()).toEqual({ admitted: false, retryAfterMs: 1 });
+    expect(request(other!.breaker)).toEqual({ admitted: false, retryAfterMs: 1 });
     expect(other!.access.of('acquire')).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
     expect(await crowd(other!, 1)).toEqual([{ admitted: false, retryAfterMs: 500 }]);
@@ -90,7 +91,7 @@ describe('the lease of a probe', () => {
     (await probe(other!)).settle('success');
     await flush();
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['closed', 'closed']);
-    expect(one!.breaker.request()).toMatchObject({ admitted: true });
+    expect(request(one!.breaker)).toMatchObject({ admitted: true });
   });
 
   test('is free again for the same process as soon as its probe has ended, also when more than one must succeed', async () => {
@@ -107,7 +108,7 @@ describe('the lease of a probe', () => {
     const [one, other] = await startAll(2, { cooldownMs: 1_000 });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
-    const probe = await one!.breaker.request();
+    const probe = await request(one!.breaker);
     one!.events.length = 0;
     one!.access.behaviour = 10;
     if (probe.admitted) probe.settle('success');
@@ -124,7 +125,7 @@ describe('the lease of a probe', () => {
     const [one, other] = await startAll(2, { cooldownMs: 1_000 });
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
-    const probe = await one!.breaker.request();
+    const probe = await request(one!.breaker);
     one!.access.mute();
     await other!.breaker.trip({ cooldownMs: 3_000 }).applied;
     if (probe.admitted) probe.settle('success');
@@ -139,7 +140,7 @@ describe('the lease of a probe', () => {
     await one!.breaker.trip().applied;
     await vi.advanceTimersByTimeAsync(1_000);
     for (const state of ['half-open', 'open'] as const) {
-      const probe = await one!.breaker.request();
+      const probe = await request(one!.breaker);
       if (probe.admitted) probe.settle('failure');
       await flush();
       expect([one!.breaker.state, other!.breaker.state]).toEqual([state, state]);
@@ -249,7 +250,7 @@ describe('the lease of a probe', () => {
   test('outlives the request: the store remembers the circuit for longer than the longest lease', async () => {
     const process = await start(memoryEngine());
     await elapse(process);
-    void process.breaker.request(undefined, 900_000);
+    void request(process.breaker, undefined, 900_000);
     expect(process.access.of('acquire')).toMatchObject([{ request: { leaseMs: 900_000 } }]);
     expect(process.access.of('acquire')[0]!.request?.['rememberMs']).toBeGreaterThan(900_000);
   });
@@ -261,7 +262,7 @@ describe('the lease of a probe', () => {
     const startedAt = performance.now();
     const waited = Promise.all(
       Array.from({ length: 50 }, async () => {
-        const answer = await process.breaker.request();
+        const answer = await request(process.breaker);
         return { answer, afterMs: performance.now() - startedAt };
       }),
     );
@@ -271,18 +272,11 @@ describe('the lease of a probe', () => {
     expect(admitted(answers.map(({ answer }) => answer)).length).toBeLessThanOrEqual(10);
   });
 
-  test('tryAcquire gives none, since it cannot wait', async () => {
-    const process = await start(memoryEngine());
-    await elapse(process);
-    expect(process.breaker.tryAcquire()).toEqual({ admitted: false, retryAfterMs: 0 });
-    expect(process.access.of()).toEqual([]);
-  });
-
   test('an isolated circuit asks for none', async () => {
     const process = await start(memoryEngine());
     await elapse(process);
     process.breaker.isolate();
-    expect(process.breaker.request()).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
+    expect(request(process.breaker)).toEqual({ admitted: false, retryAfterMs: Number.POSITIVE_INFINITY });
     expect(process.access.of()).toEqual([]);
   });
 

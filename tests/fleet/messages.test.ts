@@ -5,6 +5,7 @@ import { retry } from '../../src/index.js';
 import type { StoreEngine } from '../../src/store/index.js';
 import { memoryEngine } from '../../src/store/index.js';
 import { acquire, fail, ofStatus, transitions } from '../circuit/support.js';
+import { request } from '../support/permits.js';
 import { Access, closeAll, flush, KEY, type Process, start } from './support.js';
 
 beforeEach(() => {
@@ -202,7 +203,7 @@ describe('a store that has forgotten an open circuit', () => {
     await vi.advanceTimersByTimeAsync(9_999);
     expect([one.breaker.state, other.breaker.state]).toEqual(['open', 'open']);
     await vi.advanceTimersByTimeAsync(1);
-    const answers = Promise.all([one.breaker.request(), other.breaker.request()]);
+    const answers = Promise.all([request(one.breaker), request(other.breaker)]);
     await flush();
     expect((await answers).map(({ admitted }) => admitted)).toEqual([true, false]);
     ((await answers)[0] as Permit).settle('success');
@@ -220,7 +221,7 @@ describe('a store that has forgotten an open circuit', () => {
     await vi.advanceTimersByTimeAsync(5_000);
     expect(one.breaker.state).toBe('open');
     await vi.advanceTimersByTimeAsync(5_000);
-    const answer = one.breaker.request();
+    const answer = request(one.breaker);
     await flush();
     expect(await answer).toMatchObject({ admitted: true });
     expect(await store.read(KEY)).toMatchObject({ state: 'half-open', generation: 1 });

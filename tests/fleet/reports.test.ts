@@ -3,6 +3,7 @@ import type { FailureReport, OutcomesOfAge } from '../../src/fleet/store.js';
 import { consecutiveFailures, failureRateInWindow, failuresInWindow, slowCallRate } from '../../src/index.js';
 import { memoryEngine } from '../../src/store/index.js';
 import { acquire, fail, ofStatus, succeed } from '../circuit/support.js';
+import { request, tryAcquire } from '../support/permits.js';
 import { Access, type Call, closeAll, flush, KEY, type Process, start, startAll } from './support.js';
 
 beforeEach(() => {
@@ -37,7 +38,7 @@ describe('healthy calls', () => {
 
   test('get their permit at once, not a promise', async () => {
     const { breaker } = await start(memoryEngine());
-    expect(breaker.request()).toMatchObject({ admitted: true });
+    expect(request(breaker)).toMatchObject({ admitted: true });
   });
 
   test.each([
@@ -413,7 +414,7 @@ describe('a detector that counts a call once', () => {
 
   /** One attempt of a call that fails. */
   const failAttempt = ({ breaker }: Process, call: object) => {
-    const permit = breaker.tryAcquire(undefined, undefined, call);
+    const permit = tryAcquire(breaker, undefined, undefined, call);
     if (permit.admitted) permit.settle('failure');
   };
 
@@ -497,7 +498,7 @@ describe('quorum', () => {
     await flush();
     expect([ill!.breaker.state, other!.breaker.state]).toEqual(['open', 'closed']);
     await vi.advanceTimersByTimeAsync(10_000);
-    const permit = ill!.breaker.request();
+    const permit = request(ill!.breaker);
     expect(permit).toMatchObject({ admitted: true });
     expect(ill!.access.of('acquire')).toEqual([]);
     (permit as { settle(outcome: string): void }).settle('success');

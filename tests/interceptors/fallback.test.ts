@@ -9,6 +9,7 @@ import {
   type ResilienceOptions,
   reportOf,
 } from '../../src/index.js';
+import { tryAcquire } from '../support/permits.js';
 import { connectionError, type Step, scripted, untilCancelled } from '../support/scripted-adapter.js';
 
 const BASE_URL = 'https://api.example.com';
@@ -278,7 +279,7 @@ describe("fallbackOn 'open', the default", () => {
     const { api, resilience } = start({ fallback: 'data', breaker: { cooldownMs: 0 } });
     const breaker = resilience.breakers.ensure(KEY);
     breaker.trip();
-    breaker.tryAcquire();
+    tryAcquire(breaker);
     expect(breaker.state).toBe('half-open');
     expect((await api.get('/')).data).toBe('data');
   });

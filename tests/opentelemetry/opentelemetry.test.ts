@@ -11,6 +11,7 @@ import { attach, BreakerRegistry, type ResilienceEvent } from '../../src/index.j
 import { INSTRUMENTS } from '../../src/metrics/instruments.js';
 import { openTelemetrySink } from '../../src/opentelemetry/opentelemetry.js';
 import { manualClock } from '../circuit/support.js';
+import { tryAcquire } from '../support/permits.js';
 import { scripted } from '../support/scripted-adapter.js';
 import { byAttribute, exportToMemory, pointsOf } from './support.js';
 
@@ -125,7 +126,7 @@ describe('a circuit that nobody reads', () => {
   test('is exported as open again where its probe was lost, and as closed once it was reset', async () => {
     const { clock, registry, collect } = startOpen();
     clock.advance(1_000);
-    expect(registry.ensure(KEY).tryAcquire(undefined, 5_000)).toMatchObject({ admitted: true });
+    expect(tryAcquire(registry.ensure(KEY), undefined, 5_000)).toMatchObject({ admitted: true });
     clock.advance(5_500);
     expect(byAttribute(await collect(), 'circuit.state', 'state')).toEqual({ closed: 0, open: 1, 'half-open': 0 });
     registry.ensure(KEY).reset();

@@ -8,6 +8,7 @@ import { INSTRUMENTS } from '../../src/metrics/instruments.js';
 import { prometheusName, prometheusSink } from '../../src/prometheus/prometheus.js';
 import { manualClock } from '../circuit/support.js';
 import { samplesOf, sumOf } from '../support/exposed-metrics.js';
+import { tryAcquire } from '../support/permits.js';
 import { scripted } from '../support/scripted-adapter.js';
 
 afterEach(() => promClient.register.clear());
@@ -381,7 +382,7 @@ describe('a circuit that nobody reads', () => {
     const { register, sink } = start();
     const { clock, registry } = open([sink]);
     clock.advance(1_000);
-    expect(registry.ensure(KEY).tryAcquire(undefined, 5_000)).toMatchObject({ admitted: true, isProbe: true });
+    expect(tryAcquire(registry.ensure(KEY), undefined, 5_000)).toMatchObject({ admitted: true, isProbe: true });
     expect(await statesIn(register)).toEqual({ closed: 0, open: 0, 'half-open': 1 });
     clock.advance(5_500);
     expect(await statesIn(register)).toEqual({ closed: 0, open: 1, 'half-open': 0 });

@@ -17,6 +17,7 @@ import {
   retry,
 } from '../../src/index.js';
 import type { RetryFailure, RetryFunctionOptions } from '../../src/retry/retry.js';
+import { tryAcquire } from '../support/permits.js';
 import { scripted } from '../support/scripted-adapter.js';
 
 const linear: Delay = ({ attempt }) => 100 * attempt;
@@ -630,7 +631,7 @@ describe('a breaker', () => {
     setTimeout(() => controller.abort(), 40);
     await ending(retry(hanging().fn, { breaker, signal: controller.signal }));
     expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, counts: { neutral: 1 } });
-    expect(breaker.tryAcquire().admitted).toBe(true);
+    expect(tryAcquire(breaker).admitted).toBe(true);
   });
 
   test('an attempt that had the whole deadline and was cut off is a failure', async () => {

@@ -14,6 +14,8 @@ export interface FailureDetector {
   readonly isTimeless?: boolean | undefined;
   /** @internal Whether `record` does not look at `durationMs`, as one that is timeless: then no clock is read for the permits of a closed circuit. */
   readonly ignoresDuration?: boolean | undefined;
+  /** @internal Whether a success would change nothing at present. */
+  readonly isAtRest?: boolean | undefined;
   /** @internal What it counts, for detectors whose counts can be added up with those of other processes. */
   readonly threshold?: SharedThreshold | undefined;
   /** Why it tripped last; `threshold` unless given. */
@@ -73,41 +75,47 @@ export interface ConsecutiveFailuresOptions {
 /** How many failures in a row are kept while they have not lasted for `minSpanMs`. */
 const MOST_KEPT = 1_000;
 
+interface Rules {
+  readonly failures: number;
+  readonly minSpanMs: number;
+  readonly maxAgeMs: number;
+  readonly perCall: boolean;
+}
+
 class ConsecutiveFailures implements FailureDetector {
   get kind(): string {
     return 'consecutive';
   }
 
   failures = 0;
-  readonly #needed: number;
-  readonly #minSpanMs: number;
-  readonly #maxAgeMs: number;
-  readonly #perCall: boolean;
+  /** Shared by all that one factory makes. */
+  readonly #rules: Rules;
   #calls: WeakSet<object> | undefined;
   /** When the failures in a row ended: the first, for the span, and the latest of the others as far as they can grow old. */
   #endedAt: number[] | undefined;
 
-  constructor(needed: number, minSpanMs: number, maxAgeMs: number, perCall: boolean) {
-    this.#needed = needed;
-    this.#minSpanMs = minSpanMs;
-    this.#maxAgeMs = maxAgeMs;
-    this.#perCall = perCall;
+  constructor(rules: Rules) {
+    this.#rules = rules;
   }
 
   get isTimeless(): boolean {
     return true;
   }
 
+  get isAtRest(): boolean {
+    return this.failures === 0;
+  }
+
   get threshold(): SharedThreshold {
-    const maxAgeMs = Number.isFinite(this.#maxAgeMs) ? this.#maxAgeMs : undefined;
+    const { failures, minSpanMs, maxAgeMs, perCall } = this.#rules;
     return {
       windowMs: 0,
-      failures: this.#needed,
+      failures,
       rate: 0,
       minAttempts: 1,
-      minSpanMs: this.#minSpanMs,
-      ...(maxAgeMs !== undefined && { maxAgeMs }),
-      ...(this.#perCall && { perCall: true }),
+      minSpanMs,
+      ...(Number.isFinite(maxAgeMs) && { maxAgeMs }),
+      ...(perCall && { perCall }),
     };
   }
 
@@ -121,12 +129,13 @@ class ConsecutiveFailures implements FailureDetector {
       this.failures++;
       this.#keep(now);
     }
-    return this.failures >= this.#needed && !(now - this.#firstAt(now) < this.#minSpanMs);
+    return this.failures >= this.#rules.failures && !(now - this.#firstAt(now) < this.#rules.minSpanMs);
   }
 
   expire(now: number): void {
-    if (this.#endedAt === undefined || now - this.#firstAt(now) <= this.#maxAgeMs) return;
-    this.#endedAt = this.#endedAt.filter((at) => now - at <= this.#maxAgeMs);
+    const { maxAgeMs } = this.#rules;
+    if (this.#endedAt === undefined || now - this.#firstAt(now) <= maxAgeMs) return;
+    this.#endedAt = this.#endedAt.filter((at) => now - at <= maxAgeMs);
     this.failures = this.#endedAt.length;
   }
 
@@ -151,7 +160,7 @@ class ConsecutiveFailures implements FailureDetector {
 
   /** Whether another attempt of the call was counted already. */
   #isCounted(call: object | undefined): boolean {
-    if (!this.#perCall || !call) return false;
+    if (!this.#rules.perCall || !call) return false;
     this.#calls ??= new WeakSet();
     const isCounted = this.#calls.has(call);
     this.#calls.add(call);
@@ -163,9 +172,10 @@ class ConsecutiveFailures implements FailureDetector {
   }
 
   #keep(endedAt: number): void {
+    const { failures, maxAgeMs } = this.#rules;
     const kept = this.#endedAt ?? [];
     this.#endedAt = kept;
-    const most = this.#maxAgeMs < Number.POSITIVE_INFINITY ? Math.max(this.#needed, MOST_KEPT) : 1;
+    const most = maxAgeMs < Number.POSITIVE_INFINITY ? Math.max(failures, MOST_KEPT) : 1;
     if (kept.length > most) kept.splice(1, 1);
     kept.push(endedAt);
   }
@@ -198,9 +208,9 @@ export function consecutiveFailures(failures: number, given: ConsecutiveFailures
   anInteger(1)(failures, 'consecutiveFailures(failures)');
   checkConsecutive(given, 'consecutiveFailures(options)');
   const defaults = { minSpanMs: 0, maxAgeMs: Number.POSITIVE_INFINITY, perCall: false };
-  const { minSpanMs, maxAgeMs, perCall } = merged(defaults, given);
-  if (maxAgeMs < minSpanMs) {
-    throw unexpected('consecutiveFailures(options).maxAgeMs', 'at least `minSpanMs`', maxAgeMs, RangeError);
+  const rules = { failures, ...merged(defaults, given) };
+  if (rules.maxAgeMs < rules.minSpanMs) {
+    throw unexpected('consecutiveFailures(options).maxAgeMs', 'at least `minSpanMs`', rules.maxAgeMs, RangeError);
   }
-  return () => new ConsecutiveFailures(failures, minSpanMs, maxAgeMs, perCall);
+  return () => new ConsecutiveFailures(rules);
 }

@@ -14,18 +14,32 @@ interface Owner {
 
 /** A detector that may be the user's: what it throws, or answers wrongly, is reported and fails no call. */
 export class GuardedDetector {
-  /** Whether it needs no time for a success; see `FailureDetector`. */
-  readonly isTimeless: boolean;
-  /** Whether it needs no time for a permit. */
-  readonly ignoresDuration: boolean;
+  /** When it needs the time: see `isTimeless` and `ignoresDuration` of `FailureDetector`. */
+  readonly #needs: 'nothing' | 'the end' | 'the duration';
   readonly #detector: FailureDetector;
   readonly #owner: Owner;
 
   constructor(factory: DetectorFactory, owner: Owner) {
     this.#owner = owner;
     this.#detector = this.#try(() => checked(factory()), undefined) ?? CIRCUIT_DEFAULTS.detector();
-    this.isTimeless = this.#try(() => this.#detector.isTimeless, undefined) === true;
-    this.ignoresDuration = this.isTimeless || this.#try(() => this.#detector.ignoresDuration, undefined) === true;
+    const hasOf = (trait: 'isTimeless' | 'ignoresDuration') =>
+      this.#try(() => this.#detector[trait], undefined) === true;
+    this.#needs = hasOf('isTimeless') ? 'nothing' : hasOf('ignoresDuration') ? 'the end' : 'the duration';
+  }
+
+  /** Whether it needs no time for a success. */
+  get isTimeless(): boolean {
+    return this.#needs === 'nothing';
+  }
+
+  /** Whether it needs no time for a permit. */
+  get ignoresDuration(): boolean {
+    return this.#needs !== 'the duration';
+  }
+
+  /** Whether a success changes nothing. */
+  get isAtRest(): boolean {
+    return this.#detector.isAtRest === true;
   }
 
   get rate(): number | undefined {
