@@ -201,12 +201,16 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   #gated(): GatedCircuit {
     const now = () => this.now;
     const maxQueue = () => this.circuit.policy.maxQueue;
+    const slowestMs = () => this.times.slowestMs();
     return {
       get now() {
         return now();
       },
       get maxQueue() {
         return maxQueue();
+      },
+      get slowestMs() {
+        return slowestMs();
       },
       outlook: (at) => this.#outlook(at),
       admit: (asking, at) => this.#admitWaiter(asking, at),

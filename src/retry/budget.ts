@@ -50,8 +50,19 @@ const RETRY_COST = 1;
  */
 export const TIMEOUT_RETRY_COST = 10;
 
+/** The share of the budget that has to be there for the retry of a timeout. */
+const NEARLY_FULL = 0.9;
+
+/** The share that timeouts leave for other retries. */
+const KEPT_FOR_OTHERS = 0.3;
+
 /** How long tokens are kept. */
 const KEPT_SECONDS = 10;
+
+const leastOf = ({ minPerSecond }: Budget): number => Math.max(1, KEPT_SECONDS * minPerSecond);
+
+/** The most tokens that a bucket holds. */
+const fullOf = (budget: Budget, { calls }: Pick<Bucket, 'calls'>): number => leastOf(budget) + budget.ratio * calls;
 
 /**
  * A token bucket per key: calls and time put tokens in, a retry takes one out. It holds what the last ten seconds put in, so
@@ -82,12 +93,17 @@ export class RetryBudgets {
     return new Fare(isShared(budget) ? budget : ofKey(budget), cost);
   }
 
-  /** Takes what a retry costs; `false` where there is not enough. */
+  /**
+   * Takes what a retry costs; `false` where there is not enough. What costs more than others needs a budget that is nearly
+   * full, and takes tokens also where it is refused: then not even some of many timeouts are retried.
+   */
   withdraw(key: string, budget: Budget, now: number, cost = RETRY_COST): boolean {
     const bucket = this.#refilled(key, budget, now);
-    if (bucket.tokens < cost) return false;
-    bucket.tokens -= cost;
-    return true;
+    const { tokens } = bucket;
+    const full = cost > RETRY_COST ? fullOf(budget, bucket) : 0;
+    const isEnough = tokens >= Math.max(cost, NEARLY_FULL * full);
+    if (isEnough || full > 0) bucket.tokens = Math.max(tokens - cost, Math.min(tokens, KEPT_FOR_OTHERS * full));
+    return isEnough;
   }
 
   /** Gives back what a retry took that was not sent. */
@@ -96,13 +112,13 @@ export class RetryBudgets {
     if (bucket) bucket.tokens += cost;
   }
 
-  #refilled(key: string, { ratio, minPerSecond }: Budget, now: number): Bucket {
-    const least = Math.max(1, KEPT_SECONDS * minPerSecond);
-    const bucket = this.#bucket(key, least, now);
+  #refilled(key: string, budget: Budget, now: number): Bucket {
+    const { minPerSecond } = budget;
+    const bucket = this.#bucket(key, leastOf(budget), now);
     const seconds = (now - bucket.at) / 1000;
     bucket.at = now;
     bucket.calls *= Math.max(0, 1 - seconds / KEPT_SECONDS);
-    bucket.tokens = Math.min(bucket.tokens + seconds * minPerSecond, least + ratio * bucket.calls);
+    bucket.tokens = Math.min(bucket.tokens + seconds * minPerSecond, fullOf(budget, bucket));
     return bucket;
   }
 

@@ -95,7 +95,7 @@ describe('attach gives back what a retry took that is not sent, because', () => 
   test('it was to be the last: those that were sent before are paid for, ten for a timeout', async () => {
     const budget = new RetryBudget({ ratio: 1e-6, minPerSecond: 3 });
     const timeout = new AxiosError('timeout of 5 ms exceeded', 'ECONNABORTED');
-    const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(503, timeout) });
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter: scripted(503, timeout, 503) });
     const resilience = attach(api, { breaker: TOLERANT, retry: { retries: 5, backoff: 100, budget } });
     const call = api.get('/').catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(250);

@@ -125,21 +125,41 @@ test('a retry of a status that was listed is charged, though the service is well
   expect(await fail(api)).toEqual([3, 'budget']);
 });
 
-test('the retry of a timeout takes ten', async () => {
-  const { api, adapter } = start({ retry: { budget: { ratio: 0.5, minPerSecond: 2.05 } } });
-  adapter.script(new AxiosError('timeout of 5 ms exceeded', 'ECONNABORTED'));
+const TIMEOUT = new AxiosError('timeout of 5 ms exceeded', 'ECONNABORTED');
+
+test('the retry of a timeout takes ten, and is made only where nine tenths of the budget are there', async () => {
+  const { api, adapter } = start({ retry: { budget: { ratio: 1e-6, minPerSecond: 11 } } });
+  adapter.script(TIMEOUT);
   expect(await fail(api)).toEqual([3, 'budget']);
-  adapter.script(503);
-  expect(await fail(api)).toEqual([2, 'budget']);
 });
 
-test('by default a call alone has one retry of a timeout, and the next after ten seconds', async () => {
-  const { api, adapter, clock } = start({ retry: { budget: {} } });
-  adapter.script(new AxiosError('timeout of 5 ms exceeded', 'ECONNABORTED'));
+test('a timeout takes ten also where it is not retried, down to three tenths of the budget', async () => {
+  const { api, adapter } = start({ retry: { retries: 50, budget: { ratio: 1e-6, minPerSecond: 5 } } });
+  adapter.script(TIMEOUT);
   expect(await fail(api)).toEqual([2, 'budget']);
-  clock.advance(8_000);
+  adapter.script(503);
+  expect(await fail(api)).toEqual([31, 'budget']);
+});
+
+test('many timeouts leave three tenths of the budget for other retries, and take nothing of what is below', async () => {
+  const { api, adapter } = start({ retry: { retries: 50, budget: { ratio: 1e-6, minPerSecond: 5 } } });
+  adapter.script(TIMEOUT);
+  for (let calls = 0; calls < 10; calls++) await fail(api);
+  adapter.script(503, 503, 503, 503, 503, 200);
+  expect(reportOf(await api.get('/'))?.attempts).toBe(6);
+  adapter.script(TIMEOUT);
+  for (let calls = 0; calls < 10; calls++) await fail(api);
+  adapter.script(503);
+  expect(await fail(api)).toEqual([11, 'budget']);
+});
+
+test('by default a call alone has one retry of a timeout, and the next after seven seconds', async () => {
+  const { api, adapter, clock } = start({ retry: { budget: {} } });
+  adapter.script(TIMEOUT);
+  expect(await fail(api)).toEqual([2, 'budget']);
+  clock.advance(6_000);
   expect(await fail(api)).toEqual([1, 'budget']);
-  clock.advance(1_000);
+  clock.advance(7_000);
   expect(await fail(api)).toEqual([2, 'budget']);
 });
 
@@ -245,7 +265,6 @@ test('a token that comes back for a key that is not known makes no budget of it'
   const budgets = new RetryBudgets();
   const budget = { ratio: 0.5, minPerSecond: 1 };
   budgets.giveBack('a');
-  expect(budgets.withdraw('a', budget, 0, 11)).toBe(false);
   expect(budgets.withdraw('a', budget, 0, 10)).toBe(true);
   budgets.giveBack('a', 10);
   expect(budgets.withdraw('a', budget, 0, 10)).toBe(true);

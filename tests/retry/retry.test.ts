@@ -574,8 +574,8 @@ describe('a RetryBudget', () => {
   test.each([
     ['by its code', Object.assign(new Error('too late'), { code: 'ETIMEDOUT' })],
     ['by its name', new DOMException('too late', 'TimeoutError')],
-  ])('the retry of a timeout, known %s, takes ten tokens', async (_how, late) => {
-    const budget = new RetryBudget({ ratio: 0.1, minPerSecond: 2 });
+  ])('the retry of a timeout, known %s, takes ten tokens, and needs nine tenths of them', async (_how, late) => {
+    const budget = new RetryBudget({ ratio: 0.1, minPerSecond: 11 });
     const fn = vi.fn().mockRejectedValue(late);
     await ending(retry(fn, { retries: 5, budget, backoff: 0 }));
     expect(fn).toHaveBeenCalledTimes(3);

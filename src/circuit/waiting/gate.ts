@@ -46,6 +46,7 @@ export class Gate {
   wait(asking: Asking, now: number): Waiting | undefined {
     const outlook = this.#circuit.outlook(now);
     if (!this.isWorthIt(asking.until, now, outlook)) return undefined;
+    if (this.#queue.size === 0) this.#ramp.usually(this.#circuit.slowestMs, now);
     const waiter = new Waiter(asking, (left, isRejected) => this.#leave(left, isRejected));
     this.#queue.add(waiter);
     if (outlook.name === 'passing' || (outlook.name === 'probing' && outlook.hasSeat)) this.look(now);
@@ -89,7 +90,7 @@ export class Gate {
   }
 
   #startOf(startsInMs: number, now: number): number {
-    this.#ramp.begin();
+    this.#ramp.begin(now);
     this.#stop();
     return now + startsInMs;
   }
@@ -104,7 +105,7 @@ export class Gate {
       }
       const permit = this.#circuit.admit(first.asking, now);
       if (!permit || permit instanceof Promise) return;
-      const counted = this.#ramp.enter(permit, now, () => this.look(this.#circuit.now));
+      const counted = this.#ramp.enter(permit, now, this.#circuit, (at) => this.look(at));
       this.#give(first, counted);
     }
   }

@@ -38,6 +38,8 @@ export interface GatedCircuit {
   readonly maxQueue: number;
   /** The time on the circuit's clock, ms. */
   readonly now: number;
+  /** What the slowest success of the last minute with any took, ms. */
+  readonly slowestMs: number | undefined;
   outlook(now: number): Outlook;
   /** A permit if there is one to be had; a promise where a store has to be asked. It is never rejected. */
   admit(asking: Asking, now: number): Permit | undefined | Promise<Permit | undefined>;

@@ -5,6 +5,7 @@ import { ScriptedCircuit, settled, type Visitor } from './support.js';
 
 const SEQUENCES = Number(process.env['GATE_SEQUENCES'] ?? 1_500);
 const LONGEST_HOLD_MS = 1_000;
+const HELD_BACK_MS = 5_000;
 
 /** One thing that happens. Indices are taken modulo what there is. */
 type Step =
@@ -45,22 +46,42 @@ interface Guest {
   isReleased: boolean;
 }
 
-/** The loop as the issue words it: one, plus one per n successes, at most four, halved by a failure. */
+/**
+ * The loop as the issue words it: one, plus one per n successes, at most four, halved by a failure. One again where an answer
+ * took longer than is usual, and a pause of that, of twice that and so on, for five seconds.
+ */
 class Allowance {
   n = 1;
+  pausedUntil = 0;
   #successes = 0;
+  #begunAt = 0;
+  #slowInARow = 0;
 
-  begin(): void {
+  constructor(readonly usualMs: number) {}
+
+  begin(now: number): void {
     this.n = 1;
     this.#successes = 0;
+    this.#begunAt = now;
+    this.pausedUntil = 0;
+    this.#slowInARow = 0;
   }
 
-  learn(outcome: Outcome): void {
+  learn(outcome: Outcome, tookMs: number, now: number): void {
     if (outcome === 'failure') {
       this.n = this.n > 1 ? this.n >> 1 : 1;
       this.#successes = 0;
     }
     if (outcome !== 'success') return;
+    const heldUntil = this.#begunAt + HELD_BACK_MS;
+    if (tookMs > this.usualMs && now <= heldUntil) {
+      this.n = 1;
+      this.#successes = 0;
+      const times = [1, 2, 4][this.#slowInARow++] ?? 8;
+      this.pausedUntil = Math.min(heldUntil, now + times * tookMs);
+      return;
+    }
+    this.#slowInARow = 0;
     this.#successes += 1;
     if (this.#successes < this.n) return;
     this.#successes = 0;
@@ -72,13 +93,14 @@ class Allowance {
 class Play {
   readonly circuit: ScriptedCircuit;
   readonly #guests: Guest[] = [];
-  readonly #allowance = new Allowance();
+  readonly #allowance: Allowance;
   #wasClosed = true;
   #hadWaiting = false;
   #seen = 0;
 
-  constructor(probes: number, maxQueue: number) {
-    this.circuit = new ScriptedCircuit({ probes, maxQueue, patienceMs: 300 });
+  constructor(probes: number, maxQueue: number, slowestMs: number) {
+    this.#allowance = new Allowance(slowestMs);
+    this.circuit = new ScriptedCircuit({ probes, maxQueue, patienceMs: 300, slowestMs });
   }
 
   get #waiting(): Guest[] {
@@ -132,6 +154,7 @@ class Play {
   async finish(): Promise<void> {
     await this.take({ do: 'close' });
     for (let round = 0; round < 500 && (this.#waiting.length > 0 || this.#underWay.length > 0); round++) {
+      if (this.#underWay.length === 0) await this.take({ do: 'wait', ms: 100 });
       await this.#end(0, 'success');
       await settled();
       this.#check();
@@ -156,7 +179,8 @@ class Play {
     const guest = underWay[index % underWay.length];
     if (!guest) return;
     guest.hasEnded = true;
-    if (guest.isReleased) this.#allowance.learn(outcome);
+    const now = performance.now();
+    if (guest.isReleased) this.#allowance.learn(outcome, now - guest.visitor.givenAt, now);
     guest.visitor.permit?.settle(outcome);
     await settled();
   }
@@ -166,13 +190,14 @@ class Play {
     const now = performance.now();
     const isClosed = circuit.state === 'closed';
     if (!isClosed || !this.#hadWaiting) this.#wasClosed = false;
-    if (isClosed && !this.#wasClosed) this.#allowance.begin();
+    if (isClosed && !this.#wasClosed) this.#allowance.begin(now);
     const hasReleased = isClosed && circuit.given.length > this.#seen;
     for (const number of circuit.given.slice(this.#seen)) {
       const guest = this.#guests[number] as Guest;
       guest.isReleased = isClosed;
       const overtaken = this.#waiting.filter(({ visitor }) => visitor.number < number);
       if (overtaken.length > 0) throw new Error(`${number} was let through before ${overtaken[0]?.visitor.number}`);
+      if (isClosed && guest.visitor.givenAt < this.#allowance.pausedUntil) throw new Error(`${number} went in a pause`);
       if (guest.hasLeft) throw new Error(`${number} had left`);
     }
     this.#seen = circuit.given.length;
@@ -187,7 +212,8 @@ class Play {
     if (hasReleased && held > this.#allowance.n) {
       throw new Error(`${held} are under way, and ${this.#allowance.n} may be`);
     }
-    if (isClosed && waiting.length > 0 && held < this.#allowance.n) {
+    const isPaused = now < this.#allowance.pausedUntil;
+    if (isClosed && waiting.length > 0 && held < this.#allowance.n && !isPaused) {
       throw new Error(`${held} are under way where ${this.#allowance.n} may be, and ${waiting.length} wait`);
     }
     const late = isClosed ? undefined : waiting.find(({ until }) => until < now);
@@ -210,10 +236,11 @@ test(`keeps the order, loses nobody, and lets no more go than may, in ${SEQUENCE
     fc.asyncProperty(
       fc.integer({ min: 1, max: 3 }),
       fc.integer({ min: 0, max: 20 }),
+      fc.constantFrom(50, 500, Number.POSITIVE_INFINITY),
       fc.array(aStep, { minLength: 1, maxLength: 40, size: 'max' }),
-      async (probes, maxQueue, steps) => {
+      async (probes, maxQueue, slowestMs, steps) => {
         vi.clearAllTimers();
-        const play = new Play(probes, maxQueue);
+        const play = new Play(probes, maxQueue, slowestMs);
         for (const step of steps) await play.take(step);
         await play.finish();
       },

@@ -220,6 +220,82 @@ describe('coming back', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  /** Answers each that is let through after so long, for so long in all, and tells when each was let through. */
+  async function answeredAfter(circuit: ScriptedCircuit, tookMs: number, forMs: number): Promise<number[]> {
+    const begunAt = performance.now();
+    let ended = 0;
+    const isDue = () => performance.now() >= (circuit.visitors[ended]?.givenAt ?? 0) + tookMs;
+    for (; performance.now() <= begunAt + forMs; await pass(50)) {
+      while (isDue()) await end(circuit.visitors[ended++], 'success');
+    }
+    return circuit.visitors.filter(({ permit }) => permit).map(({ givenAt }) => givenAt - begunAt);
+  }
+
+  describe('where answers take longer than any before the circuit opened', () => {
+    test('goes one by one, with pauses of once, twice and four times that', async () => {
+      const circuit = await closedWith(60, { slowestMs: 199 });
+      expect(await answeredAfter(circuit, 200, 4_900)).toEqual([0, 400, 1_000, 2_000, 3_800]);
+    });
+
+    test('pauses for no longer than eight times that', async () => {
+      const circuit = await closedWith(60, { slowestMs: 99 });
+      expect(await answeredAfter(circuit, 100, 4_000)).toEqual([0, 200, 500, 1_000, 1_900, 2_800, 3_700]);
+    });
+
+    test('goes on as usual after five seconds, since the service may stay as slow', async () => {
+      const circuit = await closedWith(60, { slowestMs: 199 });
+      expect(await answeredAfter(circuit, 200, 5_600)).toEqual([
+        0, 400, 1_000, 2_000, 3_800, 5_000, 5_200, 5_200, 5_400, 5_400, 5_400, 5_600, 5_600, 5_600, 5_600,
+      ]);
+    });
+
+    test('begins with the shortest pause again after an answer that did not', async () => {
+      const circuit = await closedWith(60, { slowestMs: 199 });
+      expect(await answeredAfter(circuit, 200, 900)).toEqual([0, 400]);
+      await pass(50);
+      expect(circuit.given.length).toBe(3);
+      await end(circuit.visitors[2], 'success');
+      expect(circuit.given.length).toBe(5);
+      await pass(200);
+      await end(circuit.visitors[3], 'success');
+      await pass(199);
+      expect(circuit.given.length).toBe(5);
+      await end(circuit.visitors[4], 'neutral');
+      await pass(1);
+      expect(circuit.given.length).toBe(6);
+    });
+
+    test('is not held up by failures, which may be quick', async () => {
+      const circuit = await closedWith(60, { slowestMs: 199 });
+      await pass(500);
+      await end(circuit.visitors[0], 'failure');
+      expect(circuit.given.length).toBe(2);
+    });
+  });
+
+  test('lets more go at a time where answers take as long as the slowest before', async () => {
+    const circuit = await closedWith(60, { slowestMs: 200 });
+    expect(await answeredAfter(circuit, 200, 400)).toEqual([0, 200, 200, 400, 400, 400]);
+  });
+
+  test.each([
+    ['as it was before, where it opened again within a minute', 60_000, 1],
+    ['as it is now, after more than a minute', 60_001, 3],
+  ])('goes by what is usual %s', async (_, afterMs, given) => {
+    const circuit = new ScriptedCircuit({ slowestMs: 100 });
+    circuit.open(400);
+    circuit.come(1_000)?.waiting.leave();
+    circuit.close();
+    await pass(afterMs);
+    circuit.slowestMs = 500;
+    circuit.open(400);
+    const [first] = comers(circuit, 5);
+    circuit.close();
+    await pass(200);
+    await end(first, 'success');
+    expect(circuit.given.length).toBe(given);
+  });
+
   test('begins anew with one when the circuit has opened under it, and counts those that are still under way', async () => {
     const circuit = await closedWith(60);
     for (let ended = 0; ended < 6; ended++) await end(circuit.visitors[ended], 'success');
