@@ -186,7 +186,8 @@ export class Circuit {
     const { error, response, retryAfterMs } = details;
     const previousMs = openings > 1 ? this.#past?.setMs : undefined;
     const told = { key: this.#owner.key, error: error as DelayContext['error'], response, retryAfterMs };
-    const context = { ...told, attempt: openings, previousMs, random: this.#policy.random };
+    const isPartial = this.#past?.isPartial(this.#policy.clock.now()) === true;
+    const context = { ...told, attempt: openings, previousMs, isPartial, random: this.#policy.random };
     return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context, this.#owner) };
   }
 
@@ -199,6 +200,7 @@ export class Circuit {
     caller: object | undefined,
   ): void {
     this.#remember(outcome, details);
+    this.#past?.saw(outcome, endedAt);
     const hasTripped = this.#detector.record(outcome, endedAt, durationMs, caller);
     const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
@@ -209,6 +211,7 @@ export class Circuit {
       return;
     }
     const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
+    this.#past?.tripped(now);
     const opening = this.nextOpening(details);
     tellAfterwards(() => {
       this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening);
@@ -280,7 +283,7 @@ export class Circuit {
     this.#state = next;
     this.#generation++;
     if (next.name === 'open') this.#remembered().lastMs = cooldownMs;
-    if (this.#past) this.#past.served = 0;
+    this.#past?.moved();
     if (this.#past && next === CLOSED) this.#past.lastFailure = undefined;
     this.#detector.reset();
     this.#detector.load(saved, now);

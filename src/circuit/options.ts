@@ -76,7 +76,8 @@ export interface CircuitBreakerOptions {
   /**
    * How long an open circuit rejects before it may be probed: a number of ms, or a function, which `attach` calls once to see that
    * it works.
-   * @default exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 })
+   * @default exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 }); 200 ms, less up to 20 %, while only a part
+   *   of the service seems to fail (`isPartial` of the context)
    * @example 10_000
    */
   cooldownMs?: number | Delay | undefined;
@@ -128,9 +129,12 @@ export interface BreakerRegistryOptions extends CircuitBreakerOptions {
 /** How long a probe holds its permit where nobody says, ms. */
 export const DEFAULT_LEASE_MS = 30_000;
 
+const ofAll = exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 });
+const ofAPart = exponential({ baseMs: 200, factor: 1, jitter: 0.2 });
+
 export const CIRCUIT_DEFAULTS = Object.freeze({
   detector: consecutiveFailures(5, { perCall: true, minSpanMs: 600, maxAgeMs: 60_000 }),
-  cooldownMs: exponential({ baseMs: 500, factor: 1.15, maxMs: 1_200, jitter: 0.2 }),
+  cooldownMs: ((context) => (context.isPartial ? ofAPart : ofAll)(context)) satisfies Delay,
   retryAfter: Object.freeze({ maxMs: 60_000, opens: false }),
   halfOpen: Object.freeze({ probes: 1, successThreshold: 1 }),
   maxQueue: 100,

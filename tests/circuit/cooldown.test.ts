@@ -101,8 +101,8 @@ describe('a function', () => {
     fail(breaker);
     const { response, retryAfterMs } = { response: undefined, retryAfterMs: undefined };
     expect(cooldownMs.mock.calls).toEqual([
-      [{ key: KEY, attempt: 1, previousMs: undefined, error, response, retryAfterMs: 50, random }],
-      [{ key: KEY, attempt: 2, previousMs: 100, error: undefined, response, retryAfterMs, random }],
+      [{ key: KEY, attempt: 1, previousMs: undefined, isPartial: false, error, response, retryAfterMs: 50, random }],
+      [{ key: KEY, attempt: 2, previousMs: 100, isPartial: false, error: undefined, response, retryAfterMs, random }],
     ]);
     expect(ask(breaker)).toBe(100);
   });
