@@ -17,8 +17,8 @@ const DEEPEST = 2;
 
 /** The name of an object's class; `undefined` for a plain object. */
 function classOf(value: object): string | undefined {
-  const { constructor: made } = Object(Object.getPrototypeOf(value)) as { constructor?: { readonly name: string } };
-  return made?.name === 'Object' ? undefined : made?.name;
+  const { constructor: made } = Object(Object.getPrototypeOf(value)) as { constructor?: { readonly name: unknown } };
+  return typeof made?.name === 'string' && made.name !== 'Object' ? made.name : undefined;
 }
 
 /** How functions are called that make what is expected: uncalled they are given by mistake. */

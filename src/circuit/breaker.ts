@@ -27,7 +27,7 @@ interface Shared {
 
 /**
  * A finite-state machine that watches one key. It has no timers: an open circuit becomes half-open when it is next looked
- * at after its cooldown. What is done by hand lies above the state that it finds by itself.
+ * at after its cooldown. What is set by hand goes before the state that it finds by itself.
  */
 export class CircuitBreaker extends AdmittingCircuit {
   #success = 0;

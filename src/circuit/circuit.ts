@@ -76,7 +76,8 @@ export class Circuit {
 
   /** A permit of the closed circuit. */
   give(now: number, caller: object | undefined): IssuedPermit {
-    return new IssuedPermit(this.#owner, this.#generation, now, caller);
+    const permit = new IssuedPermit(this.#owner, this.#generation, now, caller);
+    return this.#past ? this.#past.gave(permit) : permit;
   }
 
   /** The state. An open circuit becomes half-open when it is looked at after its cooldown. */
@@ -134,7 +135,7 @@ export class Circuit {
     const durationMs = now - permit.acquiredAt;
     if (current.name === 'closed') {
       if (permit.generation !== this.#generation) return false;
-      this.#settleClosed(outcome, now, durationMs, details, givenNow, permit.caller);
+      this.#settleClosed(permit, outcome, now, durationMs, details, givenNow);
       return true;
     }
     const hasFailed = outcome === 'failure' || this.#detector.isSlow(durationMs);
@@ -166,7 +167,10 @@ export class Circuit {
   ): void {
     const next = state === 'open' ? this.#opened(now + remainingMs, reason === 'manual', probes) : CLOSED;
     this.#count(openings);
-    if (reason === 'manual' && this.#past) this.#past.setMs = remainingMs;
+    if (reason === 'manual' && this.#past) {
+      this.#past.setMs = remainingMs;
+      this.#past.forget();
+    }
     this.#transition(next, reason, now, remainingMs, saved);
   }
 
@@ -192,15 +196,16 @@ export class Circuit {
   }
 
   #settleClosed(
+    permit: IssuedPermit,
     outcome: 'success' | 'failure',
     endedAt: number,
     durationMs: number,
     details: FailureDetails,
     givenNow: number | undefined,
-    caller: object | undefined,
   ): void {
+    const { caller } = permit;
     this.#remember(outcome, details);
-    this.#past?.saw(outcome, endedAt);
+    this.#past?.saw(outcome, endedAt, permit);
     const hasTripped = this.#detector.record(outcome, endedAt, durationMs, caller);
     const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
@@ -211,7 +216,6 @@ export class Circuit {
       return;
     }
     const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
-    this.#past?.tripped(now);
     const opening = this.nextOpening(details);
     tellAfterwards(() => {
       this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening);

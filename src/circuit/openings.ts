@@ -1,8 +1,7 @@
+import type { IssuedPermit } from './permit.js';
+
 /** So many failures in a row that a success ends are a sign that only a part of the service fails. */
 const TELLING_RUN = 3;
-
-/** What such a run lasts at least, ms: attempts that began before an outage may succeed after its first failures. */
-const TELLING_MS = 200;
 
 /** For how long such a sign holds, ms. */
 const LATELY_MS = 20_000;
@@ -19,34 +18,41 @@ export class Openings {
   served = 0;
   /** The last failure that counted since the circuit was closed, without what may not be kept. */
   lastFailure: unknown;
-  /** Failures in a row in the closed circuit, and when the first and the last of them ended. */
+  /** Failures in a row in the closed circuit, and when the last of them ended. */
   #run = 0;
-  #failedSince = 0;
   #failedAt = 0;
+  /** Permits that were given since the first of them: others may succeed because they were given before an outage. */
+  #since = new WeakSet<IssuedPermit>();
   /** When there was a sign that only a part of the service fails. */
   #partialAt = Number.NEGATIVE_INFINITY;
 
-  /** Takes in an outcome of the closed circuit. A success needs no time. */
-  saw(outcome: 'success' | 'failure', now: number): void {
-    if (outcome === 'failure') {
-      if (this.#run++ === 0) this.#failedSince = now;
-      this.#failedAt = now;
-    } else {
-      if (this.#run >= TELLING_RUN && this.#failedAt - this.#failedSince >= TELLING_MS)
-        this.#partialAt = this.#failedAt;
-      this.#run = 0;
-    }
+  /** The closed circuit gave a permit. */
+  gave(permit: IssuedPermit): IssuedPermit {
+    if (this.#run > 0) this.#since.add(permit);
+    return permit;
   }
 
-  /** The closed circuit trips. It has not been closed for long if there are openings to forget. */
-  tripped(now: number): void {
-    if (this.count > 0) this.#partialAt = now;
+  /** Takes in an outcome of the closed circuit. A success needs no time. */
+  saw(outcome: 'success' | 'failure', now: number, permit: IssuedPermit): void {
+    if (outcome === 'failure') {
+      if (now - this.#failedAt > LATELY_MS) this.#run = 0;
+      if (this.#run++ === 0) this.#since = new WeakSet();
+      this.#failedAt = now;
+    } else {
+      if (this.#run >= TELLING_RUN && this.#since.has(permit)) this.#partialAt = this.#failedAt;
+      this.#run = 0;
+    }
   }
 
   /** The circuit has closed, opened or let probes go. */
   moved(): void {
     this.served = 0;
     this.#run = 0;
+  }
+
+  /** Somebody has closed the circuit. */
+  forget(): void {
+    this.#partialAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Whether calls have succeeded among failures of late. */

@@ -1,7 +1,9 @@
 import { aBoolean, aPositiveNumber, aRatio, eitherOf, merged, options, type Rule } from '../validation.js';
 import { Fare, type Purse } from './fare.js';
 
-/** How many retries there may be. What is not used is kept for ten seconds. The retry of a timeout counts as ten. */
+/** How many retries there may be. What is not used is kept for ten seconds. The retry of a timeout counts as ten, also
+ * where it is refused, and needs nine tenths of the budget: with fewer than ten tokens no timeout is retried.
+ */
 export interface BudgetOptions {
   /**
    * Retries per call, in (0, 1].

@@ -11,7 +11,7 @@ export interface RetryAfterOptions {
   maxMs?: number | undefined;
   /**
    * How the server's delay and the backoff make one: `add`, their sum, which spreads clients that were told the same; `larger`, the
-   * longer of both; `alone`, the server's delay without the backoff. Without a `Retry-After` the backoff is waited.
+   * longer of both; `alone`, the server's delay without the backoff, also where that is 0. Without a `Retry-After` the backoff is waited.
    * @default 'add'
    */
   mode?: 'add' | 'larger' | 'alone' | undefined;

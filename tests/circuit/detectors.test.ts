@@ -1205,3 +1205,30 @@ describe('the clock of a closed circuit', () => {
     expect(ask(breaker)).toBe(10_000);
   });
 });
+
+describe('a detector that is built on one of ours', () => {
+  const wrapped = (): { detector: () => FailureDetector; heard: string[] } => {
+    const heard: string[] = [];
+    const detector = () => {
+      const own = consecutiveFailures(5)();
+      const record = own.record.bind(own);
+      return Object.assign(own, {
+        record: (...given: Parameters<FailureDetector['record']>) => {
+          heard.push(given[0]);
+          return record(...given);
+        },
+      });
+    };
+    return { detector, heard };
+  };
+
+  test('is told every success', async () => {
+    const { detector, heard } = wrapped();
+    const breaker = new CircuitBreaker('GET https://api.example.com', { detector });
+    heard.length = 0;
+    await breaker.execute(() => 1);
+    await breaker.execute(() => 2);
+    expect(heard).toEqual(['success', 'success']);
+    expect(breaker.stats().counts.success).toBe(2);
+  });
+});

@@ -27,10 +27,6 @@ class Combination implements FailureDetector {
     return this.#parts.every(({ isTimeless, ignoresDuration }) => isTimeless === true || ignoresDuration === true);
   }
 
-  get isAtRest(): boolean {
-    return this.#parts.every(({ isAtRest }) => isAtRest === true);
-  }
-
   get failures(): number {
     return Math.max(...this.#parts.map(({ failures }) => failures));
   }

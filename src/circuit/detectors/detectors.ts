@@ -14,8 +14,6 @@ export interface FailureDetector {
   readonly isTimeless?: boolean | undefined;
   /** @internal Whether `record` does not look at `durationMs`, as one that is timeless: then no clock is read for the permits of a closed circuit. */
   readonly ignoresDuration?: boolean | undefined;
-  /** @internal Whether a success would change nothing at present. */
-  readonly isAtRest?: boolean | undefined;
   /** @internal What it counts, for detectors whose counts can be added up with those of other processes. */
   readonly threshold?: SharedThreshold | undefined;
   /** Why it tripped last; `threshold` unless given. */
@@ -102,10 +100,6 @@ class ConsecutiveFailures implements FailureDetector {
     return true;
   }
 
-  get isAtRest(): boolean {
-    return this.failures === 0;
-  }
-
   get threshold(): SharedThreshold {
     const { failures, minSpanMs, maxAgeMs, perCall } = this.#rules;
     return {
@@ -180,6 +174,10 @@ class ConsecutiveFailures implements FailureDetector {
     kept.push(endedAt);
   }
 }
+
+/** Whether a success changes nothing while `failures` is 0: not in a detector that somebody has built on this one. */
+export const ignoresSuccesses = (detector: FailureDetector): boolean =>
+  detector.record === ConsecutiveFailures.prototype.record;
 
 interface SavedFailures {
   readonly failures: number;

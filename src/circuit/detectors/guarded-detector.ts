@@ -2,7 +2,7 @@ import type { NewEvent } from '../../emitter.js';
 import { anInteger, aShare, oneOf } from '../../validation.js';
 import type { SharedThreshold } from '../link.js';
 import { CIRCUIT_DEFAULTS } from '../options.js';
-import { aDetector, checkVerdict, type DetectorFactory, type FailureDetector } from './detectors.js';
+import { aDetector, checkVerdict, type DetectorFactory, type FailureDetector, ignoresSuccesses } from './detectors.js';
 
 const aCount = anInteger(0);
 const aReason = oneOf('threshold', 'slow');
@@ -14,8 +14,8 @@ interface Owner {
 
 /** A detector that may be the user's: what it throws, or answers wrongly, is reported and fails no call. */
 export class GuardedDetector {
-  /** When it needs the time: see `isTimeless` and `ignoresDuration` of `FailureDetector`. */
-  readonly #needs: 'nothing' | 'the end' | 'the duration';
+  /** What it needs besides failures: see `isTimeless` and `ignoresDuration` of `FailureDetector`. */
+  readonly #needs: 'failures' | 'nothing' | 'the end' | 'the duration';
   readonly #detector: FailureDetector;
   readonly #owner: Owner;
 
@@ -24,12 +24,14 @@ export class GuardedDetector {
     this.#detector = this.#try(() => checked(factory()), undefined) ?? CIRCUIT_DEFAULTS.detector();
     const hasOf = (trait: 'isTimeless' | 'ignoresDuration') =>
       this.#try(() => this.#detector[trait], undefined) === true;
-    this.#needs = hasOf('isTimeless') ? 'nothing' : hasOf('ignoresDuration') ? 'the end' : 'the duration';
+    if (this.#try(() => ignoresSuccesses(this.#detector), false)) this.#needs = 'failures';
+    else if (hasOf('isTimeless')) this.#needs = 'nothing';
+    else this.#needs = hasOf('ignoresDuration') ? 'the end' : 'the duration';
   }
 
   /** Whether it needs no time for a success. */
   get isTimeless(): boolean {
-    return this.#needs === 'nothing';
+    return this.#needs === 'nothing' || this.#needs === 'failures';
   }
 
   /** Whether it needs no time for a permit. */
@@ -39,7 +41,7 @@ export class GuardedDetector {
 
   /** Whether a success changes nothing. */
   get isAtRest(): boolean {
-    return this.#detector.isAtRest === true;
+    return this.#needs === 'failures' && this.#detector.failures === 0;
   }
 
   get rate(): number | undefined {

@@ -98,7 +98,7 @@ export class Gate {
   /** Lets through as many as the service has shown that it can take. */
   #release(now: number): void {
     for (const first of this.#queue) {
-      const roomAt = this.#ramp.roomAt(now);
+      const roomAt = this.#ramp.roomAt(now, first.asking.until);
       if (roomAt > now) {
         this.#wake(roomAt, now);
         return;
@@ -183,9 +183,16 @@ export class Gate {
   }
 
   #leave(waiter: Waiter, isRejected: boolean): void {
+    const [first] = this.#queue;
     if (!this.#queue.delete(waiter)) return;
     if (isRejected) waiter.resolve(this.#circuit.reject(this.#circuit.now));
     if (this.#queue.size === 0) this.#rest();
+    else if (waiter === first) this.#endPauseOf(this.#queue);
+  }
+
+  /** The next in the queue may be willing to wait for less long. */
+  #endPauseOf([first]: Iterable<Waiter>): void {
+    if (first && first.asking.until < this.#wakeAt) this.#wake(first.asking.until, this.#circuit.now);
   }
 
   #rest(): void {

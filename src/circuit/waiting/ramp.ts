@@ -36,14 +36,18 @@ export class Ramp {
   /** In the order in which they were let through. */
   readonly #underWay = new Set<CountedPermit>();
 
-  /** When there is room for another, ms; at once where that is not later than `now`. */
-  roomAt(now: number): number {
+  /**
+   * When there is room for another, ms; at once where that is not later than `now`.
+   *
+   * @param until Until when it is willing to wait: pauses end then.
+   */
+  roomAt(now: number, until: number): number {
     for (const permit of this.#underWay) {
       if (permit.holdsUntil <= now) this.#underWay.delete(permit);
     }
     const [oldest] = this.#underWay;
     const isFull = oldest && this.#underWay.size >= this.#allowed;
-    return Math.max(this.#pausedUntil, isFull ? oldest.holdsUntil : now);
+    return Math.max(Math.min(this.#pausedUntil, until), isFull ? oldest.holdsUntil : now);
   }
 
   /** Takes in what the slowest success took before somebody waited, ms. Of several within a minute the least counts. */

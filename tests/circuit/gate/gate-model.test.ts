@@ -48,7 +48,8 @@ interface Guest {
 
 /**
  * The loop as the issue words it: one, plus one per n successes, at most four, halved by a failure. One again where an answer
- * took longer than is usual, and a pause of that, of twice that and so on, for five seconds.
+ * took longer than is usual, and a pause of that, of twice that and so on, for five seconds,
+ * and no longer than the first is willing to wait.
  */
 class Allowance {
   n = 1;
@@ -197,7 +198,8 @@ class Play {
       guest.isReleased = isClosed;
       const overtaken = this.#waiting.filter(({ visitor }) => visitor.number < number);
       if (overtaken.length > 0) throw new Error(`${number} was let through before ${overtaken[0]?.visitor.number}`);
-      if (isClosed && guest.visitor.givenAt < this.#allowance.pausedUntil) throw new Error(`${number} went in a pause`);
+      if (isClosed && guest.visitor.givenAt < Math.min(this.#allowance.pausedUntil, guest.until))
+        throw new Error(`${number} went in a pause`);
       if (guest.hasLeft) throw new Error(`${number} had left`);
     }
     this.#seen = circuit.given.length;
@@ -212,7 +214,7 @@ class Play {
     if (hasReleased && held > this.#allowance.n) {
       throw new Error(`${held} are under way, and ${this.#allowance.n} may be`);
     }
-    const isPaused = now < this.#allowance.pausedUntil;
+    const isPaused = now < Math.min(this.#allowance.pausedUntil, waiting[0]?.until ?? 0);
     if (isClosed && waiting.length > 0 && held < this.#allowance.n && !isPaused) {
       throw new Error(`${held} are under way where ${this.#allowance.n} may be, and ${waiting.length} wait`);
     }

@@ -155,10 +155,10 @@ describe('the end of a cooldown', () => {
 
 describe('coming back', () => {
   /** So many wait, and the circuit closes. */
-  async function closedWith(count: number, plan = {}): Promise<ScriptedCircuit> {
+  async function closedWith(count: number, plan = {}, maxWaitMs = 1_000): Promise<ScriptedCircuit> {
     const circuit = new ScriptedCircuit(plan);
     circuit.open(400);
-    comers(circuit, count);
+    comers(circuit, count, maxWaitMs);
     circuit.close();
     await settled();
     return circuit;
@@ -233,24 +233,44 @@ describe('coming back', () => {
 
   describe('where answers take longer than any before the circuit opened', () => {
     test('goes one by one, with pauses of once, twice and four times that', async () => {
-      const circuit = await closedWith(60, { slowestMs: 199 });
+      const circuit = await closedWith(60, { slowestMs: 199 }, 30_000);
       expect(await answeredAfter(circuit, 200, 4_900)).toEqual([0, 400, 1_000, 2_000, 3_800]);
     });
 
     test('pauses for no longer than eight times that', async () => {
-      const circuit = await closedWith(60, { slowestMs: 99 });
+      const circuit = await closedWith(60, { slowestMs: 99 }, 30_000);
       expect(await answeredAfter(circuit, 100, 4_000)).toEqual([0, 200, 500, 1_000, 1_900, 2_800, 3_700]);
     });
 
     test('goes on as usual after five seconds, since the service may stay as slow', async () => {
-      const circuit = await closedWith(60, { slowestMs: 199 });
+      const circuit = await closedWith(60, { slowestMs: 199 }, 30_000);
       expect(await answeredAfter(circuit, 200, 5_600)).toEqual([
         0, 400, 1_000, 2_000, 3_800, 5_000, 5_200, 5_200, 5_400, 5_400, 5_400, 5_600, 5_600, 5_600, 5_600,
       ]);
     });
 
+    test('pauses for no longer than the first in the queue is willing to wait, and goes on one by one', async () => {
+      const circuit = await closedWith(60, { slowestMs: 199 }, 1_500);
+      expect(await answeredAfter(circuit, 200, 2_300)).toEqual([0, 400, 1_000, 1_500, 1_700, 1_900, 2_100, 2_300]);
+    });
+
+    test('pauses for no longer than the next is willing to wait, where the first leaves', async () => {
+      const circuit = new ScriptedCircuit({ slowestMs: 199 });
+      circuit.open(400);
+      comers(circuit, 2, 30_000);
+      comers(circuit, 1, 500);
+      circuit.close();
+      await pass(400);
+      await end(circuit.visitors[0], 'success');
+      circuit.visitors[1]?.waiting.leave();
+      await pass(99);
+      expect(circuit.given).toEqual([0]);
+      await pass(1);
+      expect(circuit.given).toEqual([0, 2]);
+    });
+
     test('begins with the shortest pause again after an answer that did not', async () => {
-      const circuit = await closedWith(60, { slowestMs: 199 });
+      const circuit = await closedWith(60, { slowestMs: 199 }, 30_000);
       expect(await answeredAfter(circuit, 200, 900)).toEqual([0, 400]);
       await pass(50);
       expect(circuit.given.length).toBe(3);
@@ -266,7 +286,7 @@ describe('coming back', () => {
     });
 
     test('is not held up by failures, which may be quick', async () => {
-      const circuit = await closedWith(60, { slowestMs: 199 });
+      const circuit = await closedWith(60, { slowestMs: 199 }, 30_000);
       await pass(500);
       await end(circuit.visitors[0], 'failure');
       expect(circuit.given.length).toBe(2);
