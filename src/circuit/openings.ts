@@ -50,7 +50,7 @@ export class Openings {
     this.#run = 0;
   }
 
-  /** Somebody has closed the circuit. */
+  /** The circuit was opened or closed by hand: what was before is no sign any more. */
   forget(): void {
     this.#partialAt = Number.NEGATIVE_INFINITY;
   }

@@ -186,13 +186,9 @@ export class Gate {
     const [first] = this.#queue;
     if (!this.#queue.delete(waiter)) return;
     if (isRejected) waiter.resolve(this.#circuit.reject(this.#circuit.now));
-    if (this.#queue.size === 0) this.#rest();
-    else if (waiter === first) this.#endPauseOf(this.#queue);
-  }
-
-  /** The next in the queue may be willing to wait for less long. */
-  #endPauseOf([first]: Iterable<Waiter>): void {
-    if (first && first.asking.until < this.#wakeAt) this.#wake(first.asking.until, this.#circuit.now);
+    const [next] = this.#queue;
+    if (!next) this.#rest();
+    else if (waiter === first) this.#wake(next.asking.until, this.#circuit.now);
   }
 
   #rest(): void {
