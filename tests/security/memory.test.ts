@@ -193,7 +193,8 @@ test('10,000 callers that wait for a circuit, again and again, leave the heap fl
     await collectAll();
     return process.memoryUsage().heapUsed;
   };
-  await round();
+  // The engine goes on compiling through the first rounds.
+  for (let count = 0; count < 4; count++) await round();
   const before = await used();
   for (let count = 0; count < 5; count++) await round();
   expect((await used()) - before).toBeLessThan(1_000_000);
