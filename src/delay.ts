@@ -29,8 +29,8 @@ export interface DelayContext {
   /** What the server asked to wait, ms (`Retry-After`); `undefined` where it did not. */
   readonly retryAfterMs: number | undefined;
   /**
-   * Of a cooldown: whether only a part of the service seems to fail. Within the last 20 s a call that began after the first of
-   * three or more failures in a row succeeded.
+   * Of a cooldown: whether there was a sign within the last 20 s that only a part of the service fails: a few successes between
+   * failures in a row. See docs/circuit-breaker.md.
    */
   readonly isPartial?: boolean | undefined;
   /** A random number in [0, 1); the `random` option. */

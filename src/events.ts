@@ -59,6 +59,8 @@ export type TransitionReason =
   | 'cooldown-elapsed'
   | 'probe-failed'
   | 'probe-succeeded'
+  /** Failures in a row had opened it, and an attempt that began among them succeeded: only a part of the service fails. */
+  | 'late-success'
   /** `trip`, `reset` or `isolate`. */
   | 'manual'
   /** `restore`. */

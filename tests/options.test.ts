@@ -754,8 +754,8 @@ describe('DEFAULTS', () => {
       attemptHeader: false,
     });
     expect(DEFAULTS).toMatchObject({ deadlineMs: undefined, idempotencyKey: false });
+    expect(DEFAULTS.breaker.halfOpen).toEqual({});
     expect(DEFAULTS.breaker).toMatchObject({
-      halfOpen: { probes: 1, successThreshold: 1 },
       maxBreakers: 256,
       mode: 'enforce',
     });

@@ -247,7 +247,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
         const slowestMs = this.times.slowestMs();
         return {
           name: 'probing',
-          hasSeat: state.probes.hasSeat(this.circuit.policy.halfOpen.probes, undefined),
+          hasSeat: state.probes.hasSeat(this.circuit.probeRules(now).permits, undefined),
           since: state.probes.since,
           patienceMs: slowestMs === undefined ? PATIENCE_MS : 2 * slowestMs,
         };

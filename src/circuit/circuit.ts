@@ -1,13 +1,13 @@
-import type { DelayContext } from '../delay.js';
 import { tellAfterwards } from '../emitter.js';
-import { rejectedKeyOf, withoutExchange } from '../errors.js';
+import { rejectedKeyOf } from '../errors.js';
 import type { Outcome, TransitionReason } from '../events.js';
-import { cooldownOf, isToldToWait, SERVED_AGAIN } from './cooldown.js';
+import { cooldownOf, isToldToWait } from './cooldown.js';
 import { GuardedDetector } from './detectors/guarded-detector.js';
-import { type CircuitLink, type Lease, type Opening, PROBE_LOST, type SharedView } from './link.js';
+import { type CircuitLink, type Lease, type Opening, PROBE_LOST, type ProbeRules, type SharedView } from './link.js';
 import { Openings } from './openings.js';
-import { type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails, probeRules } from './options.js';
+import { type CircuitPolicy, DEFAULT_LEASE_MS, type FailureDetails } from './options.js';
 import { IssuedPermit, ProbePermit } from './permit.js';
+import { hasDefaultProbes, PARTIAL_PROBE_RULES, probeRules } from './probe-rules.js';
 import { Probes } from './probes.js';
 import { CLOSED, type State } from './state.js';
 import type { CircuitOwner, GivenState } from './transition.js';
@@ -71,13 +71,13 @@ export class Circuit {
 
   /** Whether a success with this permit changes nothing: the short way out, as `isFree` is of the way in. */
   isServing(permit: IssuedPermit): boolean {
-    return this.isFree && permit.generation === this.#generation && this.openings === 0 && this.#detector.isAtRest;
+    return this.isFree && permit.generation === this.#generation && !this.#past?.isLearning && this.#detector.isAtRest;
   }
 
   /** A permit of the closed circuit. */
   give(now: number, caller: object | undefined): IssuedPermit {
     const permit = new IssuedPermit(this.#owner, this.#generation, now, caller);
-    return this.#past ? this.#past.gave(permit) : permit;
+    return this.#past ? this.#past.partial.gave(permit) : permit;
   }
 
   /** The state. An open circuit becomes half-open when it is looked at after its cooldown. */
@@ -103,12 +103,16 @@ export class Circuit {
       case 'open':
         return state.until - now;
       case 'half-open': {
-        const { probes, probeTimeoutMs } = this.#policy.halfOpen;
-        if (!lease && !state.probes.hasSeat(probes, caller)) return state.probes.waitMs(now);
-        const terms = { leaseMs: this.heldMs(leaseMs), timeoutMs: probeTimeoutMs, lease };
+        if (!lease && !state.probes.hasSeat(this.probeRules(now).permits, caller)) return state.probes.waitMs(now);
+        const terms = { leaseMs: this.heldMs(leaseMs), timeoutMs: this.#policy.halfOpen.probeTimeoutMs, lease };
         return state.probes.seat(new ProbePermit(this.#owner, this.#generation, now, caller, terms));
       }
     }
+  }
+
+  /** How probes are judged at present. */
+  probeRules(now: number): ProbeRules {
+    return this.#adapts && this.#past?.partial.isSeen(now) ? PARTIAL_PROBE_RULES : probeRules(this.#policy);
   }
 
   /** How long a probe holds its permit; a lease without an end would never free its seat. */
@@ -136,6 +140,10 @@ export class Circuit {
     if (current.name === 'closed') {
       if (permit.generation !== this.#generation) return false;
       this.#settleClosed(permit, outcome, now, durationMs, details, givenNow);
+      return true;
+    }
+    if (outcome === 'success' && this.#past?.isRefutedBy(permit) && this.#adapts) {
+      this.#transition(CLOSED, 'late-success', now);
       return true;
     }
     const hasFailed = outcome === 'failure' || this.#detector.isSlow(durationMs);
@@ -167,10 +175,7 @@ export class Circuit {
   ): void {
     const next = state === 'open' ? this.#opened(now + remainingMs, reason === 'manual', probes) : CLOSED;
     this.#count(openings);
-    if (reason === 'manual' && this.#past) {
-      this.#past.setMs = remainingMs;
-      this.#past.forget();
-    }
+    this.#past?.assumed(reason, remainingMs);
     this.#transition(next, reason, now, remainingMs, saved);
   }
 
@@ -187,12 +192,7 @@ export class Circuit {
   /** What an opening now would be like. */
   nextOpening(details: FailureDetails = {}, forMs?: number): Opening {
     const openings = this.openings + (this.#state.name === 'open' ? 0 : 1);
-    const { error, response, retryAfterMs } = details;
-    const previousMs = openings > 1 ? this.#past?.setMs : undefined;
-    const told = { key: this.#owner.key, error: error as DelayContext['error'], response, retryAfterMs };
-    const isPartial = this.#past?.isPartial(this.#policy.clock.now()) === true;
-    const context = { ...told, attempt: openings, previousMs, isPartial, random: this.#policy.random };
-    return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, context, this.#owner) };
+    return { openings, cooldownMs: forMs ?? cooldownOf(this.#policy, openings, this.#past, details, this.#owner) };
   }
 
   #settleClosed(
@@ -203,23 +203,24 @@ export class Circuit {
     details: FailureDetails,
     givenNow: number | undefined,
   ): void {
-    const { caller } = permit;
-    this.#remember(outcome, details);
-    this.#past?.saw(outcome, endedAt, permit);
-    const hasTripped = this.#detector.record(outcome, endedAt, durationMs, caller);
+    this.#pastOf(outcome)?.saw(outcome, permit, endedAt, details);
+    const hasTripped = this.#detector.record(outcome, endedAt, durationMs, permit.caller);
     const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
-      const past = this.#past;
-      if (outcome === 'success' && past && past.count > 0 && ++past.served >= SERVED_AGAIN) past.count = 0;
-      link?.record(outcome, outcome === 'failure' ? { opening: this.nextOpening(details), call: caller } : undefined);
+      if (outcome === 'success') this.#past?.hasServed();
+      link?.record(
+        outcome,
+        outcome === 'failure' ? { opening: this.nextOpening(details), call: permit.caller } : undefined,
+      );
       return;
     }
     const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
     const opening = this.nextOpening(details);
     tellAfterwards(() => {
+      this.#remembered().isOfFailures = hasTripped && !details.retryAfterMs;
       this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening);
-      link?.record('failure', { opening, tripped: hasTripped ? 'detector' : 'retry-after', call: caller });
+      link?.record('failure', { opening, tripped: hasTripped ? 'detector' : 'retry-after', call: permit.caller });
     });
   }
 
@@ -230,9 +231,9 @@ export class Circuit {
     now: number,
     details: FailureDetails,
   ): void {
-    this.#remember(outcome, details);
+    this.#pastOf(outcome)?.probed(outcome, details);
     probes[outcome === 'success' ? 'successes' : 'failures']++;
-    const { needed, allowed } = probeRules(this.#policy);
+    const { needed, allowed } = this.probeRules(now);
     const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.link !== undefined);
     const opening = mayOpen ? this.nextOpening(details) : undefined;
     tellAfterwards(() => {
@@ -242,8 +243,13 @@ export class Circuit {
     });
   }
 
-  #remember(outcome: 'success' | 'failure', { error, response }: FailureDetails): void {
-    if (outcome === 'failure') this.#remembered().lastFailure = withoutExchange(error ?? response);
+  /** Whether nobody else has a say in how its probes are judged, and a success among failures in a row forbids an opening. */
+  get #adapts(): boolean {
+    return this.link === undefined && this.#detector.countsRuns && hasDefaultProbes(this.#policy);
+  }
+
+  #pastOf(outcome: 'success' | 'failure'): Openings | undefined {
+    return outcome === 'failure' ? this.#remembered() : this.#past;
   }
 
   #count(openings: number): void {
@@ -257,10 +263,9 @@ export class Circuit {
 
   /** A probe that has not ended when its lease runs out has failed: at that moment, whenever it is seen. */
   #loseProbes(probes: Probes, now: number): void {
-    const { allowed } = probeRules(this.#policy);
     for (const { leaseUntil, lease } of probes.takeLost(now)) {
       const opening = this.nextOpening();
-      const isOver = ++probes.failures > allowed;
+      const isOver = ++probes.failures > this.probeRules(now).allowed;
       tellAfterwards(() => {
         if (isOver) this.#open('probe-failed', leaseUntil, opening, probes.next());
         this.link?.settle(lease, 'failure', opening, true);
@@ -287,8 +292,7 @@ export class Circuit {
     this.#state = next;
     this.#generation++;
     if (next.name === 'open') this.#remembered().lastMs = cooldownMs;
-    this.#past?.moved();
-    if (this.#past && next === CLOSED) this.#past.lastFailure = undefined;
+    if (next === CLOSED) this.#past?.closed(reason);
     this.#detector.reset();
     this.#detector.load(saved, now);
     this.#owner.moved({ from, to: next.name, reason, failures, cooldownMs }, now);

@@ -1,30 +1,28 @@
-import { type Delay, type DelayContext, delayOf } from '../delay.js';
-import { CIRCUIT_DEFAULTS } from './options.js';
+import { type DelayContext, delayOf } from '../delay.js';
+import type { Openings } from './openings.js';
+import { CIRCUIT_DEFAULTS, type CircuitPolicy, type FailureDetails } from './options.js';
 import type { CircuitOwner } from './transition.js';
 
-/** The part of a circuit's policy that says how long it stays open. */
-interface Cooldown {
-  readonly cooldownMs: number | Delay;
-  readonly retryAfter: { readonly maxMs: number };
-}
-
-/** How many successes in the closed circuit end the growth of its cooldown. */
-export const SERVED_AGAIN = 10;
-
 /**
- * The cooldown of an opening, which a `Retry-After` lengthens. What a function of the user's throws is reported, and the
- * default goes.
+ * The cooldown of the nth opening in succession, which a `Retry-After` lengthens. What a function of the user's throws is
+ * reported, and the default goes.
  */
 export function cooldownOf(
-  { cooldownMs, retryAfter }: Cooldown,
-  context: DelayContext,
-  events: Pick<CircuitOwner, 'emit'>,
+  { cooldownMs, retryAfter, clock, random }: CircuitPolicy,
+  openings: number,
+  past: Openings | undefined,
+  { error, response, retryAfterMs }: FailureDetails,
+  owner: Pick<CircuitOwner, 'key' | 'emit'>,
 ): number {
+  const previousMs = openings > 1 ? past?.setMs : undefined;
+  const isPartial = past?.partial.isSeen(clock.now()) === true;
+  const told = { key: owner.key, error: error as DelayContext['error'], response, retryAfterMs };
+  const context = { ...told, attempt: openings, previousMs, isPartial, random };
   try {
     const computed = delayOf(cooldownMs, context, 'cooldownMs(context)');
-    return Math.max(computed, Math.min(context.retryAfterMs || 0, retryAfter.maxMs) || 0);
+    return Math.max(computed, Math.min(retryAfterMs || 0, retryAfter.maxMs) || 0);
   } catch (error) {
-    events.emit({ type: 'callbackError', key: context.key, source: 'breaker.cooldownMs', error });
+    owner.emit({ type: 'callbackError', key: owner.key, source: 'breaker.cooldownMs', error });
     return CIRCUIT_DEFAULTS.cooldownMs(context);
   }
 }

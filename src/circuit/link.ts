@@ -129,9 +129,9 @@ export interface OwnCircuit {
   readonly detector: { readonly threshold: SharedThreshold | undefined };
   readonly policy: {
     readonly halfOpen: {
-      readonly probes: number;
-      readonly successThreshold: number;
-      readonly failureRatio?: number | undefined;
+      readonly probes?: number | undefined;
+      readonly successThreshold?: number | undefined;
+      readonly failureRate?: number | undefined;
       readonly leaseMs?: number | undefined;
     };
     readonly clock: { now(): number };

@@ -1,10 +1,12 @@
+import { withoutExchange } from '../errors.js';
+import type { TransitionReason } from '../events.js';
+import { isTimeoutError } from '../out-of-time.js';
+import type { FailureDetails } from './options.js';
+import { PartialFault } from './partial-fault.js';
 import type { IssuedPermit } from './permit.js';
 
-/** So many failures in a row that a success ends are a sign that only a part of the service fails. */
-const TELLING_RUN = 3;
-
-/** For how long such a sign holds, ms. */
-const LATELY_MS = 20_000;
+/** How many successes in the closed circuit end the growth of its cooldown. */
+const SERVED_AGAIN = 10;
 
 /** What a circuit remembers of its failures and openings; made at the first. */
 export class Openings {
@@ -14,49 +16,58 @@ export class Openings {
   setMs: number | undefined;
   /** The length of the last cooldown, also one that was taken over, ms. */
   lastMs = 0;
-  /** Successes since the circuit closed, while there are openings to forget. */
-  served = 0;
   /** The last failure that counted since the circuit was closed, without what may not be kept. */
   lastFailure: unknown;
-  /** Failures in a row in the closed circuit, and when the last of them ended. */
-  #run = 0;
-  #failedAt = 0;
-  /** Permits that were given since the first of them: others may succeed because they were given before an outage. */
-  #since = new WeakSet<IssuedPermit>();
-  /** When there was a sign that only a part of the service fails. */
-  #partialAt = Number.NEGATIVE_INFINITY;
+  /** Whether failures alone opened the circuit: no hand, and no server that asked to wait. */
+  isOfFailures = false;
+  readonly partial = new PartialFault();
+  /** Successes since the circuit closed, while there are openings to forget. */
+  #served = 0;
 
-  /** The closed circuit gave a permit. */
-  gave(permit: IssuedPermit): IssuedPermit {
-    if (this.#run > 0) this.#since.add(permit);
-    return permit;
+  /** Whether a success changes something. */
+  get isLearning(): boolean {
+    return this.count > 0 || this.partial.isLearning;
   }
 
   /** Takes in an outcome of the closed circuit. A success needs no time. */
-  saw(outcome: 'success' | 'failure', now: number, permit: IssuedPermit): void {
-    if (outcome === 'failure') {
-      if (now - this.#failedAt > LATELY_MS) this.#run = 0;
-      if (this.#run++ === 0) this.#since = new WeakSet();
-      this.#failedAt = now;
-    } else {
-      if (this.#run >= TELLING_RUN && this.#since.has(permit)) this.#partialAt = this.#failedAt;
-      this.#run = 0;
+  saw(outcome: 'success' | 'failure', permit: IssuedPermit, now: number, details: FailureDetails): void {
+    if (outcome === 'success') this.partial.succeeded(permit);
+    else {
+      this.#keep(details);
+      this.partial.failed(now, details.isTimeout ?? isTimeoutError(details.error));
     }
   }
 
-  /** The circuit has closed, opened or let probes go. */
-  moved(): void {
-    this.served = 0;
-    this.#run = 0;
+  /** Takes in the outcome of a probe. */
+  probed(outcome: 'success' | 'failure', details: FailureDetails): void {
+    if (outcome === 'failure') this.#keep(details);
+    this.partial.probed(outcome);
   }
 
-  /** The circuit was opened or closed by hand: what was before is no sign any more. */
-  forget(): void {
-    this.#partialAt = Number.NEGATIVE_INFINITY;
+  /** A success of the closed circuit has changed nothing else. */
+  hasServed(): void {
+    if (this.count > 0 && ++this.#served >= SERVED_AGAIN) this.count = 0;
   }
 
-  /** Whether calls have succeeded among failures of late. */
-  isPartial(now: number): boolean {
-    return now - this.#partialAt <= LATELY_MS;
+  /** Whether the opening was wrong, as the success of an attempt from before it tells. */
+  isRefutedBy(permit: IssuedPermit): boolean {
+    return this.isOfFailures && this.partial.isEndedBy(permit);
+  }
+
+  closed(reason: TransitionReason): void {
+    this.#served = 0;
+    this.lastFailure = undefined;
+    if (reason === 'probe-succeeded' || reason === 'late-success') this.partial.closed();
+  }
+
+  /** A state was not found but given. */
+  assumed(reason: TransitionReason, remainingMs: number): void {
+    this.isOfFailures = false;
+    if (reason === 'manual') this.setMs = remainingMs;
+    if (reason !== 'shared') this.partial.forget();
+  }
+
+  #keep({ error, response }: FailureDetails): void {
+    this.lastFailure = withoutExchange(error ?? response);
   }
 }

@@ -17,7 +17,7 @@ import {
   withMethods,
 } from '../validation.js';
 import { aDetector, consecutiveFailures, type DetectorFactory } from './detectors/detectors.js';
-import type { ProbeRules, SharedStore } from './link.js';
+import type { SharedStore } from './link.js';
 
 /** `enforce` rejects; `observe` has the same states and events but rejects nothing. */
 export type BreakerMode = 'enforce' | 'observe';
@@ -32,6 +32,11 @@ export interface FailureDetails {
   readonly error?: unknown;
   /** The response, if one came. */
   readonly response?: DelayContext['response'];
+  /**
+   * Whether no answer came in time.
+   * @default told from the error's `code` and `name`
+   */
+  readonly isTimeout?: boolean | undefined;
   /** Whether the host of this process is at fault (its DNS, its network): no other process is told. */
   readonly isLocal?: boolean | undefined;
 }
@@ -40,7 +45,8 @@ export interface FailureDetails {
 export interface HalfOpenOptions {
   /**
    * Probes under way at a time; an integer >= 1.
-   * @default 1
+   * @default 1; 4, of which one has to succeed, while only a part of the service seems to fail (`isPartial`) and none of the
+   *   three options that say how probes are judged is given
    */
   probes?: number | undefined;
   /**
@@ -136,7 +142,7 @@ export const CIRCUIT_DEFAULTS = Object.freeze({
   detector: consecutiveFailures(5, { perCall: true, minSpanMs: 600, maxAgeMs: 60_000 }),
   cooldownMs: ((context) => (context.isPartial ? ofAPart : ofAll)(context)) satisfies Delay,
   retryAfter: Object.freeze({ maxMs: 60_000, opens: false }),
-  halfOpen: Object.freeze({ probes: 1, successThreshold: 1 }),
+  halfOpen: Object.freeze({}),
   maxQueue: 100,
   mode: 'enforce',
   maxBreakers: 256,
@@ -147,7 +153,7 @@ export interface CircuitPolicy {
   readonly detector: DetectorFactory;
   readonly cooldownMs: number | Delay;
   readonly retryAfter: { readonly maxMs: number; readonly opens: boolean };
-  readonly halfOpen: HalfOpenOptions & { readonly probes: number; readonly successThreshold: number };
+  readonly halfOpen: HalfOpenOptions;
   readonly maxQueue: number;
   readonly mode: BreakerMode;
   readonly store?: SharedStore | undefined;
@@ -234,16 +240,4 @@ export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: Ci
   const { detector, cooldownMs, maxQueue, mode, store, clock, random } = policy;
   const halfOpen = merged(policy.halfOpen);
   return { detector, cooldownMs, retryAfter, halfOpen, maxQueue, mode, store, clock, random };
-}
-
-/** 0.29 × 100 is a little less than 29. */
-const ROUNDING = 1e-9;
-
-/** How many probes there may be at a time, how many have to succeed and how many may fail. */
-export function probeRules({
-  halfOpen: { probes: permits, successThreshold, failureRate },
-}: Pick<CircuitPolicy, 'halfOpen'>): ProbeRules {
-  if (failureRate === undefined) return { permits, needed: successThreshold, allowed: 0 };
-  const allowed = Math.floor(failureRate * permits + ROUNDING);
-  return { permits, needed: Math.max(1, permits - allowed), allowed: Math.min(allowed, permits - 1) };
 }

@@ -1,5 +1,6 @@
 import type { LinkedCircuit, OwnCircuit } from '../circuit/link.js';
-import { DEFAULT_LEASE_MS, probeRules } from '../circuit/options.js';
+import { DEFAULT_LEASE_MS } from '../circuit/options.js';
+import { probeRules } from '../circuit/probe-rules.js';
 import type { Emitter } from '../emitter.js';
 
 /** A circuit of this process, as a fleet sees it. */

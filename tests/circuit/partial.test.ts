@@ -1,7 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DelayContext } from '../../src/delay.js';
-import { CircuitBreaker, consecutiveFailures } from '../../src/index.js';
-import { acquire, fail, type ManualClock, manualClock, succeed } from './support.js';
+import {
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  consecutiveFailures,
+  failureRateInWindow,
+} from '../../src/index.js';
+import { acquire, ask, fail, listen, type ManualClock, manualClock, succeed } from './support.js';
 
 let clock: ManualClock;
 let seen: (boolean | undefined)[];
@@ -19,6 +24,14 @@ beforeEach(() => {
   breaker = new CircuitBreaker('GET https://api.example.com', { clock, cooldownMs, detector });
 });
 
+const TIMEOUT = Object.assign(new Error('timeout of 1000ms exceeded'), { code: 'ECONNABORTED' });
+
+/** Ends with the failure that opens the circuit. */
+function openAmong(failures: number): void {
+  fail(breaker, failures);
+  expect(breaker.state).toBe('open');
+}
+
 describe('a cooldown function learns whether only a part of the service fails', () => {
   test('not where no call succeeds any more', () => {
     succeed(breaker);
@@ -26,7 +39,7 @@ describe('a cooldown function learns whether only a part of the service fails', 
     expect(seen).toEqual([false]);
   });
 
-  test('where a call that began after the first of three failures in a row succeeded', () => {
+  test('where a call that began among three failures in a row succeeded, and three more followed', () => {
     fail(breaker, 3);
     succeed(breaker);
     fail(breaker, 5);
@@ -50,14 +63,16 @@ describe('a cooldown function learns whether only a part of the service fails', 
     expect(seen).toEqual([false]);
   });
 
-  test('for 20 s after the last of those failures', () => {
+  test('for 20 s after that', () => {
+    const timeOut = () => acquire(breaker).settle('failure', undefined, { error: TIMEOUT });
     fail(breaker, 3);
-    clock.advance(5);
     succeed(breaker);
-    clock.advance(20_000 - 5);
-    fail(breaker, 5);
-    clock.advance(1_001);
-    fail(breaker);
+    fail(breaker, 3);
+    succeed(breaker);
+    clock.advance(20_000);
+    for (let call = 0; call < 5; call++) timeOut();
+    clock.advance(1_000);
+    timeOut();
     expect(seen).toEqual([true, false]);
   });
 
@@ -70,16 +85,50 @@ describe('a cooldown function learns whether only a part of the service fails', 
     expect(seen).toEqual([false]);
   });
 
-  test('not by failures before an opening and after it', () => {
-    fail(breaker, 4);
-    clock.advance(1);
-    breaker.restore({ ...breaker.snapshot(), state: 'open', remainingCooldownMs: 0 });
-    succeed(breaker);
-    expect(breaker.state).toBe('closed');
+  test('not by failures in a row with a timeout among them: an overloaded service answers some calls, too', () => {
+    acquire(breaker).settle('failure', undefined, { error: TIMEOUT });
     fail(breaker, 2);
     succeed(breaker);
     fail(breaker, 5);
     expect(seen).toEqual([false]);
+  });
+
+  test('not by failures in a row of which an attempt says that no answer came in time', () => {
+    fail(breaker, 2);
+    acquire(breaker).settle('failure', undefined, { isTimeout: true });
+    succeed(breaker);
+    fail(breaker, 5);
+    expect(seen).toEqual([false]);
+  });
+
+  test('not by a blip that was over, and ten calls before the next failures', () => {
+    fail(breaker, 4);
+    for (let call = 0; call < 11; call++) succeed(breaker);
+    fail(breaker, 5);
+    expect(seen).toEqual([false]);
+  });
+
+  test('by two blips with nine calls between them', () => {
+    fail(breaker, 4);
+    for (let call = 0; call < 10; call++) succeed(breaker);
+    fail(breaker, 5);
+    expect(seen).toEqual([true]);
+  });
+
+  test('where it served for a moment between two openings', () => {
+    fail(breaker, 5);
+    clock.advance(1_000);
+    succeed(breaker);
+    fail(breaker, 5);
+    expect(seen).toEqual([false, true]);
+  });
+
+  test('not where it has served ten calls between two openings', () => {
+    fail(breaker, 5);
+    clock.advance(1_000);
+    for (let call = 0; call < 11; call++) succeed(breaker);
+    fail(breaker, 5);
+    expect(seen).toEqual([false, false]);
   });
 
   test('not by what was before somebody closed it', () => {
@@ -108,12 +157,21 @@ describe('the default cooldown', () => {
   test('does not grow meanwhile, and grows to where it would be once no call succeeds for 20 s', () => {
     const cooldowns: number[] = [opened(0)];
     while (clock.now() <= 1_000_000 + 21_000) {
-      clock.advance(breaker.stats().remainingCooldownMs);
-      fail(breaker);
+      clock.advance(2_500);
+      while (!breaker.isOpen) fail(breaker);
       cooldowns.push(breaker.stats().remainingCooldownMs);
     }
-    expect(new Set(cooldowns.slice(0, 100))).toEqual(new Set([200]));
-    expect(new Set(cooldowns.slice(102))).toEqual(new Set([1_200]));
+    expect(cooldowns).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 200, 1_200]);
+  });
+
+  test('grows to where it would be once 50 probes have failed in a row', () => {
+    const cooldowns: number[] = [opened(0)];
+    for (let probe = 1; probe <= 52; probe++) {
+      clock.advance(breaker.stats().remainingCooldownMs);
+      fail(breaker);
+      if (breaker.isOpen) cooldowns.push(breaker.stats().remainingCooldownMs);
+    }
+    expect(cooldowns).toEqual([...new Array(13).fill(200), 1_200, 1_200]);
   });
 
   test('a number is taken as it is', () => {
@@ -122,5 +180,149 @@ describe('the default cooldown', () => {
     succeed(breaker);
     fail(breaker, 5);
     expect(breaker.stats().remainingCooldownMs).toBe(10_000);
+  });
+});
+
+describe('the success of an attempt that began among the failures in a row', () => {
+  const late = () => {
+    fail(breaker);
+    const attempt = acquire(breaker);
+    openAmong(4);
+    return attempt;
+  };
+
+  test('closes the circuit that they have opened', () => {
+    const attempt = late();
+    const events = listen(breaker);
+    attempt.settle('success');
+    expect(breaker.state).toBe('closed');
+    expect(events).toMatchObject([
+      { type: 'stateChange', from: 'open', to: 'closed', reason: 'late-success', cooldownMs: 0, failures: 0 },
+    ]);
+  });
+
+  test('counts, and is not late', () => {
+    late().settle('success');
+    expect(breaker.stats().counts).toMatchObject({ success: 1, failure: 5, late: 0 });
+  });
+
+  test('closes it also while probes are under way; what they come to is late', () => {
+    const attempt = late();
+    clock.advance(1_000);
+    const probe = acquire(breaker);
+    attempt.settle('success');
+    expect(breaker.state).toBe('closed');
+    probe.settle('failure');
+    expect(breaker.state).toBe('closed');
+    expect(breaker.stats().counts.late).toBe(1);
+  });
+
+  test('closes it once: it is the end of the failures in a row', () => {
+    fail(breaker);
+    const [first, second] = [acquire(breaker), acquire(breaker)];
+    openAmong(4);
+    first.settle('success');
+    openAmong(5);
+    second.settle('success');
+    expect(breaker.state).toBe('open');
+  });
+
+  test('says that only a part of the service fails', () => {
+    late().settle('success');
+    openAmong(5);
+    expect(seen).toEqual([false, true]);
+  });
+
+  test('changes nothing where it began before the failures', () => {
+    const before = acquire(breaker);
+    openAmong(5);
+    before.settle('success');
+    expect(breaker.state).toBe('open');
+    expect(breaker.stats().counts.late).toBe(1);
+  });
+
+  test('changes nothing where one of them was a timeout', () => {
+    acquire(breaker).settle('failure', undefined, { error: TIMEOUT });
+    const attempt = acquire(breaker);
+    openAmong(4);
+    attempt.settle('success');
+    expect(breaker.state).toBe('open');
+  });
+
+  test('changes nothing where the failure that opened the circuit asked to wait', () => {
+    fail(breaker);
+    const attempt = acquire(breaker);
+    fail(breaker, 3);
+    acquire(breaker).settle('failure', undefined, { status: 503, retryAfterMs: 5_000 });
+    attempt.settle('success');
+    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 5_000 });
+  });
+
+  test.each(['trip', 'isolate'] as const)('changes nothing after %s', (act) => {
+    fail(breaker, 3);
+    const attempt = acquire(breaker);
+    breaker[act]();
+    attempt.settle('success');
+    expect(breaker.state).toBe('open');
+  });
+
+  test('changes nothing where a snapshot opened the circuit', () => {
+    fail(breaker, 3);
+    const attempt = acquire(breaker);
+    breaker.restore({ ...breaker.snapshot(), state: 'open', remainingCooldownMs: 1_000 });
+    attempt.settle('success');
+    expect(breaker.state).toBe('open');
+  });
+
+  test.each([
+    ['the options say how many probes there are', { detector, halfOpen: { probes: 1 } }],
+    ['the options say how many of them have to succeed', { detector, halfOpen: { successThreshold: 1 } }],
+    ['another detector opened the circuit', { detector: failureRateInWindow({ minAttempts: 5 }) }],
+  ])('changes nothing where %s', (_, options) => {
+    breaker = new CircuitBreaker('GET https://api.example.com', { clock, cooldownMs: 1_000, ...options });
+    late().settle('success');
+    expect(breaker.state).toBe('open');
+  });
+
+  test('closes it where the options only say how long a probe may take', () => {
+    const halfOpen = { probeTimeoutMs: 500, leaseMs: 1_000 };
+    breaker = new CircuitBreaker('GET https://api.example.com', { clock, cooldownMs: 1_000, detector, halfOpen });
+    late().settle('success');
+    expect(breaker.state).toBe('closed');
+  });
+});
+
+describe('while only a part of the service fails', () => {
+  const partial = (options: CircuitBreakerOptions = {}) => {
+    breaker = new CircuitBreaker('GET https://api.example.com', { clock, cooldownMs: 1_000, detector, ...options });
+    fail(breaker, 3);
+    succeed(breaker);
+    openAmong(5);
+    clock.advance(1_000);
+  };
+
+  test('four probes are made at a time', () => {
+    partial();
+    for (let probe = 0; probe < 4; probe++) acquire(breaker);
+    expect(ask(breaker)).not.toBe('admitted');
+  });
+
+  test('the first that succeeds closes the circuit, although three have failed', () => {
+    partial();
+    fail(breaker, 3);
+    expect(breaker.state).toBe('half-open');
+    succeed(breaker);
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('the fourth that fails opens it again', () => {
+    partial();
+    openAmong(4);
+  });
+
+  test('the classic rules go on where the options give them', () => {
+    partial({ halfOpen: { probes: 1 } });
+    acquire(breaker);
+    expect(ask(breaker)).not.toBe('admitted');
   });
 });

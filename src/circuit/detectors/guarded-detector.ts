@@ -39,9 +39,14 @@ export class GuardedDetector {
     return this.#needs !== 'the duration';
   }
 
+  /** Whether it looks at nothing but failures in a row. */
+  get countsRuns(): boolean {
+    return this.#needs === 'failures';
+  }
+
   /** Whether a success changes nothing. */
   get isAtRest(): boolean {
-    return this.#needs === 'failures' && this.#detector.failures === 0;
+    return this.countsRuns && this.#detector.failures === 0;
   }
 
   get rate(): number | undefined {

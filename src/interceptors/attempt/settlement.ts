@@ -8,7 +8,15 @@ import { contextOf } from '../call/context.js';
 import type { Pass } from '../call/guard.js';
 import { openReport, recordAttempt, recordOf } from '../call/records.js';
 import { conceal } from '../config/concealment.js';
-import { accepted, type Diagnosis, diagnose, failed, isOfOwnHost, type Result } from '../outcome/diagnosis.js';
+import {
+  accepted,
+  type Diagnosis,
+  diagnose,
+  failed,
+  isOfOwnHost,
+  isTimeout,
+  type Result,
+} from '../outcome/diagnosis.js';
 import { outcomeInTime } from '../time/time-up.js';
 
 const anOutcome = oneOf('success', 'failure', 'neutral');
@@ -134,6 +142,7 @@ function detailsOf(attempt: Attempt, error: unknown): FailureDetails {
     retryAfterMs,
     error,
     response,
+    isTimeout: diagnosis !== undefined && isTimeout(diagnosis),
     isLocal: diagnosis !== undefined && isOfOwnHost(diagnosis),
   };
 }

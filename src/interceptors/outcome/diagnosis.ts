@@ -1,5 +1,6 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { Outcome } from '../../events.js';
+import { isTimeoutCode } from '../../out-of-time.js';
 import { isCancelled, timeoutBehind } from './cancellation.js';
 import { chainOf, type Link, read } from './error-chain.js';
 import { isDismissed, isOwnDoing } from './own-doing.js';
@@ -96,6 +97,10 @@ export function diagnose({ rejected, error, response }: Result, config: Internal
 /** Whether the failure is of this host alone: its names, its network, its trust in certificates. */
 export const isOfOwnHost = ({ codes }: Diagnosis): boolean =>
   codes.length > 0 && codes.every((code) => OWN_HOST.test(code) || CERTIFICATE.test(code));
+
+/** Whether no answer came in time, here or at a gateway; a failure that was cancelled is one whose signal's time was over. */
+export const isTimeout = ({ status, codes, cancelled }: Diagnosis): boolean =>
+  cancelled === true || status === 408 || status === 504 || codes.some(isTimeoutCode);
 
 const ofStatus = (status = 0): Outcome => {
   if (status === 425) return 'neutral';
