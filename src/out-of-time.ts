@@ -48,6 +48,16 @@ export function isTimeUp(
 export const isTimeoutCode = (code: unknown): boolean =>
   typeof code === 'string' && /TIMEDOUT|TIMEOUT|^ECONNABORTED$/.test(code);
 
+/** Whether an error says that there was no answer in time. */
+export function isTimeoutError(error: unknown): boolean {
+  try {
+    const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
+    return isTimeoutCode(code) || name === 'TimeoutError';
+  } catch {
+    return false;
+  }
+}
+
 /** What successes take, in six buckets of ten seconds. */
 export class SuccessTimes {
   /** The slowest of each bucket; 0 where there was none. */
