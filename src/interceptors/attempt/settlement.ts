@@ -1,7 +1,6 @@
 import type { AxiosResponse } from 'axios';
 import type { FailureDetails } from '../../circuit/options.js';
 import type { Outcome } from '../../events.js';
-import { serverDelay } from '../../retry-after.js';
 import { oneOf } from '../../validation.js';
 import { type Attempt, NO_PASSES } from '../call/call.js';
 import { contextOf } from '../call/context.js';
@@ -128,10 +127,8 @@ const errorAlone = (result: Result | undefined): FailureDetails | undefined => r
 
 function detailsOf(attempt: Attempt, error: unknown): FailureDetails {
   const { diagnosis, response } = attempt;
-  const retryAfterMs = serverDelay({ response });
   return {
     status: recordOf(attempt).status,
-    retryAfterMs,
     error,
     response,
     isLocal: diagnosis !== undefined && isOfOwnHost(diagnosis),
