@@ -111,7 +111,7 @@ export class RetryBudgets {
   #refilled(key: string, budget: Budget, now: number): Bucket {
     const { minPerSecond } = budget;
     const bucket = this.#bucket(key, leastOf(budget), now);
-    const seconds = (now - bucket.at) / 1000;
+    const seconds = Math.max(0, now - bucket.at) / 1000;
     bucket.at = now;
     bucket.calls *= Math.max(0, 1 - seconds / KEPT_SECONDS);
     bucket.tokens = Math.min(bucket.tokens + seconds * minPerSecond, fullOf(budget, bucket));
