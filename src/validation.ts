@@ -97,6 +97,8 @@ export const oneOf =
     if (!choices.includes(value)) throw unexpected(path, choices.map((choice) => show(choice)).join(' or '), value);
   };
 
+export const anOutcome = oneOf('success', 'failure', 'neutral');
+
 export const listOf =
   (rule: Rule, expected = 'an array'): Rule =>
   (value, path) => {

@@ -1,7 +1,7 @@
 import type { Emitter } from '../emitter.js';
 import type { Outcome } from '../events.js';
 import { serverDelay } from '../retry-after.js';
-import { oneOf, unexpected } from '../validation.js';
+import { anOutcome, unexpected } from '../validation.js';
 import { AdmittingCircuit } from './admission.js';
 import type { CircuitSnapshot, CircuitStats } from './contract.js';
 import {
@@ -18,7 +18,6 @@ import { type CircuitBreakerOptions, type CircuitPolicy, circuitPolicy, type Fai
 import { type IssuedPermit, UNCOUNTED } from './permit.js';
 import { restore, snapshotOf, statsOf } from './report.js';
 
-const anOutcome = oneOf('success', 'failure', 'neutral');
 const NO_DETAILS: FailureDetails = {};
 
 interface Shared {

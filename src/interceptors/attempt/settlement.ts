@@ -1,7 +1,7 @@
 import type { AxiosResponse } from 'axios';
 import type { FailureDetails } from '../../circuit/options.js';
 import type { Outcome } from '../../events.js';
-import { oneOf } from '../../validation.js';
+import { anOutcome } from '../../validation.js';
 import { type Attempt, NO_PASSES } from '../call/call.js';
 import { contextOf } from '../call/context.js';
 import type { Pass } from '../call/guard.js';
@@ -9,8 +9,6 @@ import { openReport, recordAttempt, recordOf } from '../call/records.js';
 import { conceal } from '../config/concealment.js';
 import { accepted, type Diagnosis, diagnose, failed, isOfOwnHost, type Result } from '../outcome/diagnosis.js';
 import { outcomeInTime } from '../time/time-up.js';
-
-const anOutcome = oneOf('success', 'failure', 'neutral');
 
 /** Settles an attempt whose adapter was answered, by what axios accepts. */
 export function settleAnswer(attempt: Attempt, response: AxiosResponse): void {
