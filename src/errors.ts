@@ -133,7 +133,7 @@ export function rejectedKeyOf(error: unknown): string | undefined {
 }
 
 /** Whether a circuit or a limiter rejected, also with an error that `createError` made. */
-export const isRejection = (error: unknown): boolean => rejectedKeyOf(error) !== undefined || isLimitError(error);
+export const isRejection = (error: unknown): boolean => isRejectedError(error) || rejections.has(error as object);
 
 interface Exchange {
   readonly config?: unknown;

@@ -97,6 +97,8 @@ export const oneOf =
     if (!choices.includes(value)) throw unexpected(path, choices.map((choice) => show(choice)).join(' or '), value);
   };
 
+export const anOutcome = oneOf('success', 'failure', 'neutral');
+
 export const listOf =
   (rule: Rule, expected = 'an array'): Rule =>
   (value, path) => {
@@ -146,14 +148,18 @@ export const orFalse =
 export const options =
   (rules: Rules, expected = 'an object', hint?: (name: string) => string | undefined): Rule =>
   (value, path) => {
-    if (!isGroup(value) || value instanceof Promise) throw unexpected(path || 'options', expected, value);
+    const ruleOf = (name: string) => (Object.hasOwn(rules, name) ? rules[name] : undefined);
+    const isOurs = (name: string) => {
+      const rule = ruleOf(name);
+      return rule ? typeof rule !== 'string' : nearName(name, Object.keys(rules));
+    };
+    // Options may be made by a class, too, and one of them be misspelt.
+    if (!isGroup(value) || (classOf(value) && !Object.keys(value).some(isOurs)))
+      throw unexpected(path || 'options', expected, value);
     for (const [name, item] of Object.entries(value)) {
       const at = path ? `${path}.${name}` : name;
-      const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
+      const rule = ruleOf(name);
       if (rule && item === undefined) continue;
-      // Options may be made by a class, too, and one of them be misspelt.
-      const isOther = rule ? typeof rule === 'string' : !nearName(name, Object.keys(rules));
-      if (isOther && classOf(value)) throw unexpected(path || 'options', expected, value);
       if (!rule) throw new TypeError(`Unknown option \`${shownText(at)}\`${hint?.(name) ?? guess(name, rules)}`);
       if (typeof rule === 'string') throw new TypeError(`Expected \`${at}\` to be ${rule}`);
       rule(item, at);

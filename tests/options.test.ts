@@ -37,7 +37,7 @@ function refusal(options: unknown): Error {
 
 /** After attach there is no registry to give. */
 const SWITCH_OF_BREAKER =
-  /^true, false(?:, a BreakerRegistry)? or an object such as \{ (?:detector: consecutiveFailures\(5\)|maxWaitMs: 0) \}$/;
+  /^true, false(?:, a BreakerRegistry)? or an object such as \{ (?:detector: consecutiveFailures\(5\)|maxWaitMs: 0) \}(?:, since registries are given to attach alone)?$/;
 const MILLISECONDS = 'a number of milliseconds >= 0';
 const HEADER_NAME = 'the name of a header';
 const INTEGER_FROM_0 = 'an integer >= 0';

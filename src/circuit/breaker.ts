@@ -1,6 +1,7 @@
 import type { Emitter } from '../emitter.js';
 import type { Outcome } from '../events.js';
-import { oneOf, unexpected } from '../validation.js';
+import { serverDelay } from '../retry-after.js';
+import { anOutcome, unexpected } from '../validation.js';
 import { AdmittingCircuit } from './admission.js';
 import type { CircuitSnapshot, CircuitStats } from './contract.js';
 import {
@@ -17,7 +18,6 @@ import { type CircuitBreakerOptions, type CircuitPolicy, circuitPolicy, type Fai
 import { type IssuedPermit, UNCOUNTED } from './permit.js';
 import { restore, snapshotOf, statsOf } from './report.js';
 
-const anOutcome = oneOf('success', 'failure', 'neutral');
 const NO_DETAILS: FailureDetails = {};
 
 interface Shared {
@@ -146,7 +146,8 @@ export class CircuitBreaker extends AdmittingCircuit {
     const said = this.#count(outcome) ? outcome : 'neutral';
     if (permit.generation === UNCOUNTED) return;
     const now = givenNow ?? this.timeUnless(outcome !== 'failure' && this.circuit.detector.isTimeless);
-    if (this.circuit.settle(permit, said, now, details, givenNow)) return;
+    const told = said === 'failure' ? withAnswer(details) : details;
+    if (this.circuit.settle(permit, said, now, told, givenNow)) return;
     this.#late++;
     this.emit({ type: 'late', key: this.key, outcome });
   }
@@ -158,5 +159,15 @@ export class CircuitBreaker extends AdmittingCircuit {
     else if (outcome === 'neutral') this.#neutral++;
     else return false;
     return true;
+  }
+}
+
+/** With what the response says, that of an error too, as those of axios and ky have. */
+function withAnswer(details: FailureDetails): FailureDetails {
+  try {
+    const { response = (Object(details.error) as FailureDetails).response } = details;
+    return { response, status: response?.status, retryAfterMs: serverDelay({ response }), ...details };
+  } catch {
+    return details;
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import { CircuitOpenError, isAbort, isRejection } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { isTimeUp, outcomeOutOfTime, type SuccessTimes } from '../out-of-time.js';
-import { aFunction, milliseconds, oneOf, options as optionsOf, own, withMethods } from '../validation.js';
+import { aFunction, anOutcome, milliseconds, options as optionsOf, own, withMethods } from '../validation.js';
 import type { Permit, Rejection } from './contract.js';
 
 /** What a function came to. */
@@ -59,7 +59,6 @@ const check = optionsOf({
   maxWaitMs: milliseconds(),
   classify: aFunction,
 });
-const anOutcome = oneOf('success', 'failure', 'neutral');
 
 /** See `CircuitBreaker.execute`. Without options, and where there is nothing to wait for, it goes a short way. */
 export function execute<T>(

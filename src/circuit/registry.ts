@@ -28,8 +28,6 @@ const checkUpdate = options({ ...REGISTRY_RULES, clock: fixed, store: fixed, per
 
 /** The circuit breakers of one or more axios instances, by key. Bounded: see `maxBreakers`. */
 export class BreakerRegistry implements Iterable<CircuitBreaker> {
-  /** The time source of its circuits. */
-  readonly clock: Clock;
   /** In the order of use: the least recently used first. */
   readonly #breakers = new Map<string, CircuitBreaker>();
   readonly #events = new Emitter();
@@ -48,9 +46,13 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
     checkRegistry(given, '');
     const { maxBreakers = CIRCUIT_DEFAULTS.maxBreakers, perKey, ...circuit } = own(given);
     this.#policy = circuitPolicy(circuit);
-    this.clock = this.#policy.clock;
     this.#maxBreakers = maxBreakers;
     this.#perKey = perKey;
+  }
+
+  /** The time source of its circuits. */
+  get clock(): Clock {
+    return this.#policy.clock;
   }
 
   /** How many breakers there are. */

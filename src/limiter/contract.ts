@@ -30,6 +30,8 @@ export interface TurnedAwayAnswer {
 
 /** A place in the queue. */
 export interface Place {
+  /** Whether it had one; `false` for what was turned away at once. */
+  readonly isQueued: boolean;
   /** Never rejects. */
   readonly answer: Promise<Slot | TurnedAwayAnswer>;
   /** Leaves the queue; a slot that was given already has to be cancelled. */

@@ -186,8 +186,8 @@ export class Limiter {
       enter: resolve,
       turnAway: (why) => resolve({ why, retryAfterMs: turnstile.heldMs }),
     };
-    turnstile.wait(waiter);
-    return { answer, leave: () => turnstile.leave(waiter), end: () => turnstile.end(waiter) };
+    const isQueued = turnstile.wait(waiter);
+    return { isQueued, answer, leave: () => turnstile.leave(waiter), end: () => turnstile.end(waiter) };
   }
 
   /** @internal This limiter for an attached instance, whatever the key. */

@@ -96,7 +96,8 @@ export class Limiters implements AttachedLimiters {
 
   #later(attempt: LimitedRequest, told: Told, place: Place): ReturnType<AttachedLimiters['admit']> {
     const { isHeard, tell } = this.#options;
-    if (isHeard()) tell(told.key, { type: 'queued', by: 'limiter', queued: told.limiter.stats().queued });
+    if (place.isQueued && isHeard())
+      tell(told.key, { type: 'queued', by: 'limiter', queued: told.limiter.stats().queued });
     const admissionOf = (given: Slot | TurnedAwayAnswer): Admission => {
       if (!('why' in given)) return this.#pass(attempt, given, told);
       if (isHeard()) tell(told.key, { type: 'rejected', by: 'limiter', ...given });

@@ -142,27 +142,32 @@ export class Turnstile {
     return slot;
   }
 
-  /** Stands in the line, unless it is full of others who go first: then one is turned away. */
-  wait(waiter: Waiter): void {
+  /**
+   * Stands in the line, unless it is full of others who go first: then one is turned away.
+   *
+   * @returns Whether it had to wait; `false` where it was turned away at once.
+   */
+  wait(waiter: Waiter): boolean {
     const now = this.#clock.now();
     if (now + this.heldMs > waiter.expiresAt) {
       this.#turnAway(waiter, 'held');
-      return;
+      return false;
     }
     if (waiter.expiresAt <= now) {
       this.#turnAway(waiter, 'wait');
-      return;
+      return false;
     }
     if (this.#line.size >= this.#maxQueue) {
       const last = this.#line.lastBehind(waiter) ?? waiter;
       this.#line.remove(last);
       this.#turnAway(last, 'queue');
-      if (last === waiter) return;
+      if (last === waiter) return false;
     }
     this.#counts.queued++;
     this.#line.add(waiter);
     this.#expiryFrom = Math.min(this.#expiryFrom, waiter.expiresAt);
     this.#serve(now);
+    return true;
   }
 
   /** Leaves the line. */

@@ -46,12 +46,6 @@ const MAX_BUCKETS = 1024;
 
 const RETRY_COST = 1;
 
-/**
- * What the retry of a timeout takes: a service that does not answer in time may have too much to do, and repeats keep it
- * so. The AWS SDKs charge more for it, too.
- */
-export const TIMEOUT_RETRY_COST = 10;
-
 /** The share of the budget that has to be there for the retry of a timeout. */
 const NEARLY_FULL = 0.9;
 
@@ -87,12 +81,12 @@ export class RetryBudgets {
   }
 
   /** What the retry of a call with this key costs. */
-  fareOf(key: string, budget: Budget | RetryBudget, cost: number | undefined): Fare {
+  fareOf(key: string, budget: Budget | RetryBudget, isOfTimeout: boolean): Fare {
     const ofKey = (given: Budget): Purse => ({
       withdraw: (now, tokens) => this.withdraw(key, given, now, tokens),
       giveBack: (tokens) => this.giveBack(key, tokens),
     });
-    return new Fare(isShared(budget) ? budget : ofKey(budget), cost);
+    return new Fare(isShared(budget) ? budget : ofKey(budget), isOfTimeout);
   }
 
   /**
@@ -117,7 +111,7 @@ export class RetryBudgets {
   #refilled(key: string, budget: Budget, now: number): Bucket {
     const { minPerSecond } = budget;
     const bucket = this.#bucket(key, leastOf(budget), now);
-    const seconds = (now - bucket.at) / 1000;
+    const seconds = Math.max(0, now - bucket.at) / 1000;
     bucket.at = now;
     bucket.calls *= Math.max(0, 1 - seconds / KEPT_SECONDS);
     bucket.tokens = Math.min(bucket.tokens + seconds * minPerSecond, fullOf(budget, bucket));

@@ -6,6 +6,12 @@ export interface Purse {
 }
 
 /**
+ * What the retry of a timeout takes: a service that does not answer in time may have too much to do, and repeats keep it
+ * so. The AWS SDKs charge more for it, too.
+ */
+const TIMEOUT_RETRY_COST = 10;
+
+/**
  * What one retry takes out of the budget. It is paid with the decision to retry, or under an open circuit when that lets the
  * retry through, and goes back where the retry is not sent after all, for whatever reason.
  */
@@ -14,9 +20,9 @@ export class Fare {
   readonly #cost: number | undefined;
   #isPaid = false;
 
-  constructor(purse: Purse, cost: number | undefined) {
+  constructor(purse: Purse, isOfTimeout: boolean) {
     this.#purse = purse;
-    this.#cost = cost;
+    this.#cost = isOfTimeout ? TIMEOUT_RETRY_COST : undefined;
   }
 
   /** Whether it is paid, now or before. */

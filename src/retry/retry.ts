@@ -3,10 +3,10 @@ import { monotonicClock } from '../clock.js';
 import type { DelayContext } from '../delay.js';
 import { CircuitOpenError, giveCause, isAbort, isLimitError, isRejection } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { isTimeoutCode, type OutOfTime, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
+import { isTimeoutError, type OutOfTime, outcomeOutOfTime, sleepOf } from '../out-of-time.js';
 import { serverDelay } from '../retry-after.js';
 import { aFunction, merged, own } from '../validation.js';
-import { budgetOf, TIMEOUT_RETRY_COST } from './budget.js';
+import { budgetOf } from './budget.js';
 import { backoffsLeftMs, DEFAULT_BACKOFF, decideRetry, RETRY_AFTER_DEFAULTS } from './decision.js';
 import { type Ended, enter, isRejecting, type RetrySlot } from './entry.js';
 import { Fare } from './fare.js';
@@ -114,7 +114,7 @@ export async function retry<T>(
           : await scope.race(async () => given.shouldRetry?.(failure)).catch(withCause(lastError, given.signal));
       const isOpen = isRejecting(breaker);
       const isHopeless = () => !breaker?.isWorthWaiting(Math.min(patience.begin(attempt), remainingMs()));
-      fare = budget && new Fare(budget, costOf(lastError));
+      fare = budget && new Fare(budget, isTimeoutError(lastError));
       const context = contextOf(attempt);
       const isLong = Number(context.retryAfterMs) > retryAfter.maxMs;
       const decision = decideRetry(
@@ -139,16 +139,6 @@ export async function retry<T>(
     fare?.giveBack();
     slot?.cancel();
     scope.close();
-  }
-}
-
-/** What the retry takes out of the budget. */
-function costOf(failure: unknown): number | undefined {
-  try {
-    const { code, name } = failure as { code?: unknown; name?: unknown };
-    return isTimeoutCode(code) || name === 'TimeoutError' ? TIMEOUT_RETRY_COST : undefined;
-  } catch {
-    return undefined;
   }
 }
 

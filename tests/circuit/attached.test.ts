@@ -885,6 +885,15 @@ describe('createError', () => {
     expect(ofType(sink.events, 'call')).toMatchObject([{ attempts: 0, stopped: 'circuit-open' }]);
     expect(circuit.inFlight).toBe(0);
   });
+
+  test('that never answers is cut off by the deadline of the call, and by its signal', async () => {
+    const { api, circuit } = guard({ breaker: { createError: () => new Promise(() => undefined) } });
+    circuit.trip();
+    expect((await failing(api.get('/', { resilience: { deadlineMs: 20 } }))).message).toBe('deadline exceeded');
+    expect((await failing(api.get('/', { signal: AbortSignal.timeout(20) }))).name).toBe('CanceledError');
+    expect(ofType(sink.events, 'call')).toMatchObject([{ stopped: 'deadline' }, { stopped: 'aborted' }]);
+    expect(circuit.inFlight).toBe(0);
+  });
 });
 
 describe('the rejection by a circuit of another instance that the adapter calls', () => {

@@ -10,6 +10,7 @@ import {
   type MemorySink,
   memorySink,
   type ResilienceOptions,
+  retry,
 } from '../../src/index.js';
 import { CLASSIC } from '../support/classic.js';
 import { json, startServer, type TestServer } from '../support/server.js';
@@ -412,5 +413,67 @@ describe('over HTTP', () => {
     circuit.trip({ cooldownMs: 0 });
     await Promise.allSettled([api.get('/')]);
     expect(circuit.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 40_000 });
+  });
+});
+
+describe('a `Retry-After` of what a function has thrown', () => {
+  const answered = (headers: object, status = 503) =>
+    Object.assign(new Error('answered'), { response: { status, headers } });
+
+  const ways: [string, (breaker: CircuitBreaker, error: Error) => Promise<unknown>][] = [
+    ['execute', (breaker, error) => breaker.execute(() => Promise.reject(error))],
+    [
+      'execute with a signal',
+      (breaker, error) => breaker.execute(() => Promise.reject(error), { signal: new AbortController().signal }),
+    ],
+    ['acquire', async (breaker, error) => (await breaker.acquire()).settle('failure', error)],
+    ['retry', (breaker, error) => retry(() => Promise.reject(error), { breaker, retries: 0 })],
+    [
+      'retry that follows none',
+      (breaker, error) => retry(() => Promise.reject(error), { breaker, retryAfter: false, retries: 0 }),
+    ],
+  ];
+
+  /** What is left of the cooldown after the failure, ms; 0 where it opened nothing. */
+  const cooldownAfter = async (way: (typeof ways)[0][1], error: Error, options: CircuitBreakerOptions = {}) => {
+    const breaker = create({ cooldownMs: 100, ...options });
+    await way(breaker, error).catch(() => undefined);
+    return breaker.stats().remainingCooldownMs;
+  };
+
+  test.each(ways)('lengthens the cooldown (%s)', async (_name, way) => {
+    expect(await cooldownAfter(way, answered({ 'retry-after': '7' }))).toBe(7_000);
+    expect(await cooldownAfter(way, answered(new Headers({ 'Retry-After': '7' })))).toBe(7_000);
+    expect(await cooldownAfter(way, answered({ 'retry-after': '7' }), { retryAfter: { maxMs: 3_000 } })).toBe(3_000);
+    expect(await cooldownAfter(way, answered({ 'retry-after': '7' }), { retryAfter: false })).toBe(100);
+    expect(await cooldownAfter(way, answered({}))).toBe(100);
+  });
+
+  test.each(ways)('opens with `retryAfter.opens` where the status is 429 or 503 (%s)', async (_name, way) => {
+    const options = { detector: consecutiveFailures(9), retryAfter: { opens: true } };
+    expect(await cooldownAfter(way, answered({ 'retry-after': '7' }, 429), options)).toBe(7_000);
+    expect(await cooldownAfter(way, answered({ 'retry-after': '7' }, 500), options)).toBe(0);
+  });
+
+  test('is shown to a cooldown function with the response', async () => {
+    const told: unknown[] = [];
+    const cooldownMs = ({ retryAfterMs, response, error }: DelayContext) => {
+      told.push([retryAfterMs, response?.status, error?.message]);
+      return 1;
+    };
+    await create({ cooldownMs })
+      .execute(() => Promise.reject(answered({ 'retry-after': '2' })))
+      .catch(() => undefined);
+    expect(told).toEqual([[2_000, 503, 'answered']]);
+  });
+
+  test('that cannot be read is none, and the failure counts', async () => {
+    const error = new Error('closed');
+    Object.defineProperty(error, 'response', {
+      get: () => {
+        throw new Error('not to be read');
+      },
+    });
+    for (const [, way] of ways) expect(await cooldownAfter(way, error)).toBe(100);
   });
 });

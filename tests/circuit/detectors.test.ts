@@ -54,6 +54,18 @@ function advanceTo(timeMs: number): void {
 }
 
 describe('consecutiveFailures', () => {
+  test.each([60_000, Number.POSITIVE_INFINITY])(
+    'begins anew when the clock is set back by an hour (maxAgeMs: %d)',
+    (maxAgeMs) => {
+      clock.advance(HOUR_MS);
+      const breaker = create(consecutiveFailures(3, { minSpanMs: 600, maxAgeMs }));
+      expect(play(breaker, 'FF', 300)).toBe('stays closed');
+      clock.advance(-HOUR_MS);
+      expect(breaker.stats().failures).toBe(0);
+      expect(play(breaker, 'FFFFF', 300)).toBe(3);
+    },
+  );
+
   test.each([
     [1, 'SSF', 3],
     [3, 'FFF', 3],

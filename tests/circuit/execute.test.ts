@@ -322,6 +322,15 @@ test('an async createError rejects with its error, which an outer breaker does n
   expect(outer.stats()).toMatchObject({ state: 'closed', counts: { neutral: 1, failure: 0 } });
 });
 
+test.each(['ERR_CIRCUIT_OPEN', 'ERR_LIMITED'])(
+  'a copy of a rejection that has its code %s alone counts nothing',
+  async (code) => {
+    const breaker = create();
+    await errorOf(breaker.execute(() => Promise.reject(Object.assign(new Error('rejected'), { code }))));
+    expect(breaker.stats()).toMatchObject({ state: 'closed', counts: { neutral: 1, failure: 0 } });
+  },
+);
+
 test.each([
   [0, 'admitted'],
   [1, 10_000],

@@ -60,6 +60,17 @@ describe('a window of 1,000 ms, in buckets of 100 ms', () => {
     expect(seen(window)).toEqual([0, 0]);
   });
 
+  test('begins anew when the clock is set back by an hour', () => {
+    const window = new TimeWindow(1_000);
+    window.add(true, 3_600_050);
+    window.add(false, 50);
+    expect(seen(window)).toEqual([0, 1]);
+    window.add(true, 950);
+    expect(seen(window)).toEqual([1, 2]);
+    window.expire(1_000);
+    expect(seen(window)).toEqual([1, 1]);
+  });
+
   test('saves the buckets that hold anything, with their ages', () => {
     const window = new TimeWindow(1_000);
     window.add(true, 2_000);
@@ -117,4 +128,12 @@ describe('a window of the latest outcomes', () => {
       [0, 0, 1],
     ]);
   });
+});
+
+test('a window of outcomes that grow old lets those go that a clock which was set back has left in the future', () => {
+  const window = new CountWindow(10, 1_000);
+  window.add(true, 3_600_000);
+  window.add(true, 3_600_100);
+  window.add(false, 0);
+  expect(seen(window)).toEqual([0, 1]);
 });

@@ -171,6 +171,31 @@ describe('a call that no attempt was made for', () => {
     ]);
   });
 
+  test.each<[string, AttachLimiterOptions, string]>([
+    ['a queue that is full', { limit: concurrencyLimit(1), maxQueue: 0 }, 'queue'],
+    ['no time to wait', { limit: concurrencyLimit(1), maxWaitMs: 0 }, 'wait'],
+    [
+      'a wait that would be too long',
+      { limit: customLimit(() => ({ waitMs: () => 60_000, heldMs: () => 60_000 })) },
+      'held',
+    ],
+  ])('was not queued if it was rejected at once, for %s', async (_what, limiter, why) => {
+    const { api, resilience, sink } = setup(limiter);
+    const errors = await settled([api.get('/a'), api.get('/b')]);
+    expect(errors[1]).toMatchObject({ code: 'ERR_LIMITED', why });
+    const told = sink.events.filter(({ type }) => type === 'queued' || type === 'rejected');
+    expect(new Set(told.map(({ type }) => type))).toEqual(new Set(['rejected']));
+    expect(resilience.limiters[ORIGIN]?.counts.queued).toBe(0);
+  });
+
+  test('was queued where it went before another in a full queue, which is rejected', async () => {
+    const { api, sink } = setup({ limit: concurrencyLimit(1), maxQueue: 1 });
+    const high = { resilience: { limiter: { priority: 'high' } } } as const;
+    await settled([api.get('/a'), api.get('/b'), api.get('/c', high), api.get('/d')]);
+    const told = sink.events.filter(({ type }) => type === 'queued' || type === 'rejected');
+    expect(told.map(({ type }) => type)).toEqual(['queued', 'queued', 'rejected', 'rejected']);
+  });
+
   test('says nothing of the service, and adds nothing to the budget', async () => {
     const { api, resilience, service } = setup({ limit: concurrencyLimit(1), maxQueue: 0 });
     await settled([api.get('/a'), ...Array.from({ length: 20 }, () => api.get('/b'))]);

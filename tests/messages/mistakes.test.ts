@@ -17,6 +17,7 @@ import {
   Limiter,
   logSink,
   memorySink,
+  RetryBudget,
   rateLimit,
   resilienceOf,
   retry,
@@ -376,6 +377,59 @@ describe('what a class has made, in the place of options, is named', () => {
     expect(ofAttach(options)).toBe(`Expected ${message}`);
   });
 
+  test.each<[string, string, unknown]>([
+    ['a Map', 'Map', new Map([['retries', 3]])],
+    ['a Set', 'Set', new Set()],
+    ['a date', 'Date', new Date(0)],
+    ['a typed array', 'Uint8Array', new Uint8Array(2)],
+    ['a budget', 'RetryBudget', new RetryBudget()],
+    [
+      'what has no option as a field of its own',
+      'Getters',
+      new (class Getters {
+        get retries(): number {
+          return 3;
+        }
+      })(),
+    ],
+  ])('%s, in the place of any options', async (_what, name, made) => {
+    const got = `, got an instance of ${name}`;
+    const retries = 'a number of retries, true, false or an object such as { retries: 3 }';
+    expect(ofAttach(made)).toBe(`Expected \`options\` to be an object${got}`);
+    expect(ofAttach({ retry: made })).toBe(`Expected \`retry\` to be ${retries}${got}`);
+    expect(ofAttach({ retry: { retryAfter: made } })).toContain(got);
+    expect(ofAttach({ breaker: made })).toBe(`Expected \`breaker\` to be ${A_BREAKER}${got}`);
+    expect(ofAttach({ breaker: { retryAfter: made } })).toContain(got);
+    expect(ofAttach({ breaker: { halfOpen: made } })).toContain(got);
+    expect(ofAttach({ limiter: made })).toBe(`Expected \`limiter\` to be ${A_LIMITER}${got}`);
+    expect(ofAttach({ idempotencyKey: made })).toContain(got);
+    const api = create();
+    const resilience = attach(api);
+    expect(messageOf(() => resilience.update(made as never))).toBe(`Expected \`options\` to be an object${got}`);
+    expect((await rejection(api.get('/', { resilience: made as never }))).message).toBe(
+      `Expected \`resilience\` to be false or an object${got}`,
+    );
+    expect((await rejection(api.get('/', { resilience: { breaker: made as never } }))).message).toContain(got);
+    expect((await rejection(retry(() => 1, made as never))).message).toContain(got);
+    expect(messageOf(() => new Limiter('x', made as never))).toContain(got);
+    expect(messageOf(() => new BreakerRegistry(made as never))).toContain(got);
+    expect(messageOf(() => exponential(made as never))).toContain(got);
+  });
+
+  test('a Map or a list in the place of a budget', () => {
+    const A_BUDGET = 'true, false, a RetryBudget or an object such as { ratio: 0.2 }';
+    expect(ofAttach({ retry: { budget: new Map() } })).toBe(
+      `Expected \`retry.budget\` to be ${A_BUDGET}, got an instance of Map`,
+    );
+    expect(ofAttach({ retry: { budget: [1] } })).toBe(`Expected \`retry.budget\` to be ${A_BUDGET}, got [1]`);
+  });
+
+  test('a registry in the place of all options', async () => {
+    const got = ', got an instance of BreakerRegistry';
+    expect(ofAttach(new BreakerRegistry())).toBe(`Expected \`options\` to be an object${got}`);
+    expect((await rejection(retry(() => 1, new BreakerRegistry() as never))).message).toContain(got);
+  });
+
   const LATER = "true, false or an object such as { priority: 'high' }, since limits are given to attach alone";
 
   test('a limit or a registry, to update and to a request', async () => {
@@ -389,7 +443,7 @@ describe('what a class has made, in the place of options, is named', () => {
       ],
       [
         { breaker: new BreakerRegistry() },
-        'breaker` to be true, false or an object such as { maxWaitMs: 0 }, got an instance of BreakerRegistry',
+        'breaker` to be true, false or an object such as { maxWaitMs: 0 }, since registries are given to attach alone, got an instance of BreakerRegistry',
       ],
     ] as const) {
       expect(messageOf(() => resilience.update(options as never))).toBe(`Expected \`${message}`);
@@ -421,6 +475,9 @@ describe('what a class has made, in the place of options, is named', () => {
     expect((await rejection(api.get('/'))).message).toBe('Request failed with status code 503');
     expect(ofAttach({ retry: Object.assign(new Settings(), { retrys: 1 }) })).toBe(
       'Unknown option `retry.retrys`: did you mean `retries`?',
+    );
+    expect(ofAttach({ retry: Object.assign(new Settings(), { logger: console }) })).toMatch(
+      /^Unknown option `retry.logger`; the options are `retries`, `methods`, /,
     );
   });
 });

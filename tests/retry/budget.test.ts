@@ -1,6 +1,6 @@
 import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
 import { describe, expect, test } from 'vitest';
-import { attach, consecutiveFailures, type ResilienceOptions, reportOf } from '../../src/index.js';
+import { attach, consecutiveFailures, type ResilienceOptions, RetryBudget, reportOf } from '../../src/index.js';
 import { RetryBudgets } from '../../src/retry/budget.js';
 import { scripted, startClock } from '../support/scripted-adapter.js';
 
@@ -274,4 +274,37 @@ test.each([408, 425])('a retry of a %i is charged, though the service may be wel
   const { api, adapter } = start();
   adapter.script(status);
   expect(await fail(api)).toEqual([3, 'budget']);
+});
+
+describe('a clock that is set back by an hour', () => {
+  const HOUR_MS = 3_600_000;
+  const budget = { ratio: 0.5, minPerSecond: 1 };
+
+  test('costs the budget nothing of what it has, and it fills on from there', () => {
+    const budgets = new RetryBudgets();
+    const withdrawn = (now: number) => {
+      let count = 0;
+      while (budgets.withdraw('a', budget, now)) count++;
+      return count;
+    };
+    expect(budgets.withdraw('a', budget, HOUR_MS)).toBe(true);
+    expect(withdrawn(0)).toBe(9);
+    expect(withdrawn(3_000)).toBe(3);
+    budgets.deposit('a', budget, 3_000);
+    budgets.deposit('a', budget, 3_000);
+    expect(withdrawn(3_000 - HOUR_MS)).toBe(1);
+    expect(withdrawn(HOUR_MS)).toBe(10);
+  });
+
+  test('is that of another instance, where a budget is shared between clocks', async () => {
+    const shared = new RetryBudget({ ratio: 0.5, minPerSecond: 0.2 });
+    const late = startClock();
+    late.advance(HOUR_MS);
+    const retries = { backoff: 0, retries: 1, budget: shared };
+    for (const clock of [late, startClock(), late, startClock()]) {
+      const api = axios.create({ baseURL: BASE_URL, adapter: scripted(503, 200) });
+      attach(api, { clock, retry: retries });
+      expect((await api.get('/')).status).toBe(200);
+    }
+  });
 });

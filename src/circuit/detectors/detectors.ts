@@ -128,7 +128,10 @@ class ConsecutiveFailures implements FailureDetector {
 
   expire(now: number): void {
     const { maxAgeMs } = this.#rules;
-    if (this.#endedAt === undefined || now - this.#firstAt(now) <= maxAgeMs) return;
+    const ageMs = now - this.#firstAt(now);
+    // The clock was set back.
+    if (ageMs < 0) this.reset();
+    if (this.#endedAt === undefined || ageMs <= maxAgeMs) return;
     this.#endedAt = this.#endedAt.filter((at) => now - at <= maxAgeMs);
     this.failures = this.#endedAt.length;
   }

@@ -99,7 +99,8 @@ export class CountWindow implements RollingWindow {
   /** Each outcome is dropped once, so this is O(1) per outcome over time. */
   expire(now: number): void {
     if (!this.#times) return;
-    while (this.total > 0 && now - (this.#times[this.#slot(0)] ?? 0) >= this.#maxAgeMs) this.#drop();
+    const isOut = (ageMs: number) => ageMs >= this.#maxAgeMs || ageMs < 0;
+    while (this.total > 0 && isOut(now - (this.#times[this.#slot(0)] ?? 0))) this.#drop();
   }
 }
 
@@ -157,6 +158,8 @@ export class TimeWindow implements RollingWindow {
 
   /** Each bucket is emptied once a turn, so this is O(1) per outcome. */
   expire(now: number): void {
+    // Long before the whole window: the clock was set back.
+    if (now < this.#until - 2 * this.#windowMs) this.#until = NEVER;
     if (now < this.#until) return;
     const next = Math.round((this.#until * BUCKETS) / this.#windowMs);
     const epoch = Math.floor((now * BUCKETS) / this.#windowMs);

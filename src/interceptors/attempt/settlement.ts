@@ -1,8 +1,7 @@
 import type { AxiosResponse } from 'axios';
 import type { FailureDetails } from '../../circuit/options.js';
 import type { Outcome } from '../../events.js';
-import { serverDelay } from '../../retry-after.js';
-import { oneOf } from '../../validation.js';
+import { anOutcome } from '../../validation.js';
 import { type Attempt, NO_PASSES } from '../call/call.js';
 import { contextOf } from '../call/context.js';
 import type { Pass } from '../call/guard.js';
@@ -18,8 +17,6 @@ import {
   type Result,
 } from '../outcome/diagnosis.js';
 import { outcomeInTime } from '../time/time-up.js';
-
-const anOutcome = oneOf('success', 'failure', 'neutral');
 
 /** Settles an attempt whose adapter was answered, by what axios accepts. */
 export function settleAnswer(attempt: Attempt, response: AxiosResponse): void {
@@ -136,10 +133,8 @@ const errorAlone = (result: Result | undefined): FailureDetails | undefined => r
 
 function detailsOf(attempt: Attempt, error: unknown): FailureDetails {
   const { diagnosis, response } = attempt;
-  const retryAfterMs = serverDelay({ response });
   return {
     status: recordOf(attempt).status,
-    retryAfterMs,
     error,
     response,
     isTimeout: diagnosis !== undefined && isTimeout(diagnosis),

@@ -2,7 +2,7 @@ import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { CallContext } from '../../contexts.js';
 import type { Outcome } from '../../events.js';
 import { serverDelay } from '../../retry-after.js';
-import { chainOf } from '../outcome/error-chain.js';
+import { read } from '../outcome/error-chain.js';
 import type { Attempt, Call } from './call.js';
 import { recordOf } from './records.js';
 
@@ -36,8 +36,7 @@ export function contextOf(call: Call, { key, config, attempt, error, response, o
 }
 
 /** Of an attempt that was not made there is only the error that says why. */
-const unmade = (error: unknown) => ({
-  status: undefined,
-  code: chainOf(error)[0]?.code || undefined,
-  durationMs: undefined,
-});
+function unmade(error: unknown) {
+  const code = read(error, 'code');
+  return { status: undefined, code: typeof code === 'string' ? code : undefined, durationMs: undefined };
+}

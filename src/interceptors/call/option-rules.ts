@@ -151,7 +151,10 @@ const AFTER_ATTACH_RULES = {
 };
 
 const breakerAfterAttach = (rules: Rules): Rule =>
-  switchOf({ ...onlyAtAttach(BREAKER_RULES), ...rules }, 'true, false or an object such as { maxWaitMs: 0 }');
+  switchOf(
+    { ...onlyAtAttach(BREAKER_RULES), ...rules },
+    'true, false or an object such as { maxWaitMs: 0 }, since registries are given to attach alone',
+  );
 
 export const checkAttachOptions: (given: ResilienceOptions, path: string) => void = options(
   ATTACH_RULES,

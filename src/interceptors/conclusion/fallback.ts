@@ -8,7 +8,7 @@ import { contextOf } from '../call/context.js';
 import { appliesTo } from '../call/fallback-condition.js';
 import { interruptible } from '../call/interruptible.js';
 import { asCause, type CallState } from '../call/report.js';
-import { discard } from '../config/bodies.js';
+import { discard, isPlain } from '../config/bodies.js';
 import type { Result } from '../outcome/diagnosis.js';
 import { isDeadlineError } from '../time/deadline.js';
 
@@ -76,9 +76,7 @@ function copyOf(data: unknown, copies = new Map<object, unknown>()): unknown {
   if (typeof data !== 'object' || data === null) return data;
   const known = copies.get(data);
   if (known !== undefined) return known;
-  const prototype: unknown = Object.getPrototypeOf(data);
-  const isPlain = Array.isArray(data) || prototype === Object.prototype || prototype === null;
-  if (!isPlain) return data;
+  if (!Array.isArray(data) && !isPlain(data)) return data;
   const copy = (Array.isArray(data) ? [] : {}) as Record<string, unknown>;
   copies.set(data, copy);
   for (const [name, value] of Object.entries(data)) {

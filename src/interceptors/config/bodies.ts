@@ -19,7 +19,8 @@ export function isOneShot(data: unknown, depth = 0, seen = new Set<unknown>()): 
   return Object.values(data).some((value) => isOneShot(value, depth + 1, seen));
 }
 
-function isPlain(data: object): boolean {
+/** Whether no class has made it. */
+export function isPlain(data: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(data);
   return prototype === null || prototype === Object.prototype;
 }

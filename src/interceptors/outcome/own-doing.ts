@@ -40,9 +40,6 @@ export const OWN_CODES: ReadonlySet<string> = new Set([
   'ERR_TOO_MANY_REDIRECTS',
   'TooManyRedirects',
   'UnexpectedRedirect',
-  // another circuit or limiter of ours
-  'ERR_CIRCUIT_OPEN',
-  'ERR_LIMITED',
 ]);
 
 const OWN_MESSAGES = [

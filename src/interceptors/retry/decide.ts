@@ -2,7 +2,6 @@ import type { AxiosResponse } from 'axios';
 import type { RetryContext } from '../../contexts.js';
 import type { Outcome, Stopped } from '../../events.js';
 import { isTimeoutCode } from '../../out-of-time.js';
-import { TIMEOUT_RETRY_COST } from '../../retry/budget.js';
 import { decideRetry } from '../../retry/decision.js';
 import { serverDelay } from '../../retry-after.js';
 import type { Attempt, Call, Captured } from '../call/call.js';
@@ -69,8 +68,8 @@ export async function decide(
       remainingMs: call.remainingMs(),
     },
     () => {
-      const isFree = !retry.budget || objection === 'success';
-      call.fare = isFree ? undefined : attachment.budgets.fareOf(made.name, retry.budget, retryCost(diagnosis));
+      if (retry.budget && objection !== 'success')
+        call.fare = attachment.budgets.fareOf(made.name, retry.budget, diagnosis.codes.some(isTimeoutCode));
       return circuit === 'open' || (call.fare?.pay(attachment.clock.now()) ?? true);
     },
     (error) => attachment.events.emit({ type: 'callbackError', key, source: 'retry.backoff', error }),
@@ -105,10 +104,6 @@ function diagnosisOf(made: Attempt, result: Result, config: Captured['config']):
   if (!made.outcome) return diagnose(result, config);
   return made.diagnosis ?? diagnose(accepted(made.response as AxiosResponse), made.config);
 }
-
-/** What a retry takes out of the budget. */
-const retryCost = ({ codes }: Diagnosis): number | undefined =>
-  codes.some(isTimeoutCode) ? TIMEOUT_RETRY_COST : undefined;
 
 /** Whether the circuit of the next attempt is open at present, and if so, whether it is worth waiting for. */
 function circuitAhead(
