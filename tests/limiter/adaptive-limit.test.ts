@@ -146,7 +146,7 @@ test('below one it sends one at a time, with gaps that a quick answer ends', asy
   expect(calls.limit).toBeCloseTo(0.35);
   calls.start(3, 100);
   expect(calls.limiter.stats()).toMatchObject({ inFlight: 0, queued: 3 });
-  await vi.advanceTimersByTimeAsync(499);
+  await vi.advanceTimersByTimeAsync(749);
   expect(calls.limiter.stats().inFlight).toBe(0);
   await vi.advanceTimersByTimeAsync(1);
   expect(calls.limiter.stats()).toMatchObject({ inFlight: 1, queued: 2 });
@@ -154,6 +154,18 @@ test('below one it sends one at a time, with gaps that a quick answer ends', asy
   expect(calls.limit).toBe(1);
   await vi.advanceTimersByTimeAsync(200);
   expect(calls.answered).toBe(23);
+});
+
+test('begins at one again when the circuit of the service has closed, unless it is above', async () => {
+  const calls = new Calls();
+  await calls.warmUp();
+  calls.limiter.recovered();
+  expect(calls.limit).toBe(2);
+  calls.start(1, 1_000, timeout);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(calls.limit).toBeCloseTo(0.35);
+  calls.limiter.recovered();
+  expect(calls.limit).toBe(1);
 });
 
 test('cancelled calls say nothing', async () => {
