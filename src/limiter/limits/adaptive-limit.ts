@@ -33,6 +33,8 @@ const SMALL = 2;
 const QUICK = 2.5;
 /** A slow answer that took this share of its timeout: with more in flight, answers would come too late. */
 const NEARLY_LATE = 0.85;
+/** Where it begins after a recovery, in times of the recent peak: with more, many processes overload the service again. */
+const RECOVERED = 0.25;
 /** How many times what was really in flight the limit may be. */
 const HEADROOM = 2;
 
@@ -114,9 +116,8 @@ class AdaptiveRule implements LimitRule {
     }
   }
 
-  /** Begins at one again: with more, many processes would overload a service that has just come back. */
-  recovered(): void {
-    this.#become(Math.max(this.limit, 1));
+  recovered(now: number): void {
+    this.#become(Math.max(this.limit, 1, RECOVERED * this.#peak.at(now)));
   }
 
   /** Cuts by what was in flight when the attempt began, once per round trip. */
