@@ -175,6 +175,24 @@ test.each<[string, number, number]>([
   expect(calls.limit).toBe(begun);
 });
 
+test('after an outage that was seen by a circuit it grows by one for each quick answer: that was no shedding', async () => {
+  const calls = new Calls();
+  await calls.warmUp();
+  for (let call = 0; call < 30; call++) {
+    calls.start(1, 2, unavailable);
+    await vi.advanceTimersByTimeAsync(2);
+  }
+  expect(calls.limit).toBe(1);
+  calls.limiter.recovered();
+  calls.start(30, 100);
+  const limits: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    await vi.advanceTimersByTimeAsync(100);
+    limits.push(calls.limit);
+  }
+  expect(limits).toEqual([2, 4, 8]);
+});
+
 test('cancelled calls say nothing', async () => {
   const calls = new Calls();
   await calls.warmUp();

@@ -117,6 +117,7 @@ class AdaptiveRule implements LimitRule {
   }
 
   recovered(now: number): void {
+    this.#shedding.forget();
     this.#become(Math.max(this.limit, 1, RECOVERED * this.#peak.at(now)));
   }
 
