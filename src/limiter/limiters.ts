@@ -84,11 +84,11 @@ export class Limiters implements AttachedLimiters {
           slot.cancel();
           return said;
         }
-        const { outcome = said, response, diagnosis } = attempt;
+        const { outcome = said, response, diagnosis, config } = attempt;
         const status = response?.status;
         const header = response && ((name: string) => readHeader(response.headers, name));
         const reason = outcome === 'failure' ? limitedReason(status, diagnosis?.code) : undefined;
-        slot.end({ outcome, reason, status, header });
+        slot.end({ outcome, reason, status, header, timeoutMs: Number(config.timeout) || undefined });
         return status === 429 && limiter.heldMs > 0 ? 'neutral' : said;
       },
     };

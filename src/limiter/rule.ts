@@ -13,6 +13,8 @@ export interface LimitedAttempt {
   readonly wasFull: boolean;
   /** From its start to its end, ms: what it waited before is not part of it. */
   readonly durationMs: number;
+  /** The timeout that it had, ms; `undefined` where it had none, or the limiter does not know it. */
+  readonly timeoutMs?: number | undefined;
   /** `neutral`: it was cancelled, or says nothing of the service. */
   readonly outcome: Outcome;
   /** `undefined` also for what failed in another way. */

@@ -25,7 +25,7 @@ export interface Waiter extends Waiting {
 }
 
 /** What became of an attempt. */
-export type Ended = Pick<LimitedAttempt, 'outcome' | 'reason' | 'status' | 'header'>;
+export type Ended = Pick<LimitedAttempt, 'outcome' | 'reason' | 'status' | 'header' | 'timeoutMs'>;
 
 export interface TurnstileOptions {
   readonly rule: LimitRule;

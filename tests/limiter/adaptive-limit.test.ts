@@ -146,7 +146,7 @@ test('below one it sends one at a time, with gaps that a quick answer ends', asy
   expect(calls.limit).toBeCloseTo(0.35);
   calls.start(3, 100);
   expect(calls.limiter.stats()).toMatchObject({ inFlight: 0, queued: 3 });
-  await vi.advanceTimersByTimeAsync(499);
+  await vi.advanceTimersByTimeAsync(749);
   expect(calls.limiter.stats().inFlight).toBe(0);
   await vi.advanceTimersByTimeAsync(1);
   expect(calls.limiter.stats()).toMatchObject({ inFlight: 1, queued: 2 });
@@ -154,6 +154,43 @@ test('below one it sends one at a time, with gaps that a quick answer ends', asy
   expect(calls.limit).toBe(1);
   await vi.advanceTimersByTimeAsync(200);
   expect(calls.answered).toBe(23);
+});
+
+test.each<[string, number, number]>([
+  ['begins at a quarter of the recent peak when the circuit of the service has closed', 10, 2.5],
+  ['begins at one at least', 3, 1],
+])('%s', async (_, inFlight, begun) => {
+  const calls = new Calls();
+  calls.start(inFlight, 100);
+  await vi.advanceTimersByTimeAsync(200);
+  const grown = calls.limit;
+  calls.limiter.recovered();
+  expect(calls.limit).toBe(grown);
+  for (let round = 0; round < 8; round++) {
+    calls.start(1, 1_000, timeout);
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+  expect(calls.limit).toBeLessThan(1);
+  calls.limiter.recovered();
+  expect(calls.limit).toBe(begun);
+});
+
+test('after an outage that was seen by a circuit it grows by one for each quick answer: that was no shedding', async () => {
+  const calls = new Calls();
+  await calls.warmUp();
+  for (let call = 0; call < 30; call++) {
+    calls.start(1, 2, unavailable);
+    await vi.advanceTimersByTimeAsync(2);
+  }
+  expect(calls.limit).toBe(1);
+  calls.limiter.recovered();
+  calls.start(30, 100);
+  const limits: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    await vi.advanceTimersByTimeAsync(100);
+    limits.push(calls.limit);
+  }
+  expect(limits).toEqual([2, 4, 8]);
 });
 
 test('cancelled calls say nothing', async () => {

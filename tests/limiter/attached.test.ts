@@ -319,6 +319,13 @@ test('the rule is told durations from dispatch, timeouts and overload', async ()
   expect(ended[1]?.header?.('x-load')).toBe('9');
 });
 
+test('the rule is told the timeout of each attempt, if it has one', async () => {
+  const { limit, ended } = keeping();
+  const { api } = setup(limit);
+  await settled([api.get('/a', { timeout: 300 }), api.get('/b', { timeout: '500' as never }), api.get('/c')]);
+  expect(ended.map(({ timeoutMs }) => timeoutMs)).toEqual([300, 500, undefined]);
+});
+
 test('`limiter: false` for a request goes past it', async () => {
   const { api, service } = setup(concurrencyLimit(1));
   await settled([api.get('/a'), api.get('/b', { resilience: { limiter: false } })]);
@@ -582,6 +589,32 @@ test('the default limit finds its way in an attached instance', async () => {
   );
   expect(service.asked).toHaveLength(300);
   expect(resilience.limiters[ORIGIN]?.limit).toBeGreaterThan(100);
+});
+
+describe('the default limit, with a timeout of 1 s', () => {
+  test.each<[string, number, number]>([
+    ['grows by little while a service that took 100 ms takes 840 ms', 840, 2.3],
+    ['does not grow while it takes 860 ms: with more in flight it would be too late', 860, 2],
+  ])('%s', async (_, afterMs, limit) => {
+    const { api, service, resilience } = setup(adaptiveLimit());
+    const calls = (count: number) => Array.from({ length: count }, () => api.get('/a', { timeout: 1_000 }));
+    await settled(calls(1), 100);
+    service.answer = () => ({ afterMs });
+    void Promise.allSettled(calls(10));
+    await vi.advanceTimersByTimeAsync(2 * afterMs);
+    expect(resilience.limiters[ORIGIN]?.limit).toBeCloseTo(limit, 5);
+  });
+
+  test('grows by one for each answer where 900 ms are usual', async () => {
+    const { api, service, resilience } = setup(adaptiveLimit());
+    service.answer = () => ({ afterMs: 900 });
+    const calls = (count: number) => Array.from({ length: count }, () => api.get('/a', { timeout: 1_000 }));
+    await settled(calls(1), 900);
+    expect(resilience.limiters[ORIGIN]?.limit).toBe(2);
+    void Promise.allSettled(calls(10));
+    await vi.advanceTimersByTimeAsync(900);
+    expect(resilience.limiters[ORIGIN]?.limit).toBe(3);
+  });
 });
 
 test.each<[unknown, string]>([

@@ -27,10 +27,14 @@ export interface AdaptiveLimitOptions {
   initial?: number | undefined;
 }
 
-/** Where a limit begins after a recovery, and what the recent peak does not hold it below. */
+/** What the recent peak does not hold a limit below. */
 const SMALL = 2;
 /** An answer within so many times the usual time is quick: nothing waited long at the service. */
 const QUICK = 2.5;
+/** A slow answer that took this share of its timeout: with more in flight, answers would come too late. */
+const NEARLY_LATE = 0.85;
+/** Where it begins after a recovery, in times of the recent peak: with more, many processes overload the service again. */
+const RECOVERED = 0.25;
 /** How many times what was really in flight the limit may be. */
 const HEADROOM = 2;
 
@@ -49,7 +53,7 @@ const CUT_OF_FEW = 0.35;
 const FEW = 3;
 const SHED_CUT = 0.95;
 /** The pause after a timeout of one of few, in timeouts. */
-const PAUSE = 0.5;
+const PAUSE = 0.75;
 /** The longest gap between starts below one, in timeouts. */
 const LONGEST_GAP = 3;
 
@@ -112,8 +116,9 @@ class AdaptiveRule implements LimitRule {
     }
   }
 
-  recovered(): void {
-    this.#become(Math.max(this.limit, SMALL));
+  recovered(now: number): void {
+    this.#shedding.forget();
+    this.#become(Math.max(this.limit, 1, RECOVERED * this.#peak.at(now)));
   }
 
   /** Cuts by what was in flight when the attempt began, once per round trip. */
@@ -135,7 +140,10 @@ class AdaptiveRule implements LimitRule {
     this.#become(Math.min(this.limit, Math.max(1, SHED_CUT * this.#shedding.answeredAt)));
   }
 
-  #answered({ durationMs, inFlight, wasFull }: LimitedAttempt, now: number): void {
+  #answered(
+    { durationMs, timeoutMs = Number.POSITIVE_INFINITY, inFlight, wasFull }: LimitedAttempt,
+    now: number,
+  ): void {
     this.#recentMs += (this.#recentMs === 0 ? 1 : RECENT_WEIGHT) * (durationMs - this.#recentMs);
     this.#usual.add(durationMs, !wasFull);
     const isQuick = durationMs <= QUICK * this.#usual.ms;
@@ -147,8 +155,10 @@ class AdaptiveRule implements LimitRule {
     if (this.limit < 1) {
       this.#become(isQuick ? 1 : Math.min(1, GROWTH_BELOW_ONE * this.limit));
       this.#nextStart = Math.min(this.#nextStart, this.#lastStart + this.#gapMs);
-    } else if (wasUsedUp) {
-      this.#become(this.limit + (isQuick ? this.#growth(now) : this.limit < SMALL ? SMALL_GROWTH : SLOW_GROWTH));
+    } else if (wasUsedUp && isQuick) {
+      this.#become(this.limit + this.#growth(now));
+    } else if (wasUsedUp && durationMs < NEARLY_LATE * timeoutMs) {
+      this.#become(this.limit + (this.limit < SMALL ? SMALL_GROWTH : SLOW_GROWTH));
     }
     if (!this.#isCold) this.#become(Math.min(this.limit, Math.max(SMALL, HEADROOM * peak)));
   }

@@ -22,6 +22,11 @@ export class Shedding {
     return now - this.#shedAt < WARY_MS;
   }
 
+  /** What was taken for shedding was an outage. */
+  forget(): void {
+    this.#shedAt = Number.NEGATIVE_INFINITY;
+  }
+
   answered(inFlight: number): void {
     this.#take(0);
     this.#answeredAt += LATELY_WEIGHT * (inFlight - this.#answeredAt);
