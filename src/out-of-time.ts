@@ -48,11 +48,13 @@ export function isTimeUp(
 export const isTimeoutCode = (code: unknown): boolean =>
   typeof code === 'string' && /TIMEDOUT|TIMEOUT|^ECONNABORTED$/.test(code);
 
-/** Whether an error says that there was no answer in time. */
+/** Whether an error says that there was no answer in time, or its cause, as that of fetch does. */
 export function isTimeoutError(error: unknown): boolean {
   try {
-    const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
-    return isTimeoutCode(code) || name === 'TimeoutError';
+    const { code, name, cause } = error as Record<'code' | 'name' | 'cause', unknown>;
+    return (
+      isTimeoutCode(code) || name === 'TimeoutError' || isTimeoutCode((cause as { code?: unknown } | undefined)?.code)
+    );
   } catch {
     return false;
   }

@@ -136,22 +136,21 @@ export class Circuit {
       return true;
     }
     const current = this.at(now);
-    const durationMs = now - permit.acquiredAt;
     if (current.name === 'closed') {
       if (permit.generation !== this.#generation) return false;
-      this.#settleClosed(permit, outcome, now, durationMs, details, givenNow);
+      this.#settleClosed(permit, outcome, now, details, givenNow);
       return true;
     }
-    if (outcome === 'success' && this.#past?.isRefutedBy(permit) && this.#adapts) {
+    if (outcome === 'success' && this.#past?.isRefutedBy(permit, now) && this.#adapts) {
       this.#transition(CLOSED, 'late-success', now);
       return true;
     }
-    const hasFailed = outcome === 'failure' || this.#detector.isSlow(durationMs);
+    const hasFailed = outcome === 'failure' || this.#detector.isSlow(now - permit.acquiredAt);
     // A probe whose lease ran out has failed already; its success counts all the same, or a slow service would stay shut off.
     const counts = hasFailed ? wasUnderWay && current === state : current.probes.knows(permit);
     // Of this round and not under way: it counted as lost, and has one outcome like any other.
     if (counts && !wasUnderWay && permit.generation === this.#generation) current.probes.failures--;
-    if (counts) this.#settleProbe(current.probes, permit.lease, hasFailed ? 'failure' : 'success', now, details);
+    if (counts) this.#settleProbe(current.probes, permit, hasFailed ? 'failure' : 'success', now, details);
     return counts;
   }
 
@@ -199,57 +198,52 @@ export class Circuit {
     permit: IssuedPermit,
     outcome: 'success' | 'failure',
     endedAt: number,
-    durationMs: number,
     details: FailureDetails,
     givenNow: number | undefined,
   ): void {
-    this.#pastOf(outcome)?.saw(outcome, permit, endedAt, details);
-    const hasTripped = this.#detector.record(outcome, endedAt, durationMs, permit.caller);
+    (outcome === 'failure' ? this.#remembered() : this.#past)?.saw(outcome, permit, endedAt, details);
+    const hasTripped = this.#detector.record(outcome, endedAt, endedAt - permit.acquiredAt, permit.caller);
     const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
       if (outcome === 'success') this.#past?.hasServed();
-      link?.record(
-        outcome,
-        outcome === 'failure' ? { opening: this.nextOpening(details), call: permit.caller } : undefined,
-      );
+      const toldOf = () => ({ opening: this.nextOpening(details), call: permit.caller });
+      link?.record(outcome, outcome === 'failure' ? toldOf() : undefined);
       return;
     }
     const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
     const opening = this.nextOpening(details);
     tellAfterwards(() => {
-      this.#remembered().isOfFailures = hasTripped && !details.retryAfterMs;
-      this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening);
+      this.#remembered().isOfFailures = hasTripped && this.#detector.countsRuns;
+      this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening, details);
       link?.record('failure', { opening, tripped: hasTripped ? 'detector' : 'retry-after', call: permit.caller });
     });
   }
 
   #settleProbe(
     probes: Probes,
-    lease: Lease | undefined,
+    permit: IssuedPermit,
     outcome: 'success' | 'failure',
     now: number,
     details: FailureDetails,
   ): void {
-    this.#pastOf(outcome)?.probed(outcome, details);
+    (outcome === 'failure' ? this.#remembered() : this.#past)?.probed(outcome, details);
     probes[outcome === 'success' ? 'successes' : 'failures']++;
-    const { needed, allowed } = this.probeRules(now);
-    const mayOpen = outcome === 'failure' && (probes.failures > allowed || this.link !== undefined);
-    const opening = mayOpen ? this.nextOpening(details) : undefined;
+    const rules = this.probeRules(now);
+    const isPartial = rules === PARTIAL_PROBE_RULES;
+    if (isPartial) probes.giveBack(permit, false);
+    const isOver = probes.failures > rules.allowed;
+    const opening = outcome === 'failure' && (isOver || this.link) ? this.nextOpening(details) : undefined;
     tellAfterwards(() => {
-      if (opening && probes.failures > allowed) this.#open('probe-failed', now, opening);
-      else if (probes.successes >= needed) this.#transition(CLOSED, 'probe-succeeded', now);
-      this.link?.settle(lease, details.isLocal ? 'neutral' : outcome, opening);
+      if (opening && isOver) this.#open('probe-failed', now, opening, details, isPartial ? probes.next() : undefined);
+      else if (probes.successes >= rules.needed) this.#transition(CLOSED, 'probe-succeeded', now);
+      this.link?.settle(permit.lease, details.isLocal ? 'neutral' : outcome, opening);
     });
   }
 
   /** Whether nobody else has a say in how its probes are judged, and a success among failures in a row forbids an opening. */
   get #adapts(): boolean {
     return this.link === undefined && this.#detector.countsRuns && hasDefaultProbes(this.#policy);
-  }
-
-  #pastOf(outcome: 'success' | 'failure'): Openings | undefined {
-    return outcome === 'failure' ? this.#remembered() : this.#past;
   }
 
   #count(openings: number): void {
@@ -264,24 +258,24 @@ export class Circuit {
   /** A probe that has not ended when its lease runs out has failed: at that moment, whenever it is seen. */
   #loseProbes(probes: Probes, now: number): void {
     for (const { leaseUntil, lease } of probes.takeLost(now)) {
+      this.#past?.partial.probed('failure', true);
       const opening = this.nextOpening();
       const isOver = ++probes.failures > this.probeRules(now).allowed;
       tellAfterwards(() => {
-        if (isOver) this.#open('probe-failed', leaseUntil, opening, probes.next());
+        if (isOver) this.#open('probe-failed', leaseUntil, opening, {}, probes.next());
         this.link?.settle(lease, 'failure', opening, true);
       });
       if (isOver) return;
     }
   }
 
-  #open(reason: TransitionReason, now: number, { cooldownMs, openings }: Opening, probes?: Probes): void {
-    const past = this.#remembered();
-    past.count = openings;
-    past.setMs = cooldownMs;
+  #open(reason: TransitionReason, now: number, opening: Opening, details: FailureDetails, probes?: Probes): void {
+    const { cooldownMs } = opening;
+    this.#remembered().opened(opening, details);
     this.#transition(this.#opened(now + cooldownMs, false, probes), reason, now, cooldownMs);
   }
 
-  /** @param probes What the next round goes on from; nothing, unless this one was lost. */
+  /** @param probes What the next round goes on from: one that was lost, or of which more are under way. */
   #opened(until: number, byHand: boolean, probes = new Probes(this.#state.probes)): State {
     return { name: 'open', until, byHand, probes };
   }
@@ -292,7 +286,7 @@ export class Circuit {
     this.#state = next;
     this.#generation++;
     if (next.name === 'open') this.#remembered().lastMs = cooldownMs;
-    if (next === CLOSED) this.#past?.closed(reason);
+    if (next === CLOSED) this.#past?.closed(reason, now);
     this.#detector.reset();
     this.#detector.load(saved, now);
     this.#owner.moved({ from, to: next.name, reason, failures, cooldownMs }, now);

@@ -1,12 +1,10 @@
 import { withoutExchange } from '../errors.js';
 import type { TransitionReason } from '../events.js';
-import { isTimeoutError } from '../out-of-time.js';
+import type { Opening } from './link.js';
 import type { FailureDetails } from './options.js';
-import { PartialFault } from './partial-fault.js';
+import { tellsOfOverload } from './overload.js';
+import { PartialFault, SERVED_AGAIN } from './partial-fault.js';
 import type { IssuedPermit } from './permit.js';
-
-/** How many successes in the closed circuit end the growth of its cooldown. */
-const SERVED_AGAIN = 10;
 
 /** What a circuit remembers of its failures and openings; made at the first. */
 export class Openings {
@@ -18,7 +16,7 @@ export class Openings {
   lastMs = 0;
   /** The last failure that counted since the circuit was closed, without what may not be kept. */
   lastFailure: unknown;
-  /** Whether failures alone opened the circuit: no hand, and no server that asked to wait. */
+  /** Whether failures in a row alone opened the circuit, and no server has asked to wait. */
   isOfFailures = false;
   readonly partial = new PartialFault();
   /** Successes since the circuit closed, while there are openings to forget. */
@@ -34,14 +32,14 @@ export class Openings {
     if (outcome === 'success') this.partial.succeeded(permit);
     else {
       this.#keep(details);
-      this.partial.failed(now, details.isTimeout ?? isTimeoutError(details.error));
+      this.partial.failed(now, tellsOfOverload(details));
     }
   }
 
   /** Takes in the outcome of a probe. */
   probed(outcome: 'success' | 'failure', details: FailureDetails): void {
     if (outcome === 'failure') this.#keep(details);
-    this.partial.probed(outcome);
+    this.partial.probed(outcome, outcome === 'failure' && tellsOfOverload(details));
   }
 
   /** A success of the closed circuit has changed nothing else. */
@@ -50,19 +48,24 @@ export class Openings {
   }
 
   /** Whether the opening was wrong, as the success of an attempt from before it tells. */
-  isRefutedBy(permit: IssuedPermit): boolean {
-    return this.isOfFailures && this.partial.isEndedBy(permit);
+  isRefutedBy(permit: IssuedPermit, now: number): boolean {
+    return this.isOfFailures && this.partial.isRefutedBy(permit, now);
   }
 
-  closed(reason: TransitionReason): void {
+  opened({ openings, cooldownMs }: Opening, { retryAfterMs }: FailureDetails): void {
+    this.count = openings;
+    this.setMs = cooldownMs;
+    if (retryAfterMs) this.isOfFailures = false;
+  }
+
+  closed(reason: TransitionReason, now: number): void {
     this.#served = 0;
     this.lastFailure = undefined;
-    if (reason === 'probe-succeeded' || reason === 'late-success') this.partial.closed();
+    if (reason === 'probe-succeeded' || reason === 'late-success') this.partial.closed(now);
   }
 
   /** A state was not found but given. */
   assumed(reason: TransitionReason, remainingMs: number): void {
-    this.isOfFailures = false;
     if (reason === 'manual') this.setMs = remainingMs;
     if (reason !== 'shared') this.partial.forget();
   }

@@ -1,5 +1,6 @@
 import { type Clock, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, type DelayContext, exponential } from '../delay.js';
+import { giveCause } from '../errors.js';
 import {
   aBoolean,
   aFunction,
@@ -34,7 +35,7 @@ export interface FailureDetails {
   readonly response?: DelayContext['response'];
   /**
    * Whether no answer came in time.
-   * @default told from the error's `code` and `name`
+   * @default told from the error, its `code`, `name` and `cause`
    */
   readonly isTimeout?: boolean | undefined;
   /** Whether the host of this process is at fault (its DNS, its network): no other process is told. */
@@ -57,7 +58,7 @@ export interface HalfOpenOptions {
   /**
    * The share of `probes` probes that may fail, in (0, 1]. The circuit closes or opens as soon as the outcome of that many
    * probes is certain; it opens in any case when all of them fail. `successThreshold` is not used then, and cannot be given.
-   * @default none: any failed probe re-opens
+   * @default none: any failed probe re-opens, unless only a part of the service seems to fail (`probes`)
    */
   failureRate?: number | undefined;
   /**
@@ -221,7 +222,14 @@ const RETRY_AFTER = { true: CIRCUIT_DEFAULTS.retryAfter, false: { maxMs: 0, open
 
 /** A factory that yields a function was to be called first. */
 function checkDetector(factory: DetectorFactory, path: string): void {
-  const detector: unknown = factory();
+  let detector: unknown;
+  try {
+    detector = factory();
+  } catch (thrown) {
+    const error = unexpected(path, A_DETECTOR, factory);
+    giveCause(error, thrown);
+    throw error;
+  }
   if (typeof detector === 'function') throw unexpected(path, A_DETECTOR, factory);
   aDetector(detector, `${path}()`);
 }

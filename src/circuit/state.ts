@@ -7,7 +7,8 @@ import type { Probes } from './probes.js';
  * | closed    | the detector trips, or a failure tells how long to stay away     | open      |
  * | open      | the cooldown has elapsed, seen at the next read                  | half-open |
  * | open      | enough probes succeed after all, whose leases had run out        | closed    |
- * | half-open | a probe fails, or its lease runs out (seen at the next read)     | open      |
+ * | open, half-open | an attempt from among the failures succeeds (`PartialFault`) | closed |
+ * | half-open | more probes than may fail or are lost (seen at the next read)    | open      |
  * | half-open | enough probes succeed                                            | closed    |
  */
 export type State =

@@ -1,11 +1,16 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Permit } from '../../src/circuit/contract.js';
+import { DEFAULT_LEASE_MS, type FailureDetails } from '../../src/circuit/options.js';
 import type { DelayContext } from '../../src/delay.js';
 import {
+  BreakerRegistry,
   CircuitBreaker,
   type CircuitBreakerOptions,
   consecutiveFailures,
   failureRateInWindow,
 } from '../../src/index.js';
+import { memoryEngine, sharedStore } from '../../src/store/index.js';
+import { tryAcquire } from '../support/permits.js';
 import { acquire, ask, fail, listen, type ManualClock, manualClock, succeed } from './support.js';
 
 let clock: ManualClock;
@@ -131,6 +136,58 @@ describe('a cooldown function learns whether only a part of the service fails', 
     expect(seen).toEqual([false, false]);
   });
 
+  test('also where there were timeouts before', () => {
+    acquire(breaker).settle('failure', undefined, { error: TIMEOUT });
+    succeed(breaker);
+    fail(breaker, 3);
+    succeed(breaker);
+    fail(breaker, 5);
+    expect(seen).toEqual([true]);
+  });
+
+  test.each([
+    ['a timeout behind an error of fetch', { error: new TypeError('fetch failed', { cause: TIMEOUT }) }],
+    ['a TimeoutError', { error: new DOMException('signal timed out', 'TimeoutError') }],
+    ['a response that sheds', { error: Object.assign(new Error('503'), { response: { status: 503, headers: {} } }) }],
+    ['a failure with Retry-After', { status: 500, retryAfterMs: 1 }],
+  ])('not by failures in a row with %s among them', (_, details) => {
+    fail(breaker, 2);
+    acquire(breaker).settle('failure', undefined, details as FailureDetails);
+    succeed(breaker);
+    fail(breaker, 5);
+    expect(seen.at(-1)).toBe(false);
+  });
+
+  test('not where timeouts had opened it and it served for a moment', () => {
+    for (let call = 0; call < 5; call++) acquire(breaker).settle('failure', undefined, { error: TIMEOUT });
+    clock.advance(1_000);
+    succeed(breaker);
+    fail(breaker, 5);
+    expect(seen).toEqual([false, false]);
+  });
+
+  test('not more than 20 s after it has closed', () => {
+    fail(breaker, 5);
+    clock.advance(1_000);
+    succeed(breaker);
+    clock.advance(20_001);
+    fail(breaker, 5);
+    expect(seen).toEqual([false, false]);
+  });
+
+  test.each([
+    ['times out', (probe: Permit) => probe.settle('failure', undefined, { error: TIMEOUT })],
+    ['never ends', () => clock.advance(DEFAULT_LEASE_MS)],
+  ])('no more once a probe %s', (_, end) => {
+    fail(breaker, 3);
+    succeed(breaker);
+    fail(breaker, 5);
+    clock.advance(1_000);
+    end(acquire(breaker));
+    while (!breaker.isOpen) fail(breaker);
+    expect(seen.at(-1)).toBe(false);
+  });
+
   test('not by what was before somebody closed it', () => {
     fail(breaker, 3);
     succeed(breaker);
@@ -166,7 +223,7 @@ describe('the default cooldown', () => {
 
   test('grows to where it would be once 50 probes have failed in a row', () => {
     const cooldowns: number[] = [opened(0)];
-    for (let probe = 1; probe <= 52; probe++) {
+    for (let probe = 1; probe <= 51; probe++) {
       clock.advance(breaker.stats().remainingCooldownMs);
       fail(breaker);
       if (breaker.isOpen) cooldowns.push(breaker.stats().remainingCooldownMs);
@@ -241,6 +298,49 @@ describe('the success of an attempt that began among the failures in a row', () 
     expect(breaker.stats().counts.late).toBe(1);
   });
 
+  test('changes nothing after a probe that was asked to wait', () => {
+    const attempt = late();
+    clock.advance(1_000);
+    acquire(breaker).settle('failure', undefined, { status: 500, retryAfterMs: 30_000 });
+    attempt.settle('success');
+    expect(breaker.stats()).toMatchObject({ state: 'open', remainingCooldownMs: 30_000 });
+  });
+
+  test('changes nothing more than 20 s after the last of the failures', () => {
+    const attempt = late();
+    clock.advance(20_001);
+    attempt.settle('success');
+    expect(breaker.state).toBe('half-open');
+  });
+
+  test('changes nothing after 51 failed probes', () => {
+    breaker = new CircuitBreaker('GET https://api.example.com', { clock, cooldownMs: 1, detector });
+    const attempt = late();
+    for (let probe = 0; probe < 51; probe++) {
+      clock.advance(1);
+      fail(breaker);
+    }
+    attempt.settle('success');
+    expect(breaker.state).toBe('open');
+  });
+
+  test('changes nothing where a rate had opened the circuit, and its detector was replaced', () => {
+    const registry = new BreakerRegistry({ clock, detector: failureRateInWindow({ minAttempts: 5 }) });
+    breaker = registry.ensure('GET https://api.example.com');
+    const attempt = late();
+    registry.update({ detector });
+    attempt.settle('success');
+    expect(breaker.state).toBe('open');
+  });
+
+  test('changes nothing where a store shares the circuit', async () => {
+    const store = sharedStore(memoryEngine());
+    breaker = new CircuitBreaker('GET https://api.example.com', { cooldownMs: 1_000, detector, store });
+    late().settle('success');
+    expect(breaker.state).toBe('open');
+    await store.close();
+  });
+
   test('changes nothing where one of them was a timeout', () => {
     acquire(breaker).settle('failure', undefined, { error: TIMEOUT });
     const attempt = acquire(breaker);
@@ -277,6 +377,7 @@ describe('the success of an attempt that began among the failures in a row', () 
   test.each([
     ['the options say how many probes there are', { detector, halfOpen: { probes: 1 } }],
     ['the options say how many of them have to succeed', { detector, halfOpen: { successThreshold: 1 } }],
+    ['the options say how many of them may fail', { detector, halfOpen: { failureRate: 0.5 } }],
     ['another detector opened the circuit', { detector: failureRateInWindow({ minAttempts: 5 }) }],
   ])('changes nothing where %s', (_, options) => {
     breaker = new CircuitBreaker('GET https://api.example.com', { clock, cooldownMs: 1_000, ...options });
@@ -318,6 +419,44 @@ describe('while only a part of the service fails', () => {
   test('the fourth that fails opens it again', () => {
     partial();
     openAmong(4);
+  });
+
+  test('a call whose probe has failed may probe again: it may be the only one', () => {
+    partial();
+    const call = {};
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const answer = tryAcquire(breaker, undefined, undefined, call);
+      expect(answer.admitted).toBe(true);
+      if (answer.admitted) answer.settle('failure');
+    }
+  });
+
+  test('the success of a probe that was under way when the circuit opened again closes it', () => {
+    partial();
+    const probes = [acquire(breaker), acquire(breaker), acquire(breaker)];
+    openAmong(4);
+    probes[0]?.settle('failure');
+    expect(breaker.state).toBe('open');
+    probes[1]?.settle('success');
+    expect(breaker.state).toBe('closed');
+  });
+
+  test('four of those that wait become probes', async () => {
+    vi.useFakeTimers();
+    breaker = new CircuitBreaker('GET https://api.example.com', { cooldownMs: 1_000, detector });
+    fail(breaker, 3);
+    succeed(breaker);
+    openAmong(5);
+    let probes = 0;
+    for (let waiter = 0; waiter < 6; waiter++) {
+      void breaker.acquire({ maxWaitMs: 1_500 }).then(
+        () => probes++,
+        () => undefined,
+      );
+    }
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(probes).toBe(4);
+    vi.useRealTimers();
   });
 
   test('the classic rules go on where the options give them', () => {

@@ -98,9 +98,8 @@ export function diagnose({ rejected, error, response }: Result, config: Internal
 export const isOfOwnHost = ({ codes }: Diagnosis): boolean =>
   codes.length > 0 && codes.every((code) => OWN_HOST.test(code) || CERTIFICATE.test(code));
 
-/** Whether no answer came in time, here or at a gateway; a failure that was cancelled is one whose signal's time was over. */
-export const isTimeout = ({ status, codes, cancelled }: Diagnosis): boolean =>
-  cancelled === true || status === 408 || status === 504 || codes.some(isTimeoutCode);
+/** Whether no answer came in time; a failure that was cancelled is one whose signal's time was over. */
+export const isTimeout = ({ codes, cancelled }: Diagnosis): boolean => cancelled === true || codes.some(isTimeoutCode);
 
 const ofStatus = (status = 0): Outcome => {
   if (status === 425) return 'neutral';
