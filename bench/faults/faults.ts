@@ -14,7 +14,7 @@ import { answeredTable, cellTables, comparisonTable } from './tables.js';
 const SEEDS = seedsUpTo(5);
 
 /** Of the sweep, which has many cells. */
-const SWEEP_SEEDS = seedsUpTo(3);
+const SWEEP_SEEDS = seedsUpTo(5);
 
 const MANY: Cell = { ...MAIN, processes: 20 };
 

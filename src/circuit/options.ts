@@ -1,6 +1,5 @@
 import { type Clock, monotonicClock } from '../clock.js';
 import { aDelay, type Delay, type DelayContext, exponential } from '../delay.js';
-import { giveCause } from '../errors.js';
 import {
   aBoolean,
   aFunction,
@@ -222,14 +221,7 @@ const RETRY_AFTER = { true: CIRCUIT_DEFAULTS.retryAfter, false: { maxMs: 0, open
 
 /** A factory that yields a function was to be called first. */
 function checkDetector(factory: DetectorFactory, path: string): void {
-  let detector: unknown;
-  try {
-    detector = factory();
-  } catch (thrown) {
-    const error = unexpected(path, A_DETECTOR, factory);
-    giveCause(error, thrown);
-    throw error;
-  }
+  const detector: unknown = factory();
   if (typeof detector === 'function') throw unexpected(path, A_DETECTOR, factory);
   aDetector(detector, `${path}()`);
 }

@@ -152,7 +152,7 @@ describe('a cooldown function learns whether only a part of the service fails', 
     ['a failure with Retry-After', { status: 500, retryAfterMs: 1 }],
   ])('not by failures in a row with %s among them', (_, details) => {
     fail(breaker, 2);
-    acquire(breaker).settle('failure', undefined, details as FailureDetails);
+    acquire(breaker).settle('failure', undefined, details);
     succeed(breaker);
     fail(breaker, 5);
     expect(seen.at(-1)).toBe(false);
