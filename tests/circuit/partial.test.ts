@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Permit } from '../../src/circuit/contract.js';
-import { DEFAULT_LEASE_MS, type FailureDetails } from '../../src/circuit/options.js';
+import { DEFAULT_LEASE_MS } from '../../src/circuit/options.js';
 import type { DelayContext } from '../../src/delay.js';
 import {
   BreakerRegistry,
