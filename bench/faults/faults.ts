@@ -13,9 +13,6 @@ import { answeredTable, cellTables, comparisonTable } from './tables.js';
 
 const SEEDS = seedsUpTo(5);
 
-/** Of the sweep, which has many cells. */
-const SWEEP_SEEDS = seedsUpTo(5);
-
 const MANY: Cell = { ...MAIN, processes: 20 };
 
 /** Rows that are drawn, by the name of the plot. */
@@ -75,7 +72,7 @@ const settings = (): Table => ({
 
 async function whole(): Promise<Section> {
   const main = [MAIN, MANY].map((cell) => ({ cell, rows: ROWS, clients: COMPARED, seeds: SEEDS }));
-  const sweep = CELLS.map((cell) => ({ cell, rows: ROWS, clients: [BARE, OURS], seeds: SWEEP_SEEDS, endsEarly: true }));
+  const sweep = CELLS.map((cell) => ({ cell, rows: ROWS, clients: [BARE, OURS], seeds: SEEDS, endsEarly: true }));
   const [one, many, ...others] = (await measure([...main, ...sweep])) as [Measured, Measured, ...Measured[]];
   const findings = [
     ...findingsOf({ cell: MAIN, rows: ROWS, client: OURS, bare: BARE }, one).filter(
@@ -98,7 +95,7 @@ async function whole(): Promise<Section> {
   };
 }
 
-const INTRO = `Real packages on a simulated service, in virtual time: timers, clocks and \`Math.random\` are replaced before the packages are loaded, so minutes take a second, and the same seed gives the same figures. The service has workers and a queue without a bound, works on for those who gave up, and is half busy while all is well: 4 workers and 100 calls/s at 20 ms of work, 10 and 50 at 100 ms, 70 and 50 at 700 ms, the work between 0.8 and 1.2 of that, calls at random times (Poisson). Each process has a client of its own; the calls are spread over them. A 503 or a refusal comes after 2 ms, and a service that goes down drops what it has; a request that fails at random or on a bad path takes the usual work first. Counted are the calls that begin in the 20 s from the beginning of the fault. ${SEEDS.length} seeds, in the sweep ${SWEEP_SEEDS.length}; medians; differences to bare axios are medians of the differences of each seed, in which both meet the same calls and the same service. Rows of 1 call/s are 20 services each. Left out are the cells in which nothing can be answered in time (timeout 300 ms, work 700 ms).`;
+const INTRO = `Real packages on a simulated service, in virtual time: timers, clocks and \`Math.random\` are replaced before the packages are loaded, so minutes take a second, and the same seed gives the same figures. The service has workers and a queue without a bound, works on for those who gave up, and is half busy while all is well: 4 workers and 100 calls/s at 20 ms of work, 10 and 50 at 100 ms, 70 and 50 at 700 ms, the work between 0.8 and 1.2 of that, calls at random times (Poisson). Each process has a client of its own; the calls are spread over them. A 503 or a refusal comes after 2 ms, and a service that goes down drops what it has; a request that fails at random or on a bad path takes the usual work first. Counted are the calls that begin in the 20 s from the beginning of the fault. ${SEEDS.length} seeds; medians; differences to bare axios are medians of the differences of each seed, in which both meet the same calls and the same service. Rows of 1 call/s are 20 services each. Left out are the cells in which nothing can be answered in time (timeout 300 ms, work 700 ms).`;
 
 /** The whole takes 15 minutes of two processors; with flags (see `selectionOf`) a part of it, which is only shown. */
 export const faults = (flags: readonly string[]): Promise<Section> =>

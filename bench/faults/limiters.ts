@@ -15,7 +15,7 @@ const ALL_ROWS = [...ROWS.filter(({ name }) => LIKE_OVERLOAD.test(name)), ...OVE
 
 const TRIED_IN: readonly Cell[] = [MAIN, { ...MAIN, processes: 20 }];
 
-const SEEDS = seedsUpTo(2);
+const SEEDS = seedsUpTo(5);
 
 /** All faults with the limiter, beside without it. */
 const COMPARED_IN: readonly Cell[] = [
