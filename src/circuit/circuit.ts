@@ -201,14 +201,16 @@ export class Circuit {
     details: FailureDetails,
     givenNow: number | undefined,
   ): void {
-    (outcome === 'failure' ? this.#remembered() : this.#past)?.saw(outcome, permit, endedAt, details);
+    this.#pastOf(outcome)?.saw(outcome, permit, endedAt, details);
     const hasTripped = this.#detector.record(outcome, endedAt, endedAt - permit.acquiredAt, permit.caller);
     const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
     if (!hasTripped && !toldToWait) {
-      if (outcome === 'success') this.#past?.hasServed();
-      const toldOf = () => ({ opening: this.nextOpening(details), call: permit.caller });
-      link?.record(outcome, outcome === 'failure' ? toldOf() : undefined);
+      if (outcome === 'failure') link?.record(outcome, { opening: this.nextOpening(details), call: permit.caller });
+      else {
+        this.#past?.hasServed();
+        link?.record(outcome);
+      }
       return;
     }
     const now = outcome === 'success' ? (givenNow ?? this.#policy.clock.now()) : endedAt;
@@ -227,7 +229,7 @@ export class Circuit {
     now: number,
     details: FailureDetails,
   ): void {
-    (outcome === 'failure' ? this.#remembered() : this.#past)?.probed(outcome, details);
+    this.#pastOf(outcome)?.probed(outcome, details);
     probes[outcome === 'success' ? 'successes' : 'failures']++;
     const rules = this.probeRules(now);
     const isPartial = rules === PARTIAL_PROBE_RULES;
@@ -248,6 +250,10 @@ export class Circuit {
 
   #count(openings: number): void {
     if (openings > 0 || this.#past) this.#remembered().count = openings;
+  }
+
+  #pastOf(outcome: 'success' | 'failure'): Openings | undefined {
+    return outcome === 'failure' ? this.#remembered() : this.#past;
   }
 
   #remembered(): Openings {
