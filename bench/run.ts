@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { breaker } from './breaker/breaker.js';
 import { faults } from './faults/faults.js';
+import { fleetFaults } from './faults/fleet-faults.js';
 import { limiters } from './faults/limiters.js';
 import { trade } from './faults/trade.js';
 import { tried } from './faults/tried.js';
@@ -28,6 +29,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   outage,
   storm,
   faults,
+  'fleet-faults': fleetFaults,
   tried,
   trade,
   limiters,

@@ -1,11 +1,11 @@
 import { BARE, CLIENTS, OURS } from '../clients.js';
 import { mean } from '../measure/spread.js';
 import { linePlot } from '../report/line-plot.js';
-import type { Plot, Section, Table, Verdict } from '../report/section.js';
+import type { Plot, Section, Table } from '../report/section.js';
 import { CELLS, type Cell, MAIN, TIMEOUTS_MS } from './cells.js';
 import { COMPARED } from './clients.js';
 import { seedsUpTo, selectionOf } from './flags.js';
-import { findingsOf, findingText, isMet, sparingOf, verdictOf } from './goals.js';
+import { findingsOf, sparingOf, sweepVerdict, verdictOf } from './goals.js';
 import { type Measured, measure } from './measuring.js';
 import { narrowed } from './narrowed.js';
 import { BEFORE_S, ROWS } from './rows.js';
@@ -35,21 +35,6 @@ async function plotOf(name: string, title: string, measured: Measured): Promise<
   });
   const shaded = { from: BEFORE_S, to: BEFORE_S + row.endMs / 1_000, label: 'fault' };
   return linePlot({ name, title, x: 'seconds', y: 'calls answered per second', shaded, lines });
-}
-
-function sweepVerdict(measured: readonly Measured[]): Verdict {
-  const findings = CELLS.flatMap((cell, index) =>
-    findingsOf({ cell, rows: ROWS, client: OURS, bare: BARE }, measured[index] as Measured).filter(
-      ({ what }) => what === 'points ahead of bare axios',
-    ),
-  );
-  const missed = findings.filter((finding) => !isMet(finding));
-  const list = missed.length === 0 ? '' : `, all but these: ${missed.map(findingText).join('; ')}`;
-  return {
-    goal: 'timeouts of 300 and 1,000 ms: in every cell as many calls are answered as with bare axios, less what is allowed',
-    measured: `${findings.length - missed.length} of ${findings.length}${list}`,
-    isMet: missed.length === 0,
-  };
 }
 
 const sweepTables = (measured: readonly Measured[]): Table[] =>
@@ -84,7 +69,10 @@ async function whole(): Promise<Section> {
   return {
     title: 'Faults',
     intro: INTRO,
-    verdicts: [sweepVerdict(others), ...findings.map((finding) => verdictOf(finding, OURS))],
+    verdicts: [
+      sweepVerdict({ cells: CELLS, rows: ROWS, client: OURS, bare: BARE }, others),
+      ...findings.map((finding) => verdictOf(finding, OURS)),
+    ],
     tables: [
       ...cellTables({ cell: MAIN, rows: ROWS, clients: COMPARED }, one),
       answeredTable({ cell: MANY, rows: ROWS, clients: COMPARED }, many),

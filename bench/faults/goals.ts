@@ -70,6 +70,25 @@ export function findingsOf({ cell, rows, client, bare }: Judged & { bare: string
   });
 }
 
+/** In how many cells and rows a client is as far ahead of bare axios as is asked. */
+export function sweepVerdict(
+  { cells, ...judged }: Omit<Judged, 'cell'> & { readonly cells: readonly Cell[]; readonly bare: string },
+  measured: readonly Measured[],
+): Verdict {
+  const findings = cells.flatMap((cell, index) =>
+    findingsOf({ ...judged, cell }, measured[index] as Measured).filter(
+      ({ what }) => what === 'points ahead of bare axios',
+    ),
+  );
+  const missed = findings.filter((finding) => !isMet(finding));
+  const list = missed.length === 0 ? '' : `, all but these: ${missed.map(findingText).join('; ')}`;
+  return {
+    goal: 'timeouts of 300 and 1,000 ms: in every cell as many calls are answered as with bare axios, less what is allowed',
+    measured: `${findings.length - missed.length} of ${findings.length}${list}`,
+    isMet: missed.length === 0,
+  };
+}
+
 /** How far the service is spared in a long outage, and that nobody waits for it. */
 export function sparingOf({ cell, rows, client }: Judged, measured: Measured): Finding[] {
   const most = MOST_REQUESTS[cell.processes];

@@ -1,5 +1,6 @@
 import axios from 'axios';
 import type { ResilienceOptions } from '../../dist/index.js';
+import { memoryEngine } from '../../dist/store.js';
 import { quantile } from '../measure/spread.js';
 import { randomOf } from '../soak/random.js';
 import { perSecond } from '../storm/goodput.js';
@@ -95,6 +96,7 @@ async function callsOf(
   const onRequest = (path: string) => {
     (calls[Number(path.slice(path.lastIndexOf('/') + 1))] as Call).requestedAt.push(time.now);
   };
+  const engine = memoryEngine();
   const adapter = networkAdapter({ time, service, onRequest });
   const callers = await Promise.all(
     Array.from({ length: cell.processes }, () =>
@@ -102,6 +104,7 @@ async function callsOf(
         axios.create({ baseURL: 'http://service.example', timeout: row.timeoutMs ?? cell.timeoutMs, adapter }),
         client,
         options,
+        engine,
       ),
     ),
   );
