@@ -142,7 +142,10 @@ export class Circuit {
       return true;
     }
     if (outcome === 'success' && this.#past?.isRefutedBy(permit, now) && this.#adapts) {
-      this.#transition(CLOSED, 'late-success', now);
+      tellAfterwards(() => {
+        this.#transition(CLOSED, 'late-success', now);
+        this.link?.settle(undefined, outcome, undefined, 'late-success');
+      });
       return true;
     }
     const hasFailed = outcome === 'failure' || this.#detector.isSlow(now - permit.acquiredAt);
@@ -185,6 +188,7 @@ export class Circuit {
       const given = { state: state === 'closed' ? state : 'open', remainingMs, openings } as const;
       const probes = why === PROBE_LOST ? this.#state.probes?.next() : undefined;
       this.assume(given, byHand ? 'manual' : 'shared', now, undefined, probes);
+      this.#past?.adopted(why);
     }
   }
 
@@ -201,12 +205,12 @@ export class Circuit {
     details: FailureDetails,
     givenNow: number | undefined,
   ): void {
-    this.#pastOf(outcome)?.saw(outcome, permit, endedAt, details);
+    (outcome === 'failure' ? this.#remembered() : this.#past)?.saw(outcome, permit, endedAt, details);
     const hasTripped = this.#detector.record(outcome, endedAt, endedAt - permit.acquiredAt, permit.caller);
-    const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
+    const told = { call: permit.caller, isToldToWait: outcome === 'failure' && isToldToWait(details) };
     const link = details.isLocal ? undefined : this.link;
-    if (!hasTripped && !toldToWait) {
-      if (outcome === 'failure') link?.record(outcome, { opening: this.nextOpening(details), call: permit.caller });
+    if (!hasTripped && !(told.isToldToWait && this.#policy.retryAfter.opens)) {
+      if (outcome === 'failure') link?.record(outcome, { ...told, opening: this.nextOpening(details) });
       else {
         this.#past?.hasServed();
         link?.record(outcome);
@@ -218,7 +222,7 @@ export class Circuit {
     tellAfterwards(() => {
       this.#remembered().isOfFailures = hasTripped && this.#detector.countsRuns;
       this.#open(hasTripped ? this.#detector.reason : 'retry-after', now, opening, details);
-      link?.record('failure', { opening, tripped: hasTripped ? 'detector' : 'retry-after', call: permit.caller });
+      link?.record('failure', { ...told, opening, tripped: hasTripped ? 'detector' : 'retry-after' });
     });
   }
 
@@ -229,31 +233,28 @@ export class Circuit {
     now: number,
     details: FailureDetails,
   ): void {
-    this.#pastOf(outcome)?.probed(outcome, details);
+    (outcome === 'failure' ? this.#remembered() : this.#past)?.probed(outcome, details);
     probes[outcome === 'success' ? 'successes' : 'failures']++;
     const rules = this.probeRules(now);
-    const isPartial = rules === PARTIAL_PROBE_RULES;
-    if (isPartial) probes.giveBack(permit, false);
+    if (rules === PARTIAL_PROBE_RULES) probes.giveBack(permit, false);
     const isOver = probes.failures > rules.allowed;
     const opening = outcome === 'failure' && (isOver || this.link) ? this.nextOpening(details) : undefined;
+    const next = rules === PARTIAL_PROBE_RULES && !this.link ? probes.next() : undefined;
     tellAfterwards(() => {
-      if (opening && isOver) this.#open('probe-failed', now, opening, details, isPartial ? probes.next() : undefined);
+      if (opening && isOver) this.#open('probe-failed', now, opening, details, next);
       else if (probes.successes >= rules.needed) this.#transition(CLOSED, 'probe-succeeded', now);
-      this.link?.settle(permit.lease, details.isLocal ? 'neutral' : outcome, opening);
+      const why = outcome === 'failure' && isToldToWait(details) ? 'retry-after' : undefined;
+      this.link?.settle(permit.lease, details.isLocal ? 'neutral' : outcome, opening, why);
     });
   }
 
-  /** Whether nobody else has a say in how its probes are judged, and a success among failures in a row forbids an opening. */
+  /** Whether nobody says how its probes are judged, and a success among failures in a row forbids an opening. */
   get #adapts(): boolean {
-    return this.link === undefined && this.#detector.countsRuns && hasDefaultProbes(this.#policy);
+    return this.#detector.countsRuns && hasDefaultProbes(this.#policy);
   }
 
   #count(openings: number): void {
     if (openings > 0 || this.#past) this.#remembered().count = openings;
-  }
-
-  #pastOf(outcome: 'success' | 'failure'): Openings | undefined {
-    return outcome === 'failure' ? this.#remembered() : this.#past;
   }
 
   #remembered(): Openings {
@@ -269,16 +270,15 @@ export class Circuit {
       const isOver = ++probes.failures > this.probeRules(now).allowed;
       tellAfterwards(() => {
         if (isOver) this.#open('probe-failed', leaseUntil, opening, {}, probes.next());
-        this.link?.settle(lease, 'failure', opening, true);
+        this.link?.settle(lease, 'failure', opening, PROBE_LOST);
       });
       if (isOver) return;
     }
   }
 
   #open(reason: TransitionReason, now: number, opening: Opening, details: FailureDetails, probes?: Probes): void {
-    const { cooldownMs } = opening;
     this.#remembered().opened(opening, details);
-    this.#transition(this.#opened(now + cooldownMs, false, probes), reason, now, cooldownMs);
+    this.#transition(this.#opened(now + opening.cooldownMs, false, probes), reason, now, opening.cooldownMs);
   }
 
   /** @param probes What the next round goes on from: one that was lost, or of which more are under way. */

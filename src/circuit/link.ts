@@ -70,6 +70,8 @@ export interface RecordedFailure {
   readonly opening: Opening;
   /** What the failure tripped by itself. */
   readonly tripped?: 'detector' | 'retry-after' | undefined;
+  /** Whether the server has asked to wait. */
+  readonly isToldToWait: boolean;
   /** The call that the attempt was of, if it is known. */
   readonly call?: object | undefined;
 }
@@ -137,6 +139,7 @@ export interface OwnCircuit {
     readonly clock: { now(): number };
   };
   nextOpening(): Opening;
+  probeRules(now: number): ProbeRules;
   adopt(view: SharedView, now: number): void;
 }
 
@@ -170,9 +173,15 @@ export interface CircuitLink {
   /**
    * Says what a probe came to; `lease` is undefined for one that was admitted without the store.
    *
-   * @param isLost Whether it failed because its lease ran out: its success may come yet.
+   * @param why `probe-lost`: it failed because its lease ran out, and its success may come yet. `late-success`: it was no
+   *   probe, but an attempt from among the failures that opened the circuit.
    */
-  settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined, isLost?: boolean): void;
+  settle(
+    lease: Lease | undefined,
+    outcome: Outcome,
+    opening: Opening | undefined,
+    why?: 'probe-lost' | 'late-success' | 'retry-after',
+  ): void;
   /** Opens or closes the circuit everywhere; resolves to whether the store said that it took it. */
   force(state: 'open' | 'closed', opening: Opening): Promise<boolean>;
   /** Leaves the fleet. */

@@ -61,13 +61,20 @@ export class Openings {
   closed(reason: TransitionReason, now: number): void {
     this.#served = 0;
     this.lastFailure = undefined;
-    if (reason === 'probe-succeeded' || reason === 'late-success') this.partial.closed(now);
+    this.isOfFailures = false;
+    if (reason === 'probe-succeeded' || reason === 'late-success' || reason === 'shared') this.partial.closed(now);
   }
 
   /** A state was not found but given. */
   assumed(reason: TransitionReason, remainingMs: number): void {
     if (reason === 'manual') this.setMs = remainingMs;
     if (reason !== 'shared') this.partial.forget();
+  }
+
+  /** Another process has opened the circuit, or said how it goes on. */
+  adopted(why: string): void {
+    if (why === 'detector' || why === 'threshold') this.isOfFailures = true;
+    else if (why === 'retry-after') this.isOfFailures = false;
   }
 
   #keep({ error, response }: FailureDetails): void {

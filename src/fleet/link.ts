@@ -1,15 +1,14 @@
-import {
-  type CircuitLink,
-  type CircuitVersion,
-  type Lease,
-  type LeaseAnswer,
-  type LeaseDenied,
-  type LinkedCircuit,
-  type Opening,
-  PROBE_LOST,
-  type RecordedFailure,
-  type SharedStats,
-  type SharedView,
+import type {
+  CircuitLink,
+  CircuitVersion,
+  Lease,
+  LeaseAnswer,
+  LeaseDenied,
+  LinkedCircuit,
+  Opening,
+  RecordedFailure,
+  SharedStats,
+  SharedView,
 } from '../circuit/link.js';
 import type { Outcome } from '../events.js';
 import { Commands } from './commands.js';
@@ -97,7 +96,7 @@ export class Link implements CircuitLink {
     return asking;
   }
 
-  settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined, isLost = false): void {
+  settle(lease: Lease | undefined, outcome: Outcome, opening: Opening | undefined, why?: string): void {
     if (!lease && outcome === 'neutral') return;
     // What opened for this process alone is still one of those that count: all may have, and then nobody else tells.
     if (!lease && !this.#isShared) this.#reports.record(outcome as 'success' | 'failure', opening && { opening });
@@ -112,7 +111,7 @@ export class Link implements CircuitLink {
       outcome,
       probes: this.circuit.probes,
       opening: opening ?? { cooldownMs: 0, openings: 0 },
-      why: isLost ? PROBE_LOST : `probe-${outcome === 'success' ? 'succeeded' : 'failed'}`,
+      why: why ?? `probe-${outcome === 'success' ? 'succeeded' : 'failed'}`,
     });
   }
 
@@ -200,9 +199,11 @@ export class Link implements CircuitLink {
     const isNews = isSameEpoch ? view.generation > known.generation : view.generation > 0;
     const isForgotten = !isSameEpoch && known !== undefined && known.state !== 'closed' && !isNews;
     if (isForgotten) return;
+    const hasServed = known !== undefined && known.openings > 0 && view.openings === 0 && view.state === 'closed';
     this.#commands.learn(view);
     this.#reports.weigh();
     if (!isNews) {
+      if (hasServed && this.circuit.isClosed) this.circuit.adopt(view);
       this.#reports.hear(view.question);
       return;
     }
@@ -246,7 +247,7 @@ export class Link implements CircuitLink {
     const hasClosed = settlement.outcome === 'success' && this.circuit.isClosed;
     const view = await (hasClosed ? this.#moved('closed', tell) : tell());
     if (view && !hasClosed) this.apply(view);
-    if (!view && settlement.outcome === 'success') this.#owed = settlement;
+    if (!view && settlement.outcome === 'success' && settlement.why !== 'late-success') this.#owed = settlement;
   }
 
   async #ask(leaseMs: number): Promise<LeaseAnswer> {

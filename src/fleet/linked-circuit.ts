@@ -1,6 +1,5 @@
 import type { LinkedCircuit, OwnCircuit } from '../circuit/link.js';
 import { DEFAULT_LEASE_MS } from '../circuit/options.js';
-import { probeRules } from '../circuit/probe-rules.js';
 import type { Emitter } from '../emitter.js';
 
 /** A circuit of this process, as a fleet sees it. */
@@ -11,7 +10,7 @@ export const linked = (key: string, circuit: OwnCircuit, events: Emitter): Linke
     return circuit.detector.threshold;
   },
   get probes() {
-    return probeRules(circuit.policy);
+    return circuit.probeRules(circuit.policy.clock.now());
   },
   get leaseMs() {
     return circuit.policy.halfOpen.leaseMs ?? DEFAULT_LEASE_MS;

@@ -1,4 +1,5 @@
 import { type Opening, PROBE_LOST, type SharedView } from '../circuit/link.js';
+import { SERVED_AGAIN } from '../circuit/partial-fault.js';
 import type { CircuitState } from '../events.js';
 import { loseProbes, makeCircuit, remainingMs, type SharedCircuit, transition, viewOf } from './shared-circuit.js';
 import { judge, type Verdict } from './shared-counts.js';
@@ -80,7 +81,12 @@ export function memoryEngine(now: () => number = () => performance.now()): Store
   };
 
   /** Whether the circuit opens, when it is worth asking again, and whether a question was put or is answered. */
-  const ask = (circuit: SharedCircuit, report: FailureReport, { isOver, since }: Verdict, isEnough: boolean) => {
+  const ask = (
+    circuit: SharedCircuit,
+    report: FailureReport,
+    { isOver, isNear, since }: Verdict,
+    isEnough: boolean,
+  ) => {
     const { threshold, tripped, gatherMs } = report;
     const askedAt = circuit.askedAt > now() ? Number.NEGATIVE_INFINITY : circuit.askedAt;
     const { askedForMs, askedWindowMs } = circuit;
@@ -88,17 +94,19 @@ export function memoryEngine(now: () => number = () => performance.now()): Store
     const mustAsk = threshold !== undefined && (threshold.windowMs === 0 || threshold.rate > 0);
     const endsAt = askedAt + askedForMs;
     const answer = (opens: boolean, judgeInMs = 0, isAsking = false) => ({ opens, judgeInMs, isAsking });
-    if (isOver && mustAsk && isEnough) {
+    if (isNear && mustAsk && isEnough) {
       if (tripped) return answer(true);
       if (askedForMs > 0 && now() < endsAt) return answer(false, endsAt - now());
-      if (askedForMs > 0 && isMine && now() < endsAt + ANSWERED_FOR_MS) return answer(true);
+      const wasLate = askedAt - circuit.askedSince >= (threshold.minSpanMs ?? 0);
+      const heldMs = wasLate ? ANSWERED_FOR_MS : Math.min(ANSWERED_FOR_MS, askedForMs);
+      if (askedForMs > 0 && isMine && now() < endsAt + heldMs) return answer(isOver);
       const againAt = askedAt + ASK_AGAIN_MS;
       if (askedForMs === 0 && now() < againAt) return answer(false, againAt - now());
       const question = { askedAt: now(), askedForMs: gatherMs, askedWindowMs: threshold.windowMs, askedSince: since };
       Object.assign(circuit, question);
       return answer(false, gatherMs, true);
     }
-    const isAnswered = askedForMs > 0 && Number.isFinite(askedAt) && isMine && !isOver;
+    const isAnswered = askedForMs > 0 && Number.isFinite(askedAt) && isMine && !isNear;
     if (isAnswered) Object.assign(circuit, { askedAt: now(), askedForMs: 0 });
     return answer(isEnough && (tripped || (isOver && !mustAsk)), 0, isAnswered && now() < endsAt);
   };
@@ -117,7 +125,11 @@ export function memoryEngine(now: () => number = () => performance.now()): Store
     const verdict = judge(circuit.counts, given, isTaken, now());
     const isReset = threshold?.windowMs === 0 && verdict.failures <= given.run.failures && !isTaken;
     const isEnough = vote(circuit, given, isTaken, isReset);
-    if (!isTaken) reporters.set(reporter, sequence);
+    if (!isTaken) {
+      reporters.set(reporter, sequence);
+      circuit.served += given.served;
+      if (circuit.served >= SERVED_AGAIN) circuit.openings = 0;
+    }
     const { opens, judgeInMs, isAsking } = ask(circuit, given, verdict, isEnough);
     if (threshold) circuit.rules = rules;
     save(key, circuit, given);
@@ -182,7 +194,8 @@ export function memoryEngine(now: () => number = () => performance.now()): Store
     const isCurrent = circuit.generation === known.generation;
     const isLate = outcome === 'success' && circuit.state !== 'closed' && lost.has(token);
     if (isVoid(settlement) || circuit.epoch !== known.epoch || !(isCurrent || isLate)) return unchanged(key);
-    const isFirst = circuit.state === 'open' && remainingMs(circuit, now()) <= 0 && !leased;
+    const isRefuted = why === 'late-success' && circuit.state !== 'closed' && !circuit.byHand;
+    const isFirst = circuit.state === 'open' && (remainingMs(circuit, now()) <= 0 || isRefuted) && !leased;
     if ((circuit.state !== 'half-open' && !isFirst && !isLate) || settled.has(token)) return unchanged(key);
     const before = circuit.generation;
     const end = leases.get(token);
@@ -197,8 +210,9 @@ export function memoryEngine(now: () => number = () => performance.now()): Store
     if (!isLost) settled.add(token);
     circuit[outcome === 'success' ? 'successes' : 'failures']++;
     const opening = { ...settlement, why: isLost ? PROBE_LOST : why };
-    if (circuit.failures > probes.allowed) trip(circuit, opening, isLost ? { from: Math.min(now(), end) } : {});
-    else if (circuit.successes >= probes.needed) transition(circuit, 'closed', by, why);
+    if (outcome === 'failure' && circuit.failures > probes.allowed)
+      trip(circuit, opening, isLost ? { from: Math.min(now(), end) } : {});
+    else if (circuit.successes >= probes.needed || isRefuted) transition(circuit, 'closed', by, why);
     save(key, circuit, settlement);
     return circuit.generation > before ? tell(key, circuit) : viewOf(circuit, now());
   };

@@ -1,13 +1,7 @@
-import type {
-  LinkedCircuit,
-  Opening,
-  Question,
-  RecordedFailure,
-  SharedThreshold,
-  SharedView,
-} from '../circuit/link.js';
+import type { LinkedCircuit, Question, RecordedFailure, SharedThreshold, SharedView } from '../circuit/link.js';
 import type { CommandContext, Commands } from './commands.js';
 import { unref } from './deadline.js';
+import { OpeningToTell } from './opening-to-tell.js';
 import type { FailureReport, ReportReply } from './store.js';
 import { Tally } from './tally.js';
 
@@ -40,12 +34,11 @@ export class Reports {
   readonly #threshold: SharedThreshold | undefined;
   readonly #rules: string;
   readonly #tally: Tally;
+  readonly #opening: OpeningToTell;
   readonly #disagreements = new Set<string>();
   /** The counts of all as the last report was answered. */
   #known: { readonly failures: number; readonly total: number } = UNKNOWN;
   #isTripped = false;
-  #opening: Opening = { cooldownMs: 0, openings: 1 };
-  #why = '';
   #lost = 0;
   #isOver = false;
   /** Until when a success is an answer. */
@@ -75,11 +68,13 @@ export class Reports {
     this.#threshold = context.share === 'counts' ? circuit.threshold : undefined;
     this.#rules = rulesOf(this.#threshold, context.quorum);
     this.#tally = new Tally(this.#threshold);
+    this.#opening = new OpeningToTell(circuit);
   }
 
   /** A success is kept in mind, and told with the next failure or when it is asked for. */
-  record(outcome: 'success' | 'failure', { opening, tripped, call }: Partial<RecordedFailure> = {}): void {
+  record(outcome: 'success' | 'failure', failure: Partial<RecordedFailure> = {}): void {
     if (this.#closed) return;
+    const { tripped, call } = failure;
     const isVote = tripped === 'retry-after' || (tripped === 'detector' && !this.#threshold);
     if (!this.#threshold && !isVote) return;
     const now = performance.now();
@@ -89,8 +84,7 @@ export class Reports {
       return;
     }
     this.#isTripped ||= isVote;
-    if (opening) this.#opening = opening;
-    this.#why = tripped ?? 'threshold';
+    this.#opening.failed(failure, now);
     const wasOver = this.#isOver;
     this.weigh();
     const isUrgent = tripped !== undefined || (this.#isOver && !wasOver);
@@ -214,8 +208,9 @@ export class Reports {
     if (!this.#tally.hasFailed && !this.#isTripped && !this.#isDue) return;
     const now = performance.now();
     const { failures } = this.#tally;
+    const opening = this.#opening.at(now);
     const report: FailureReport = {
-      ...this.#commands.request(this.#opening),
+      ...this.#commands.request(opening),
       reporter,
       sequence: this.#context.next(),
       ...this.#tally.take(now),
@@ -224,8 +219,8 @@ export class Reports {
       quorum,
       gatherMs,
       rules: this.#rules,
-      opening: this.#opening,
-      why: this.#why,
+      opening,
+      why: this.#opening.why,
     };
     this.#isTripped = false;
     this.#isDue = false;

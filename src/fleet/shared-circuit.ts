@@ -21,6 +21,8 @@ export interface SharedCircuit {
   askedSince: number;
   rules: string | undefined;
   successes: number;
+  /** Successes since it was closed, as far as they were told. */
+  served: number;
   failures: number;
   forgetAt: number;
   counts: SharedCounts;
@@ -54,6 +56,7 @@ export const makeCircuit = (): SharedCircuit => ({
   askedSince: 0,
   rules: undefined,
   successes: 0,
+  served: 0,
   failures: 0,
   forgetAt: 0,
   counts: noCounts(),
@@ -127,6 +130,7 @@ export function transition(circuit: SharedCircuit, state: CircuitState, by: stri
     why,
     generation: circuit.generation + 1,
     successes: 0,
+    served: 0,
     failures: 0,
     askedAt: NEVER,
     askedForMs: 0,

@@ -20,6 +20,8 @@ export interface Verdict {
   readonly failures: number;
   readonly total: number;
   readonly isOver: boolean;
+  /** Whether they do so by the time that the successes of the other processes are known. */
+  readonly isNear: boolean;
   /** When the first failure was that counts. */
   readonly since: number;
 }
@@ -29,22 +31,23 @@ export const noCounts = (): SharedCounts => ({
   run: { failures: 0, firstAt: 0, lastAt: 0, successAt: 0 },
 });
 
-const NOTHING: Verdict = { failures: 0, total: 0, isOver: false, since: 0 };
+const NOTHING: Verdict = { failures: 0, total: 0, isOver: false, isNear: false, since: 0 };
 
 /** Adds the outcomes of a report, unless they were taken already, and judges by its threshold. */
 export function judge(counts: SharedCounts, report: FailureReport, isTaken: boolean, now: number): Verdict {
-  const { threshold, outcomes, run } = report;
+  const { threshold, outcomes, run, gatherMs } = report;
   if (!threshold) return NOTHING;
   const { windowMs, minSpanMs = 0, minAttempts, rate } = threshold;
   if (windowMs === 0) {
     counts.run = withRun(counts.run, isTaken ? undefined : run, threshold.maxAgeMs, now);
     const { failures, firstAt, lastAt } = counts.run;
-    const isOver = failures >= threshold.failures && lastAt - firstAt >= minSpanMs;
-    return { failures, total: failures, isOver, since: firstAt };
+    const lastsFor = (ms: number) => failures >= threshold.failures && lastAt - firstAt >= ms;
+    const [isOver, isNear] = [lastsFor(minSpanMs), lastsFor(minSpanMs - gatherMs)];
+    return { failures, total: failures, isOver, isNear, since: firstAt };
   }
   const { failures, total } = inWindow(counts, windowMs, isTaken ? [] : outcomes, now);
   const isOver = failures >= threshold.failures && total >= minAttempts && failures / Math.max(1, total) >= rate;
-  return { failures, total, isOver, since: now };
+  return { failures, total, isOver, isNear: isOver, since: now };
 }
 
 function inWindow(counts: SharedCounts, windowMs: number, outcomes: readonly OutcomesOfAge[], now: number) {

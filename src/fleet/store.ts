@@ -40,6 +40,8 @@ export interface FailureReport extends StoreRequest {
   readonly outcomes: readonly OutcomesOfAge[];
   /** The outcomes, for a threshold with a `windowMs` of 0. */
   readonly run: Run;
+  /** Successes of the closed circuit: after ten of all processes its openings are forgotten. */
+  readonly served: number;
   /** When the counts of all trip the circuit; `undefined`: only `tripped` does. */
   readonly threshold: SharedThreshold | undefined;
   /** Whether the circuit of this process has tripped by itself, and that is to count as a vote. */

@@ -24,6 +24,8 @@ export class Tally {
   #firstFailureAt: number | undefined;
   #lastFailureAt = 0;
   #successAt: number | undefined;
+  /** Successes of the closed circuit not told yet. */
+  #served = 0;
 
   constructor(threshold: SharedThreshold | undefined) {
     this.#bucketMs = (threshold?.windowMs ?? 0) / BUCKETS;
@@ -44,6 +46,7 @@ export class Tally {
       return;
     }
     this.#successAt = now;
+    this.#served++;
     this.#calls = undefined;
     if (this.#bucketMs > 0) return;
     this.failures = 0;
@@ -56,7 +59,7 @@ export class Tally {
   }
 
   /** What is to be told; it counts as told from then on. */
-  take(now: number): { outcomes: OutcomesOfAge[]; run: Run } {
+  take(now: number): { outcomes: OutcomesOfAge[]; run: Run; served: number } {
     this.#expire(now);
     const latest = this.#indexAt(now);
     const outcomes = this.#buckets.map(
@@ -68,8 +71,9 @@ export class Tally {
       lastAgeMs: this.hasFailed ? now - this.#lastFailureAt : undefined,
       successAgeMs: this.#successAt === undefined ? undefined : now - this.#successAt,
     };
+    const served = this.#served;
     this.#empty();
-    return { outcomes, run };
+    return { outcomes, run, served };
   }
 
   /** What was not told yet counts no more; when a call last succeeded is still known. */
@@ -81,6 +85,7 @@ export class Tally {
   #empty(): void {
     this.failures = 0;
     this.successes = 0;
+    this.#served = 0;
     this.#firstFailureAt = undefined;
     this.#buckets = [];
   }

@@ -72,7 +72,8 @@ export function redisCircuits(settings: RedisStoreSettings): StoreEngine {
       const counts = outcomes.map((each) => each.join(':')).join(';');
       const ages = [firstAgeMs, lastAgeMs, successAgeMs].map(Math.round);
       const how = [...openingOf(report.opening), report.why];
-      const reply = await run('report', key, report, ...votes, ...how, ...limits, counts, failed.failures, ...ages);
+      const told = [counts, failed.failures, ...ages, report.served];
+      const reply = await run('report', key, report, ...votes, ...how, ...limits, ...told);
       return reportReplyOf(reply);
     },
 

@@ -333,11 +333,11 @@ describe('the success of an attempt that began among the failures in a row', () 
     expect(breaker.state).toBe('open');
   });
 
-  test('changes nothing where a store shares the circuit', async () => {
+  test('closes the circuit at once also where a store shares it', async () => {
     const store = sharedStore(memoryEngine());
     breaker = new CircuitBreaker('GET https://api.example.com', { cooldownMs: 1_000, detector, store });
     late().settle('success');
-    expect(breaker.state).toBe('open');
+    expect(breaker.state).toBe('closed');
     await store.close();
   });
 

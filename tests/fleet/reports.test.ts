@@ -130,6 +130,7 @@ describe('failures', () => {
       sequence: 1,
       outcomes: [[0, 100_000, 100_000]],
       run: { failures: 0, firstAgeMs: 0, lastAgeMs: 0, successAgeMs: undefined },
+      served: 0,
       gatherMs: 250,
       rules: '',
       why: '',
@@ -383,6 +384,15 @@ describe('successes', () => {
     await vi.advanceTimersByTimeAsync(350);
     expect([one!.breaker.state, other!.breaker.state]).toEqual(['open', 'open']);
   });
+});
+
+test('a store that takes longer to judge than the question was open opens all the same', async () => {
+  const options = { detector: consecutiveFailures(5) };
+  const processes = await startAll(3, options, { commandTimeoutMs: 1_000 });
+  for (const { access } of processes) access.behaviour = 300;
+  for (const { breaker } of processes) fail(breaker, 2);
+  await vi.advanceTimersByTimeAsync(2_500);
+  expect(processes.map(({ breaker }) => breaker.state)).toEqual(['open', 'open', 'open']);
 });
 
 describe('processes that have all opened by themselves', () => {

@@ -36,6 +36,7 @@ const GATHER_MS = 40;
 const told = (failures: number, successes = 0, successAgeMs = successes > 0 ? 0 : undefined) => ({
   outcomes: [[0, failures, failures + successes] as const],
   run: { failures, firstAgeMs: 0, lastAgeMs: failures > 0 ? 0 : undefined, successAgeMs },
+  served: successes,
 });
 
 const consecutive = (failures: number, minSpanMs = 0): SharedThreshold => ({
@@ -149,6 +150,11 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       return opened;
     };
 
+    const elapseByFailures = async (openings = 1): Promise<void> => {
+      await report({ failures: 5, opening: { cooldownMs: SHORT_MS, openings } });
+      await subject.pass(2 * SHORT_MS);
+    };
+
     describe('read', () => {
       test('shows a circuit that nobody has told of as closed, without an epoch, and writes nothing', async () => {
         const view = await look();
@@ -208,6 +214,25 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         expect(view.remainingMs).toBeGreaterThan(LONG_MS - 60_000);
       });
 
+      test('forgets its openings after ten successes of all processes since it was closed', async () => {
+        await elapseByFailures(3);
+        await acquire();
+        expect(await settle()).toMatchObject({ state: 'closed', openings: 3 });
+        expect(await report({ reporter: 'a', served: 6 })).toMatchObject({ openings: 3 });
+        expect(await report({ reporter: 'b', served: 3 })).toMatchObject({ openings: 3 });
+        expect(await report({ reporter: 'b', served: 3, sequence })).toMatchObject({ openings: 3 });
+        expect(await report({ reporter: 'c', served: 1 })).toMatchObject({ openings: 0 });
+        expect(await look()).toMatchObject({ openings: 0 });
+      });
+
+      test('does not count successes from before an opening', async () => {
+        await report({ failures: 1, served: 9 });
+        await elapseByFailures(3);
+        await acquire();
+        await settle();
+        expect(await report({ failures: 0, served: 9 })).toMatchObject({ openings: 3 });
+      });
+
       test('starts consecutive failures anew at a success of any process, and counts those after it', async () => {
         const threshold = consecutive(5);
         await report({ threshold, reporter: 'a', failures: 4 });
@@ -226,6 +251,27 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         expect(await report({ threshold, failures: 0 })).toMatchObject({ state: 'open' });
       });
 
+      test('puts the question before the failures have lasted long enough, and opens when they have', async () => {
+        const threshold = consecutive(5, 500);
+        const gatherMs = 200;
+        await report({ threshold, gatherMs, failures: 9 });
+        await subject.pass(350);
+        expect(await report({ threshold, gatherMs, failures: 1 })).toMatchObject({ judgeInMs: 200 });
+        await subject.pass(200);
+        expect(await report({ threshold, gatherMs, failures: 0 })).toMatchObject({ state: 'closed', judgeInMs: 0 });
+        expect(await report({ threshold, gatherMs, failures: 1 })).toMatchObject({ state: 'open' });
+      });
+
+      test('puts the question again where the answers to the last are as old as it was long', async () => {
+        const threshold = consecutive(5, 500);
+        const gatherMs = 200;
+        await report({ threshold, gatherMs, failures: 9 });
+        await subject.pass(350);
+        await report({ threshold, gatherMs, failures: 1 });
+        await subject.pass(2 * gatherMs);
+        expect(await report({ threshold, gatherMs, failures: 1 })).toMatchObject({ state: 'closed', judgeInMs: 200 });
+      });
+
       test('counts no consecutive failures that are too old', async () => {
         const threshold = { ...consecutive(5), maxAgeMs: 200 };
         await report({ threshold, failures: 4 });
@@ -234,11 +280,11 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
       });
 
       test('counts a call that failed before no second time, but as long as it goes on failing', async () => {
-        const threshold = { ...consecutive(2, 2 * SHORT_MS), perCall: true };
+        const threshold = { ...consecutive(2, 3 * GATHER_MS), perCall: true };
         const failedAgain = { failures: 0, firstAgeMs: 0, lastAgeMs: 0, successAgeMs: undefined };
         await report({ threshold, failures: 2 });
         expect(await report({ threshold, run: failedAgain })).toMatchObject({ failures: 2, judgeInMs: 0 });
-        await subject.pass(2 * SHORT_MS);
+        await subject.pass(3 * GATHER_MS);
         const reply = await report({ threshold, run: failedAgain });
         expect(reply).toMatchObject({ failures: 2 });
         expect(reply.judgeInMs).toBeGreaterThan(0);
@@ -621,6 +667,35 @@ export function storeContract(name: string, makeStore: () => Promise<ContractSto
         expect(await settle({ probes, token: 't-1', outcome: 'failure' })).toMatchObject({ state: 'half-open' });
         expect(await settle({ probes, token: 't-2', outcome: 'success' })).toMatchObject({ state: 'half-open' });
         expect(await settle({ probes, token: 't-3', outcome: 'failure' })).toMatchObject({ state: 'open' });
+      });
+
+      describe('a success of an attempt from among the failures', () => {
+        const late = { why: 'late-success', leased: false, token: 'late' };
+
+        test('closes the circuit, whatever is left of the cooldown', async () => {
+          await report({ failures: 5 });
+          expect(await settle(late)).toMatchObject({ state: 'closed', generation: 3, why: 'late-success' });
+        });
+
+        test('closes it while it is probed, however many probes have to succeed', async () => {
+          await elapseByFailures();
+          await acquire();
+          const probes = { permits: 2, needed: 2, allowed: 0 };
+          expect(await settle({ ...late, probes })).toMatchObject({ state: 'closed', generation: 3 });
+        });
+
+        test('does not close what was opened by hand', async () => {
+          await force('open');
+          expect(await settle(late)).toMatchObject({ state: 'open', generation: 1 });
+        });
+
+        test('does not close a later opening', async () => {
+          await report({ failures: 5 });
+          const before = known;
+          await force('closed');
+          await report({ failures: 5 });
+          expect(await settle({ ...late, known: before })).toMatchObject({ state: 'open', generation: 3 });
+        });
       });
 
       test('gives the lease back, and to the next who asks', async () => {

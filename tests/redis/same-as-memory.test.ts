@@ -59,7 +59,7 @@ type Step =
       readonly token: string;
       readonly leased: boolean;
       readonly outcome: Outcome;
-      readonly why: 'probe-ended' | typeof PROBE_LOST;
+      readonly why: 'probe-ended' | typeof PROBE_LOST | 'late-success';
       readonly needed: number;
       readonly allowed: number;
     }
@@ -134,7 +134,7 @@ const stepsWith = (rule: SharedThreshold | undefined): fc.Arbitrary<[Step, Circu
         token,
         leased: fc.boolean(),
         outcome: fc.constantFrom('success' as const, 'failure' as const, 'neutral' as const),
-        why: often<'probe-ended' | typeof PROBE_LOST>('probe-ended', PROBE_LOST),
+        why: often<'probe-ended' | typeof PROBE_LOST | 'late-success'>('probe-ended', PROBE_LOST, 'late-success'),
         needed: fc.integer({ min: 1, max: 2 }),
         allowed: fc.integer({ min: 0, max: 1 }),
       }),
@@ -241,6 +241,7 @@ function reportOf({ failures, successes, failedAgain, ...step }: Extract<Step, {
       lastAgeMs: failures > 0 || failedAgain ? ageMs : undefined,
       successAgeMs: successes > 0 ? 2 * LONG_MS : undefined,
     },
+    served: successes,
     gatherMs: MINUTE_MS,
     rules: `quorum ${step.quorum}`,
   };

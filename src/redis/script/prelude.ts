@@ -5,8 +5,8 @@ local op, key, channel, newEpoch, knownEpoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4
 local knownGeneration, rememberMs, expiresAt, by = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local LATEST, ANSWERED_FOR, ASK_AGAIN, LONGEST_LOST = 2 ^ 52, 2000, 500, 1000
-local PROBE_LOST, COOLDOWN_ELAPSED = 'probe-lost', 'cooldown-elapsed'
+local LATEST, ANSWERED_FOR, ASK_AGAIN, LONGEST_LOST, SERVED_AGAIN = 2 ^ 52, 2000, 500, 1000, 10
+local PROBE_LOST, COOLDOWN_ELAPSED, LATE_SUCCESS = 'probe-lost', 'cooldown-elapsed', 'late-success'
 local function arg(n) return tonumber(ARGV[9 + n]) end
 local function int(n) return string.format('%.0f', n) end
 local function number(text)
@@ -19,13 +19,14 @@ if op == 'prove' then return redis.call('SET', S, '1', 'PX', '1000') end
 local windowField = op == 'report' and arg(9) > 0 and 'w' .. ARGV[18] or 'run'
 local h = redis.call('HMGET', S, 'epoch', 'generation', 'state', 'until', 'cooldown', 'attempts', 'successes', 'failures',
   'settled', 'lost', 'lease', 'forced', 'by', 'why', 'ask', 'askFor', 'askWindow', 'askSince', 'remember', 'rules',
-  windowField)
+  windowField, 'served')
 local exists = h[1] ~= false
 local c = {
   epoch = h[1] or '', generation = number(h[2]), state = h[3] or 'closed', till = number(h[4]), cooldown = number(h[5]),
   attempts = number(h[6]), successes = number(h[7]), failures = number(h[8]), settled = h[9] or '', lost = h[10] or '',
   lease = number(h[11]), forced = h[12] == '1' and '1' or '0', by = h[13] or '', why = h[14] or '', ask = number(h[15]),
   askFor = number(h[16]), askWindow = number(h[17]), askSince = number(h[18]), remember = number(h[19]),
+  served = number(h[22]),
 }
 if c.state ~= 'open' and c.state ~= 'half-open' then c.state = 'closed' end
 local isClockBack = c.till > now + c.cooldown
@@ -54,7 +55,7 @@ local function save()
   local longest = remember()
   redis.call('HSET', S, 'epoch', c.epoch, 'generation', int(c.generation), 'state', c.state, 'until', int(c.till),
     'cooldown', int(c.cooldown), 'attempts', int(c.attempts), 'successes', int(c.successes), 'failures', int(c.failures),
-    'settled', c.settled, 'lost', c.lost, 'lease', int(c.lease), 'forced', c.forced, 'by', c.by, 'why', c.why,
+    'served', int(c.served), 'settled', c.settled, 'lost', c.lost, 'lease', int(c.lease), 'forced', c.forced, 'by', c.by, 'why', c.why,
     'ask', int(c.ask), 'askFor', int(c.askFor), 'askWindow', c.askWindow, 'askSince', int(c.askSince), 'remember', longest)
   redis.call('PEXPIRE', S, ttl)
   redis.call('PEXPIRE', P, ttl)
@@ -69,7 +70,7 @@ end
 local function transition(state, why, forced)
   if why ~= PROBE_LOST and why ~= COOLDOWN_ELAPSED then c.lost = '' end
   c.state, c.generation, c.forced, c.by, c.why = state, c.generation + 1, forced or '0', by, why
-  c.successes, c.failures, c.settled, c.lease, c.ask, c.askFor = 0, 0, '', 0, 0, 0
+  c.successes, c.failures, c.served, c.settled, c.lease, c.ask, c.askFor = 0, 0, 0, '', 0, 0, 0
   if not wasEmptied then
     c.remember = math.max(0, math.min(redis.call('PTTL', S), c.remember))
     redis.call('DEL', S, P, V)

@@ -47,7 +47,8 @@ if op == 'settle' then
   if c.epoch ~= knownEpoch then return stored end
   local at = outcome == 'success' and c.state ~= 'closed' and string.find(';' .. c.lost, ';' .. token .. ';', 1, true)
   if c.generation ~= knownGeneration and not at then return stored end
-  local isFirst = c.state == 'open' and c.till <= now and not leased
+  local isRefuted = why == LATE_SUCCESS and c.state ~= 'closed' and c.forced ~= '1'
+  local isFirst = c.state == 'open' and (c.till <= now or isRefuted) and not leased
   local isCounted = string.find(';' .. c.settled, ';' .. token .. ';', 1, true)
   if (c.state ~= 'half-open' and not isFirst and not at) or isCounted then return stored end
   local till, before = redis.call('ZSCORE', P, token), c.generation
@@ -62,9 +63,9 @@ if op == 'settle' then
   end
   if not isLost then c.settled = c.settled .. token .. ';' end
   if outcome == 'success' then c.successes = c.successes + 1 else c.failures = c.failures + 1 end
-  if c.failures > allowed then
+  if outcome == 'failure' and c.failures > allowed then
     if isLost then open(arg(6), arg(7), PROBE_LOST, nil, math.min(now, number(till))) else open(arg(6), arg(7), why) end
-  elseif c.successes >= needed then transition('closed', why) end
+  elseif c.successes >= needed or isRefuted then transition('closed', why) end
   save()
   if c.generation > before then publish() end
   return view()

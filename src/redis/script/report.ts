@@ -11,7 +11,8 @@ if op == 'report' then
   local version = c.epoch .. ':' .. int(c.generation) .. ':'
   local taken = redis.call('GET', R)
   local isTaken = taken and string.sub(taken, 1, #version) == version and sequence <= number(string.sub(taken, #version + 1))
-  local failed, others, bad, total, over, compiled = 0, h[20] and h[20] ~= rules and h[20] or '', 0, 0, false, false
+  local failed, others, bad, total, compiled = 0, h[20] and h[20] ~= rules and h[20] or '', 0, 0, false
+  local over, near = false, false
 
   if windowMs > 0 then
     local length, sums = windowMs / 10, {}
@@ -39,6 +40,7 @@ if op == 'report' then
     end
     compiled = table.concat(list, ';')
     over = bad >= needed and total >= minimum and bad / math.max(1, total) >= rate
+    near = over
   elseif windowMs == 0 then
     local firstAge, lastAge, successAge = arg(18), arg(19), arg(20)
     failed = lastAge >= 0 and 1 or 0
@@ -63,6 +65,7 @@ if op == 'report' then
     bad, total = n, n
     compiled = int(n) .. ':' .. int(first) .. ':' .. int(last) .. ':' .. int(success)
     over = n >= needed and last - first >= minSpan
+    near = n >= needed and last - first >= minSpan - gatherMs
     c.first = first
   end
 
@@ -76,21 +79,26 @@ if op == 'report' then
     redis.call('PEXPIRE', V, int(math.max(horizon, 1000)))
   end
   local keep = math.max(10000, math.min(3600000, expiresAt - now + 10000))
-  if not isTaken then redis.call('SET', R, version .. int(sequence), 'PX', int(keep)) end
+  if not isTaken then
+    redis.call('SET', R, version .. int(sequence), 'PX', int(keep))
+    c.served = math.min(LATEST, c.served + arg(21))
+    if c.served >= SERVED_AGAIN then c.attempts = 0 end
+  end
 
   local judgeIn, isChanged, isAsking = 0, not exists or c.generation ~= number(h[2]), false
   local ends, isMine = c.ask + c.askFor, c.askWindow == math.max(0, windowMs)
   local mustAsk = windowMs == 0 or rate > 0
   local mayOpen = tripped or (over and not mustAsk)
-  if over and mustAsk and isEnough then
+  local heldFor = c.ask - c.askSince >= math.max(0, minSpan) and ANSWERED_FOR or math.min(ANSWERED_FOR, c.askFor)
+  if near and mustAsk and isEnough then
     if c.ask > 0 and c.askFor > 0 and now < ends then judgeIn = ends - now
-    elseif c.ask > 0 and c.askFor > 0 and isMine and now < ends + ANSWERED_FOR then mayOpen = true
+    elseif c.ask > 0 and c.askFor > 0 and isMine and now < ends + heldFor then mayOpen = tripped or over
     elseif c.ask > 0 and c.askFor == 0 and now < c.ask + ASK_AGAIN then judgeIn = c.ask + ASK_AGAIN - now
     else
       c.ask, c.askFor, c.askWindow, c.askSince = now, gatherMs, math.max(0, windowMs), c.first or now
       judgeIn, isChanged, isAsking = gatherMs, true, true
     end
-  elseif c.askFor > 0 and isMine and not over then
+  elseif c.askFor > 0 and isMine and not near then
     c.ask, c.askFor, isChanged, isAsking = now, 0, true, now < ends
   end
   if isEnough and mayOpen then
@@ -101,7 +109,7 @@ if op == 'report' then
   end
   if isChanged then save() else
     local longest = remember()
-    redis.call('HSET', S, 'remember', longest)
+    redis.call('HSET', S, 'remember', longest, 'served', int(c.served), 'attempts', int(c.attempts))
     redis.call('PEXPIRE', S, ttl)
   end
   if compiled and windowMs >= 0 then redis.call('HSET', S, windowField, compiled, 'rules', rules) end
