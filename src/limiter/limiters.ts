@@ -50,6 +50,7 @@ export class Limiters implements AttachedLimiters {
     const key = this.#keyOf(attempt);
     if (key === null) return undefined;
     const told = this.#ensure(key);
+    if (!told) return undefined;
     if (circuitKey !== null && this.#ofCircuits.get(circuitKey) !== told) this.#rememberCircuit(circuitKey, told);
     const patienceMs = Math.min(config.timeout || Number.POSITIVE_INFINITY, call.remainingMs());
     const given = told.limiter.ask({
@@ -119,13 +120,24 @@ export class Limiters implements AttachedLimiters {
     if (this.#ofCircuits.size > MAX_CIRCUITS) this.#ofCircuits.delete(oldest as string);
   }
 
-  #ensure(key: string): Told {
+  /** None where its rule could not be made. */
+  #ensure(key: string): Told | undefined {
     if (this.#latest?.key === key) return this.#latest;
-    const told = this.#limiters.get(key) ?? this.#make(key);
+    const told = this.#limiters.get(key) ?? this.#tryToMake(key);
+    if (!told) return undefined;
     this.#latest = told;
     this.#limiters.delete(key);
     this.#limiters.set(key, told);
     return told;
+  }
+
+  #tryToMake(key: string): Told | undefined {
+    try {
+      return this.#make(key);
+    } catch (error) {
+      this.#options.onError(key, error);
+      return undefined;
+    }
   }
 
   #make(key: string): Told {

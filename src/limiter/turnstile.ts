@@ -1,6 +1,6 @@
 import { type Clock, MAX_TIMER_MS } from '../clock.js';
 import type { Outcome, TurnedAway } from '../events.js';
-import { own } from '../validation.js';
+import { own, unexpected } from '../validation.js';
 import type { LimitedAttempt, LimitRule } from './rule.js';
 import { type Waiting, WaitingLine } from './waiting-line.js';
 
@@ -120,7 +120,11 @@ export class Turnstile {
   }
 
   get limit(): number | undefined {
-    return this.#rule.limit;
+    let limit: unknown;
+    this.#tell(() => {
+      limit = this.#rule.limit;
+    });
+    return typeof limit === 'number' ? limit : undefined;
   }
 
   get counts(): LimiterCounts {
@@ -129,8 +133,7 @@ export class Turnstile {
 
   /** How long no attempt can pass, ms. */
   get heldMs(): number {
-    const heldMs = this.#ask((now) => this.#rule.heldMs?.(now) ?? 0, this.#clock.now());
-    return heldMs > 0 ? heldMs : 0;
+    return this.#msOf('heldMs', () => this.#rule.heldMs?.(this.#clock.now()) ?? 0);
   }
 
   /** A slot, unless one has to wait for it. */
@@ -149,14 +152,12 @@ export class Turnstile {
    */
   wait(waiter: Waiter): boolean {
     const now = this.#clock.now();
-    if (now + this.heldMs > waiter.expiresAt) {
-      this.#turnAway(waiter, 'held');
+    const { heldMs } = this;
+    if (waiter.expiresAt <= now || now + heldMs > waiter.expiresAt) {
+      this.#turnAway(waiter, heldMs > 0 ? 'held' : 'wait');
       return false;
     }
-    if (waiter.expiresAt <= now) {
-      this.#turnAway(waiter, 'wait');
-      return false;
-    }
+    if (this.#line.size >= this.#maxQueue) this.#serve(now);
     if (this.#line.size >= this.#maxQueue) {
       const last = this.#line.lastBehind(waiter) ?? waiter;
       this.#line.remove(last);
@@ -267,23 +268,25 @@ export class Turnstile {
   }
 
   #waitMs(now: number): number {
-    const waitMs = this.#ask(() => this.#rule.waitMs(now, this.#inFlight), now);
-    return waitMs > 0 ? waitMs : 0;
+    return this.#msOf('waitMs', () => this.#rule.waitMs(now, this.#inFlight));
   }
 
-  /** What the rule says; 0 where it throws. */
-  #ask(question: (now: number) => number, now: number): number {
+  /** What the rule says; 0 where it throws, or says no number. */
+  #msOf(question: 'waitMs' | 'heldMs', ask: () => number): number {
     try {
-      return question(now);
+      const ms: unknown = ask();
+      if (typeof ms !== 'number') throw unexpected(`${question}()`, 'a number of ms', ms);
+      return ms > 0 ? ms : 0;
     } catch (error) {
       this.#complain(error);
       return 0;
     }
   }
 
-  #tell(say: () => void): void {
+  #tell(say: () => unknown): void {
     try {
-      say();
+      const said = say() as { readonly then?: unknown } | undefined;
+      if (typeof said?.then === 'function') Promise.resolve(said).catch((error: unknown) => this.#complain(error));
     } catch (error) {
       this.#complain(error);
     }

@@ -12,6 +12,7 @@ import {
   type Limit,
   LimitError,
   Limiter,
+  type LimitRule,
   memorySink,
   type ResilienceOptions,
   rateLimit,
@@ -560,6 +561,37 @@ test('what a rule throws lets the attempt pass, and is told', async () => {
   expect(sink.events).toContainEqual(
     expect.objectContaining({ type: 'callbackError', key: ORIGIN, source: 'limiter', error: new Error('bug') }),
   );
+});
+
+test.each<[string, () => LimitRule, string]>([
+  ['whose `limit` throws', () => ({ waitMs: () => 0, limit: 1 }), 'bug'],
+  [
+    'that cannot be made',
+    () => {
+      throw new Error('bug');
+    },
+    'bug',
+  ],
+  ['that is none', () => ({}) as never, 'Expected `makeRule()` to be a rule with a method waitMs(), got an object'],
+])('a rule %s lets the attempt pass, and is told', async (_what, makeRule, message) => {
+  const made = () => {
+    const rule = makeRule();
+    if (rule.limit !== undefined) {
+      Object.defineProperty(rule, 'limit', {
+        get: () => {
+          throw new Error('bug');
+        },
+      });
+    }
+    return rule;
+  };
+  const { api, sink, resilience } = setup(customLimit(made));
+  const results = await settled([api.get('/a'), api.get('/a')]);
+  expect(results).toMatchObject([{ data: '/a' }, { data: '/a' }]);
+  expect(Object.values(resilience.limiters)[0]?.limit).toBeUndefined();
+  const told = sink.events.filter(({ type }) => type === 'callbackError');
+  expect(told).toContainEqual(expect.objectContaining({ key: ORIGIN, source: 'limiter' }));
+  expect(told).toContainEqual(expect.objectContaining({ error: expect.objectContaining({ message }) as Error }));
 });
 
 test('a limiter tells of itself at most once a second, and when it has come to rest', async () => {

@@ -6,6 +6,7 @@ import {
   isRejectedError,
   Limiter,
   type LimitRule,
+  rateLimit,
 } from '../../src/index.js';
 import type { LimitedAttempt } from '../../src/limiter/rule.js';
 
@@ -220,6 +221,54 @@ test.each<[string, Partial<LimitRule>, Error | undefined]>([
   expect(limiter.stats().lastError).toEqual(lastError);
 });
 
+let from = 0;
+
+test.each<[string, Partial<LimitRule>, string]>([
+  [
+    '`waitMs` is asynchronous',
+    { waitMs: (async () => 60_000) as never },
+    'Expected `waitMs()` to be a number of ms, got',
+  ],
+  ['`waitMs` rejects', { waitMs: (() => Promise.reject(new Error('bug'))) as never }, 'Expected `waitMs()`'],
+  [
+    '`heldMs` says a text',
+    { heldMs: () => '5' as never, waitMs: (now) => (now < from + 5 ? 5 : 0) },
+    'Expected `heldMs()` to be a number of ms',
+  ],
+  ['`started` rejects', { started: (() => Promise.reject(new Error('bug'))) as never }, 'bug'],
+  ['`ended` rejects', { ended: (() => Promise.reject(new Error('bug'))) as never }, 'bug'],
+  ['`limit` throws', Object.defineProperty({}, 'limit', { get: fail(new Error('bug')), enumerable: true }), 'bug'],
+])('a rule of which %s lets attempts pass', async (_name, broken, message) => {
+  from = performance.now();
+  const rule: LimitRule = Object.defineProperties({ waitMs: () => 0 }, Object.getOwnPropertyDescriptors(broken));
+  const limiter = new Limiter('db', { limit: customLimit(() => rule), maxWaitMs: 100 });
+  const call = limiter.execute(() => after(5, () => 1)).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(await call).toBe(1);
+  expect(limiter.stats()).toMatchObject({ limit: undefined, inFlight: 0 });
+  expect(String(limiter.stats().lastError)).toContain(message);
+});
+
+test('has no time to wait with a `maxWaitMs` of 0, though the clock moves on meanwhile', async () => {
+  let now = 0;
+  const clock = { now: () => now++ };
+  const limiter = new Limiter('db', { limit: concurrencyLimit(1), clock });
+  await limiter.acquire();
+  await expect(limiter.acquire({ maxWaitMs: 0 })).rejects.toMatchObject({ why: 'wait', retryAfterMs: 0 });
+});
+
+test('whoever finds the queue full while the process was busy does not go over board if those in it may go', async () => {
+  const limiter = new Limiter('db', { limit: rateLimit({ perSecond: 10, burst: 1 }), maxQueue: 2, maxWaitMs: 5_000 });
+  await limiter.acquire();
+  const waiting = [limiter.acquire(), limiter.acquire()];
+  const { now } = performance;
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 100);
+  const late = limiter.acquire();
+  vi.restoreAllMocks();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await Promise.all([...waiting, late])).toHaveLength(3);
+});
+
 test('whose wait ended while the process slept waits on for what came meanwhile, and no longer than a second', async () => {
   const { limiter } = oneSeat({ maxWaitMs: 1_000 });
   const slot = await limiter.acquire();
@@ -257,6 +306,14 @@ test.each<[() => unknown, string]>([
   ],
   [() => concurrencyLimit(0), 'Expected `concurrencyLimit(max)` to be an integer >= 1, got 0'],
   [() => customLimit({} as never), 'Expected `customLimit(makeRule)` to be a function'],
+  [
+    () =>
+      new Limiter(
+        'db',
+        customLimit(() => undefined as never),
+      ),
+    'Expected `makeRule()` to be a rule with a method waitMs(), got undefined',
+  ],
 ])('refuses what it cannot go by', (make, message) => {
   expect(make).toThrow(message);
 });
