@@ -77,7 +77,6 @@ export interface LimitedRequest {
   /** Once it has ended. */
   readonly outcome: Outcome | undefined;
   readonly response: { readonly status: number; readonly headers?: object | undefined } | undefined;
-  readonly diagnosis: { readonly code?: string | undefined } | undefined;
 }
 
 /** How the limiters of an attached instance are made. */
@@ -102,7 +101,7 @@ export interface LimitersOptions {
 /** As guards of attempts answer. */
 interface Pass {
   readonly admitted: true;
-  settle(outcome: Outcome, now?: number): Outcome;
+  settle(outcome: Outcome, now?: number, details?: { readonly isTimeout?: boolean | undefined }): Outcome;
 }
 
 interface Refusal {

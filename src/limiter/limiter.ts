@@ -1,6 +1,8 @@
 import { reasonOf } from '../abort.js';
 import { type Clock, monotonicClock } from '../clock.js';
 import { isAbort, isRejection, LimitError } from '../errors.js';
+import type { Outcome } from '../events.js';
+import { isTimeoutError, isTimeUp, outcomeOutOfTime, SuccessTimes } from '../out-of-time.js';
 import {
   aFunction,
   anInteger,
@@ -91,6 +93,7 @@ export class Limiter {
   readonly #turnstile: Turnstile;
   readonly #clock: Clock;
   readonly #maxWaitMs: number;
+  readonly #times = new SuccessTimes();
 
   /**
    * @param options The limit alone is short for `{ limit }`.
@@ -120,7 +123,8 @@ export class Limiter {
    * Calls a function once the limit lets it.
    *
    * What it throws counts as its failure: a `TimeoutError`, or a code such as `ETIMEDOUT`, as a timeout; a `status`, or a
-   * `response.status`, of 429 or 503 as overload; an abort as nothing.
+   * `response.status`, of 429 or 503 as overload; an abort as nothing. Where the time of `signal` is over (`AbortSignal.timeout`), it is
+   * a timeout if the function had nearly all of it, or as long as successes take.
    *
    * @returns what the function returned.
    * @throws what the function threw; a `LimitError` where it was not called; the signal's reason when that ends the wait.
@@ -131,15 +135,17 @@ export class Limiter {
   ): Promise<T> {
     aFunction(fn, 'execute(fn)');
     checks?.execution(options, 'execute(options)');
-    const slot = await this.acquire(options);
     const { signal } = own(options);
+    const askedAt = this.#clock.now();
+    const slot = await this.acquire(options);
     let ended: Ended = { outcome: 'neutral' };
     try {
       const result = await fn({ signal });
       ended = { outcome: 'success' };
+      if (signal) this.took(this.#clock.now() - slot.startedAt);
       return result;
     } catch (error) {
-      ended = endedBy(error, signal);
+      ended = endedBy(error, signal, () => this.#outOfTime(slot.startedAt, askedAt));
       throw error;
     } finally {
       slot.end(ended);
@@ -208,8 +214,27 @@ export class Limiter {
   }
 
   /** @internal What the end of an attempt means to the limit. */
-  judge({ hasThrown, error }: { hasThrown: boolean; error?: unknown }, signal?: AbortSignal): Ended {
-    return hasThrown ? endedBy(error, signal) : { outcome: 'success' };
+  judge(
+    { hasThrown, error }: { hasThrown: boolean; error?: unknown },
+    signal: AbortSignal,
+    outOfTime: () => Outcome,
+  ): Ended {
+    return hasThrown ? endedBy(error, signal, outOfTime) : { outcome: 'success' };
+  }
+
+  /** @internal A success of a call whose time is limited took so long, ms. */
+  took(durationMs: number): void {
+    this.#times.record(durationMs, this.#clock.now());
+  }
+
+  /** @internal What the slowest success of the last minute took, ms. */
+  get slowestMs(): number | undefined {
+    return this.#times.slowestMs(this.#clock.now());
+  }
+
+  #outOfTime(startedAt: number, askedAt: number): Outcome {
+    const now = this.#clock.now();
+    return outcomeOutOfTime({ attemptMs: now - startedAt, callMs: now - askedAt, slowestMs: this.slowestMs });
   }
 
   /** @internal Tells the limit that the service has recovered: a circuit of it has closed again. */
@@ -242,7 +267,8 @@ async function untilAborted(place: Place, signal: AbortSignal): Promise<Slot | T
   throw reasonOf(signal);
 }
 
-function endedBy(error: unknown, signal: AbortSignal | undefined): Ended {
+function endedBy(error: unknown, signal: AbortSignal | undefined, outOfTime: () => Outcome): Ended {
+  if (isTimeUp(signal) && outOfTime() === 'failure') return { outcome: 'failure', reason: 'timeout' };
   if (signal?.aborted || isAbort(error) || isRejection(error)) return { outcome: 'neutral' };
   try {
     return failureBy(error);
@@ -256,7 +282,7 @@ function failureBy(error: unknown): Ended {
   const { status: answered = status, headers } = (response ?? {}) as { status?: unknown; headers?: HeadersLike };
   return {
     outcome: 'failure',
-    reason: limitedReason(answered, code, name),
+    reason: limitedReason(answered, isTimeoutError({ code, name })),
     status: typeof answered === 'number' ? answered : undefined,
     header: headers && readerOf(headers),
   };

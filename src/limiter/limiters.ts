@@ -80,15 +80,15 @@ export class Limiters implements AttachedLimiters {
     const { readHeader } = this.#options;
     return {
       admitted: true,
-      settle(said: Outcome, now?: number): Outcome {
+      settle(said: Outcome, now?: number, details?: { readonly isTimeout?: boolean | undefined }): Outcome {
         if (now === undefined) {
           slot.cancel();
           return said;
         }
-        const { outcome = said, response, diagnosis, config } = attempt;
+        const { outcome = said, response, config } = attempt;
         const status = response?.status;
         const header = response && ((name: string) => readHeader(response.headers, name));
-        const reason = outcome === 'failure' ? limitedReason(status, diagnosis?.code) : undefined;
+        const reason = outcome === 'failure' ? limitedReason(status, details?.isTimeout) : undefined;
         slot.end({ outcome, reason, status, header, timeoutMs: Number(config.timeout) || undefined });
         return status === 429 && limiter.heldMs > 0 ? 'neutral' : said;
       },

@@ -60,7 +60,11 @@ export interface RetryLimiter {
   /** @internal As `acquire`: a promise only where it has to wait. It does not throw. */
   enter(options: SlotOptions): RetrySlot | Promise<RetrySlot>;
   /** @internal */
-  judge(ended: Ended<unknown>, signal?: AbortSignal): object;
+  judge(ended: Ended<unknown>, signal: AbortSignal, outOfTime: () => Outcome): object;
+  /** @internal A success of a call whose time is limited took so long, ms. */
+  took(durationMs: number): void;
+  /** @internal What the slowest success of the last minute took, ms. */
+  readonly slowestMs: number | undefined;
 }
 
 /** What an attempt goes on with. */

@@ -320,6 +320,24 @@ test('the rule is told durations from dispatch, timeouts and overload', async ()
   expect(ended[1]?.header?.('x-load')).toBe('9');
 });
 
+test('the rule is told of a timeout by a signal, and by the deadline, as by `timeout`', async () => {
+  const { limit, ended } = keeping();
+  const { api, service } = setup(limit, { retry: false });
+  service.answer = () => ({ afterMs: 60_000 });
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new DOMException('late', 'TimeoutError')), 300);
+  await settled([api.get('/a', { signal: controller.signal })], 300);
+  await settled([api.get('/a', { resilience: { deadlineMs: 400 } })], 400);
+  const cancelled = new AbortController();
+  setTimeout(() => cancelled.abort(), 500);
+  await settled([api.get('/a', { signal: cancelled.signal })], 500);
+  expect(ended).toMatchObject([
+    { outcome: 'failure', reason: 'timeout', durationMs: 300 },
+    { outcome: 'failure', reason: 'timeout', durationMs: 400 },
+    { outcome: 'neutral', reason: undefined, durationMs: 500 },
+  ]);
+});
+
 test('the rule is told the timeout of each attempt, if it has one', async () => {
   const { limit, ended } = keeping();
   const { api } = setup(limit);

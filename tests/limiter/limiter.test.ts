@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
+  adaptiveLimit,
   CircuitBreaker,
   concurrencyLimit,
   customLimit,
@@ -94,6 +95,53 @@ test.each<[string, unknown, Partial<LimitedAttempt>]>([
   await expect(limiter.execute(fail(thrown))).rejects.toBe(thrown);
   expect(ended).toMatchObject([expected]);
   expect(limiter.stats().inFlight).toBe(0);
+});
+
+/** As `AbortSignal.timeout`, by the fake timers. */
+function signalOf(ms: number): AbortSignal {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new DOMException('late', 'TimeoutError')), ms);
+  return controller.signal;
+}
+
+/** Fails when the signal aborts. */
+const hanging = ({ signal }: { signal: AbortSignal | undefined }) =>
+  new Promise<never>((_resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason as Error));
+  });
+
+describe('a signal whose time is over', () => {
+  test('is a timeout', async () => {
+    const { limiter, ended } = oneSeat();
+    const call = limiter.execute(hanging, { signal: signalOf(1_000) }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await call).toMatchObject({ name: 'TimeoutError' });
+    expect(ended).toMatchObject([{ outcome: 'failure', reason: 'timeout', durationMs: 1_000 }]);
+  });
+
+  test.each<[string, number, Partial<LimitedAttempt>]>([
+    ['nothing where the most of it was a wait', 100, { outcome: 'neutral' }],
+    ['a timeout where what was left was as long as successes take', 30, { outcome: 'failure', reason: 'timeout' }],
+  ])('is %s', async (_what, usualMs, expected) => {
+    const { limiter, ended } = oneSeat();
+    const quick = limiter.execute(() => after(usualMs, () => 1), { signal: signalOf(60_000) });
+    await vi.advanceTimersByTimeAsync(usualMs);
+    await quick;
+    void limiter.execute(() => after(950, () => 1));
+    const call = limiter.execute(hanging, { signal: signalOf(1_000) }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await call).toMatchObject({ name: 'TimeoutError' });
+    expect(ended[2]).toMatchObject({ durationMs: 50, ...expected });
+  });
+
+  test('cuts the adaptive limit', async () => {
+    const limiter = new Limiter('service', { limit: adaptiveLimit({ initial: 20 }), maxWaitMs: 60_000 });
+    const calls = Array.from({ length: 20 }, () => limiter.execute(hanging, { signal: signalOf(1_000) }));
+    const all = Promise.allSettled(calls);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await all;
+    expect(limiter.stats().limit).toBeCloseTo(14);
+  });
 });
 
 test('an error that cannot be read is a failure, costs no slot and reaches the caller as it is', async () => {
@@ -222,6 +270,7 @@ test.each<[string, Partial<LimitRule>, Error | undefined]>([
 });
 
 let from = 0;
+const rejecting: () => never = (() => Promise.reject(new Error('bug'))) as never;
 
 test.each<[string, Partial<LimitRule>, string]>([
   [
@@ -235,8 +284,8 @@ test.each<[string, Partial<LimitRule>, string]>([
     { heldMs: () => '5' as never, waitMs: (now) => (now < from + 5 ? 5 : 0) },
     'Expected `heldMs()` to be a number of ms',
   ],
-  ['`started` rejects', { started: (() => Promise.reject(new Error('bug'))) as never }, 'bug'],
-  ['`ended` rejects', { ended: (() => Promise.reject(new Error('bug'))) as never }, 'bug'],
+  ['`started` rejects', { started: rejecting }, 'bug'],
+  ['`ended` rejects', { ended: rejecting }, 'bug'],
   ['`limit` throws', Object.defineProperty({}, 'limit', { get: fail(new Error('bug')), enumerable: true }), 'bug'],
 ])('a rule of which %s lets attempts pass', async (_name, broken, message) => {
   from = performance.now();

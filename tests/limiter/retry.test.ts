@@ -157,6 +157,35 @@ test('a deadline ends the wait', async () => {
   expect(limiter.stats().queued).toBe(0);
 });
 
+test.each([
+  ['a failure of the limit where an attempt had nearly all of it', 0, { failure: 1, neutral: 0 }],
+  ['no failure where the most of it was a wait', 500, { failure: 0, neutral: 1 }],
+])('a deadline is %s', async (_what, busyMs, counts) => {
+  const limiter = new Limiter('db', concurrencyLimit(1));
+  const busy = busyMs > 0 && limiter.execute(() => wait(busyMs));
+  const late = retry(() => new Promise(() => undefined), { limiter, deadlineMs: 1_000 }).catch(
+    (error: unknown) => error,
+  );
+  await vi.advanceTimersByTimeAsync(1_000);
+  await busy;
+  expect(await late).toMatchObject({ name: 'TimeoutError' });
+  expect(limiter.stats()).toMatchObject({ inFlight: 0, counts });
+});
+
+test('a deadline is a failure of the limit where what a wait had left was as long as successes take', async () => {
+  const limiter = new Limiter('db', concurrencyLimit(1));
+  const quick = retry(() => wait(50), { limiter, deadlineMs: 1_000 });
+  await vi.advanceTimersByTimeAsync(50);
+  await quick;
+  void limiter.execute(() => wait(500));
+  const late = retry(() => new Promise(() => undefined), { limiter, deadlineMs: 1_000 }).catch(
+    (error: unknown) => error,
+  );
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await late).toMatchObject({ name: 'TimeoutError' });
+  expect(limiter.stats().counts).toMatchObject({ success: 2, failure: 1 });
+});
+
 /** Opens at the first failure, for a second. */
 const opening = () => new CircuitBreaker('db', { detector: consecutiveFailures(1), cooldownMs: 1_000 });
 
