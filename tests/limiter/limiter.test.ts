@@ -298,6 +298,16 @@ test.each<[string, Partial<LimitRule>, string]>([
   expect(String(limiter.stats().lastError)).toContain(message);
 });
 
+test('who is held for ever is told no time to come again', async () => {
+  const limiter = new Limiter(
+    'db',
+    customLimit(() => ({ waitMs: () => Number.POSITIVE_INFINITY, heldMs: () => Number.POSITIVE_INFINITY })),
+  );
+  const error: unknown = await limiter.execute(() => 1).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ why: 'held', retryAfterMs: Number.POSITIVE_INFINITY });
+  expect(error).toHaveProperty('headers', {});
+});
+
 test('has no time to wait with a `maxWaitMs` of 0, though the clock moves on meanwhile', async () => {
   let now = 0;
   const clock = { now: () => now++ };
