@@ -50,11 +50,13 @@ export type OpenOptions = Omit<TurnstileOptions, 'rule'> & { readonly random: ()
 
 /** What is asked of a limiter on behalf of attempts; `Limiter` has it. */
 export interface LimiterLike {
+  readonly key: string;
   ask(asking: Asking): Slot | Place;
   stats(): LimiterStats;
   recovered(): void;
   readonly heldMs: number;
   readonly isIdle: boolean;
+  readonly isAtRest: boolean;
 }
 
 /** An attempt of an axios call, as far as a limiter looks at it. */

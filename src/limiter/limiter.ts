@@ -46,7 +46,7 @@ export interface LimiterOptions {
   random?: (() => number) | undefined;
 }
 
-type LimiterHooks = Pick<TurnstileOptions, 'onChange' | 'onError'>;
+type LimiterHooks = Pick<TurnstileOptions, 'onError'>;
 
 /** How one function is run behind a limiter. */
 export interface LimiterExecuteOptions {
@@ -235,6 +235,11 @@ export class Limiter {
   #outOfTime(startedAt: number, askedAt: number): Outcome {
     const now = this.#clock.now();
     return outcomeOutOfTime({ attemptMs: now - startedAt, callMs: now - askedAt, slowestMs: this.slowestMs });
+  }
+
+  /** @internal Whether it can be forgotten: a new one would say the same. */
+  get isAtRest(): boolean {
+    return this.#turnstile.isAtRest;
   }
 
   /** @internal Tells the limit that the service has recovered: a circuit of it has closed again. */

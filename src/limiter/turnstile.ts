@@ -33,8 +33,6 @@ export interface TurnstileOptions {
   readonly clock: Clock;
   /** Told what a rule of the user's throws: that lets the attempt pass. */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** Called when an attempt has started, waits or has ended. */
-  readonly onChange?: (() => void) | undefined;
 }
 
 /** A timer that is as late as this says that the process slept, ms. */
@@ -90,7 +88,6 @@ export class Turnstile {
   readonly #maxQueue: number;
   readonly #clock: Clock;
   readonly #onError: ((error: unknown) => void) | undefined;
-  readonly #onChange: (() => void) | undefined;
   readonly #counts = { started: 0, queued: 0, rejected: 0, cancelled: 0, success: 0, failure: 0, neutral: 0 };
   readonly #line = new WaitingLine<Waiter>();
   #inFlight = 0;
@@ -103,12 +100,11 @@ export class Turnstile {
   #expiryFrom = Number.POSITIVE_INFINITY;
 
   constructor(options: TurnstileOptions) {
-    const { rule, maxQueue, clock, onError, onChange } = own(options);
+    const { rule, maxQueue, clock, onError } = own(options);
     this.#rule = rule;
     this.#maxQueue = maxQueue;
     this.#clock = clock;
     this.#onError = onError;
-    this.#onChange = onChange;
   }
 
   get inFlight(): number {
@@ -131,6 +127,16 @@ export class Turnstile {
     return { ...this.#counts };
   }
 
+  /** Whether nobody is in flight or waits, and the rule has nothing to remember. */
+  get isAtRest(): boolean {
+    if (this.#inFlight > 0 || this.#line.size > 0 || this.heldMs > 0) return false;
+    let isAtRest: boolean | undefined;
+    this.#tell(() => {
+      isAtRest = this.#rule.isAtRest?.(this.#clock.now());
+    });
+    return isAtRest ?? true;
+  }
+
   /** How long no attempt can pass, ms. */
   get heldMs(): number {
     return this.#msOf('heldMs', () => this.#rule.heldMs?.(this.#clock.now()) ?? 0);
@@ -140,9 +146,7 @@ export class Turnstile {
   enter(): Slot | undefined {
     const now = this.#clock.now();
     if (this.#line.size > 0 || this.#waitMs(now) > 0) return undefined;
-    const slot = this.#start(now);
-    this.#onChange?.();
-    return slot;
+    return this.#start(now);
   }
 
   /**
@@ -228,7 +232,6 @@ export class Turnstile {
     }
     if (this.#line.size === 0) this.#rest();
     else this.#wakeAt(Math.min(this.#expiryFrom, now + waitMs), now);
-    this.#onChange?.();
   }
 
   #rest(): void {

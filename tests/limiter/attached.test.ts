@@ -504,6 +504,23 @@ test('a limiter can be shared by instances', async () => {
   expect(limiter.stats().counts.started).toBe(3);
 });
 
+test('a shared limiter goes by its own key, and tells of itself through each instance', async () => {
+  const limiter = new Limiter('shared', { limit: concurrencyLimit(1) });
+  const { api, sink, resilience } = setup(limiter, { retry: false });
+  const late = { timeout: 50 };
+  const [, error] = await settled([api.get('/a'), api.get('https://other.example/b', late)]);
+  expect(error).toMatchObject({ code: 'ERR_LIMITED', key: 'shared' });
+  expect(resilience.limiters).toMatchObject({ shared: { limit: 1, counts: { started: 1, rejected: 1 } } });
+  expect(Object.keys(resilience.limiters)).toEqual(['shared']);
+  const told = sink.events.filter(({ type }) => ['limiter', 'queued', 'rejected'].includes(type));
+  expect(told).toMatchObject([
+    { type: 'limiter', key: 'shared', limit: 1, inFlight: 1, queued: 0 },
+    { type: 'queued', by: 'limiter', key: 'shared' },
+    { type: 'rejected', by: 'limiter', key: 'shared' },
+    { type: 'limiter', key: 'shared', limit: 1, inFlight: 0, queued: 0 },
+  ]);
+});
+
 test('after detach those who wait are served as before, and later calls pass by', async () => {
   const { api, service, resilience } = setup(concurrencyLimit(1));
   const calls = [api.get('/a'), api.get('/b'), api.get('/c')];
@@ -624,11 +641,53 @@ test('a limiter tells of itself at most once a second, and when it has come to r
   ]);
 });
 
+test('a limiter tells that nobody waits any more, also where nobody was in flight', async () => {
+  const { api, sink } = setup(rateLimit({ perSecond: 0.1, burst: 1 }));
+  await settled([api.get('/a')], 2_000);
+  const controller = new AbortController();
+  const calls = [api.get('/b', { signal: controller.signal }), api.get('/c', { signal: controller.signal })];
+  await vi.advanceTimersByTimeAsync(10);
+  controller.abort();
+  await settled(calls, 100);
+  const told = sink.events.filter(({ type }) => type === 'limiter');
+  expect(told.slice(2)).toMatchObject([
+    { inFlight: 0, queued: 1 },
+    { inFlight: 0, queued: 0 },
+  ]);
+});
+
 test('limiters at rest are forgotten past 256', async () => {
   const { api, resilience } = setup(concurrencyLimit(1), { breaker: false });
   for (let host = 0; host < 300; host++) await settled([api.get(`https://host-${host}.example/`)], 100);
   expect(Object.keys(resilience.limiters)).toHaveLength(256);
   expect(Object.keys(resilience.limiters).at(-1)).toBe('https://host-299.example');
+});
+
+test('more limiters than that are kept while they are busy, and no longer', async () => {
+  const { api, resilience } = setup(concurrencyLimit(1), { breaker: false });
+  const kept = () => Object.keys(resilience.limiters).length;
+  await settled(
+    Array.from({ length: 400 }, (_, host) => api.get(`https://host-${host}.example/`)),
+    100,
+  );
+  expect(kept()).toBe(400);
+  for (let host = 0; host < 30; host++) await settled([api.get(`https://other-${host}.example/`)], 100);
+  expect(kept()).toBe(256);
+});
+
+test('a rate limit is not forgotten before a new one would say the same', async () => {
+  const { api, service, resilience } = setup(rateLimit({ perSecond: 1, burst: 1 }), { breaker: false });
+  service.answer = () => ({ afterMs: 0 });
+  const round = () => Array.from({ length: 300 }, (_, host) => api.get(`https://host-${host}.example/${host}`));
+  await settled(round(), 1);
+  void Promise.all(round());
+  await vi.advanceTimersByTimeAsync(900);
+  expect(service.asked).toHaveLength(300);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(service.asked).toHaveLength(600);
+  await vi.advanceTimersByTimeAsync(1_000);
+  for (let host = 0; host < 10; host++) await settled([api.get(`https://other-${host}.example/`)], 1);
+  expect(Object.keys(resilience.limiters)).toHaveLength(256);
 });
 
 test('the default limit finds its way in an attached instance', async () => {
