@@ -1,8 +1,8 @@
 import { reasonOf } from '../abort.js';
 import { type Clock, monotonicClock } from '../clock.js';
-import { isAbort, isRejection, LimitError } from '../errors.js';
+import { LimitError } from '../errors.js';
 import type { Outcome } from '../events.js';
-import { isTimeoutError, isTimeUp, outcomeOutOfTime, SuccessTimes } from '../out-of-time.js';
+import { outcomeOutOfTime, SuccessTimes } from '../out-of-time.js';
 import {
   aFunction,
   anInteger,
@@ -22,7 +22,7 @@ import type {
   Place,
   TurnedAwayAnswer,
 } from './contract.js';
-import { limitedReason } from './reason.js';
+import { endedBy } from './ended-by.js';
 import { type Ended, Slot, type Turnstile, type TurnstileOptions, type Waiter } from './turnstile.js';
 import { PRIORITIES, type Priority } from './waiting-line.js';
 
@@ -271,33 +271,3 @@ async function untilAborted(place: Place, signal: AbortSignal): Promise<Slot | T
   void answer.then((late) => late instanceof Slot && late.cancel());
   throw reasonOf(signal);
 }
-
-function endedBy(error: unknown, signal: AbortSignal | undefined, outOfTime: () => Outcome): Ended {
-  if (isTimeUp(signal) && outOfTime() === 'failure') return { outcome: 'failure', reason: 'timeout' };
-  if (signal?.aborted || isAbort(error) || isRejection(error)) return { outcome: 'neutral' };
-  try {
-    return failureBy(error);
-  } catch {
-    return { outcome: 'failure' };
-  }
-}
-
-function failureBy(error: unknown): Ended {
-  const { code, name, status, response } = (error ?? {}) as Record<string, unknown>;
-  const { status: answered = status, headers } = (response ?? {}) as { status?: unknown; headers?: HeadersLike };
-  return {
-    outcome: 'failure',
-    reason: limitedReason(answered, isTimeoutError({ code, name })),
-    status: typeof answered === 'number' ? answered : undefined,
-    header: headers && readerOf(headers),
-  };
-}
-
-/** An `AxiosHeaders`, a `Headers` of fetch, or an object with names in lower case. */
-interface HeadersLike {
-  readonly get?: (name: string) => unknown;
-  readonly [name: string]: unknown;
-}
-
-const readerOf = (headers: HeadersLike) => (name: string) =>
-  typeof headers.get === 'function' ? headers.get(name) : headers[name];

@@ -1,6 +1,7 @@
 import { type Clock, MAX_TIMER_MS } from '../clock.js';
 import type { Outcome, TurnedAway } from '../events.js';
-import { own, unexpected } from '../validation.js';
+import { own } from '../validation.js';
+import { GuardedRule } from './guarded-rule.js';
 import type { LimitedAttempt, LimitRule } from './rule.js';
 import { type Waiting, WaitingLine } from './waiting-line.js';
 
@@ -84,15 +85,12 @@ export class Slot {
 
 /** Lets attempts pass as a rule says, and keeps the line of those who wait, with one timer at most and none while nobody waits. */
 export class Turnstile {
-  readonly #rule: LimitRule;
+  readonly #rule: GuardedRule;
   readonly #maxQueue: number;
   readonly #clock: Clock;
-  readonly #onError: ((error: unknown) => void) | undefined;
   readonly #counts = { started: 0, queued: 0, rejected: 0, cancelled: 0, success: 0, failure: 0, neutral: 0 };
   readonly #line = new WaitingLine<Waiter>();
   #inFlight = 0;
-  /** What a rule of the user's threw last. */
-  lastError: unknown;
   #moment: Moment = { at: Number.NEGATIVE_INFINITY, inFlight: 0 };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #dueAt = 0;
@@ -101,10 +99,9 @@ export class Turnstile {
 
   constructor(options: TurnstileOptions) {
     const { rule, maxQueue, clock, onError } = own(options);
-    this.#rule = rule;
+    this.#rule = new GuardedRule(rule, onError);
     this.#maxQueue = maxQueue;
     this.#clock = clock;
-    this.#onError = onError;
   }
 
   get inFlight(): number {
@@ -116,11 +113,12 @@ export class Turnstile {
   }
 
   get limit(): number | undefined {
-    let limit: unknown;
-    this.#tell(() => {
-      limit = this.#rule.limit;
-    });
-    return typeof limit === 'number' ? limit : undefined;
+    return this.#rule.limit;
+  }
+
+  /** What a rule of the user's threw last. */
+  get lastError(): unknown {
+    return this.#rule.lastError;
   }
 
   get counts(): LimiterCounts {
@@ -130,16 +128,12 @@ export class Turnstile {
   /** Whether nobody is in flight or waits, and the rule has nothing to remember. */
   get isAtRest(): boolean {
     if (this.#inFlight > 0 || this.#line.size > 0 || this.heldMs > 0) return false;
-    let isAtRest: boolean | undefined;
-    this.#tell(() => {
-      isAtRest = this.#rule.isAtRest?.(this.#clock.now());
-    });
-    return isAtRest ?? true;
+    return this.#rule.isAtRest(this.#clock.now());
   }
 
   /** How long no attempt can pass, ms. */
   get heldMs(): number {
-    return this.#msOf('heldMs', () => this.#rule.heldMs?.(this.#clock.now()) ?? 0);
+    return this.#rule.heldMs(this.#clock.now());
   }
 
   /** A slot, unless one has to wait for it. */
@@ -191,7 +185,7 @@ export class Turnstile {
 
   recovered(): void {
     const now = this.#clock.now();
-    this.#tell(() => this.#rule.recovered?.(now));
+    this.#rule.recovered(now);
     this.#serve(now);
   }
 
@@ -200,7 +194,7 @@ export class Turnstile {
     const now = this.#clock.now();
     this.#inFlight--;
     this.#counts[ended.outcome]++;
-    this.#tell(() => this.#rule.ended?.({ ...ended, startedAt, inFlight, wasFull, durationMs: now - startedAt }, now));
+    this.#rule.ended({ ...ended, startedAt, inFlight, wasFull, durationMs: now - startedAt }, now);
     this.#serve(now);
   }
 
@@ -209,14 +203,14 @@ export class Turnstile {
     const now = this.#clock.now();
     this.#inFlight--;
     this.#counts.cancelled++;
-    this.#tell(() => this.#rule.cancelled?.(now));
+    this.#rule.cancelled(now);
     this.#serve(now);
   }
 
   #start(now: number): Slot {
     this.#inFlight++;
     this.#counts.started++;
-    this.#tell(() => this.#rule.started?.(now, this.#inFlight));
+    this.#rule.started(now, this.#inFlight);
     if (now - this.#moment.at < TOGETHER_MS) this.#moment.inFlight = Math.max(this.#moment.inFlight, this.#inFlight);
     else this.#moment = { at: now, inFlight: this.#inFlight };
     return new Slot(this, now, this.#moment, this.#line.size > 0 || this.#waitMs(now) > 0);
@@ -271,32 +265,6 @@ export class Turnstile {
   }
 
   #waitMs(now: number): number {
-    return this.#msOf('waitMs', () => this.#rule.waitMs(now, this.#inFlight));
-  }
-
-  /** What the rule says; 0 where it throws, or says no number. */
-  #msOf(question: 'waitMs' | 'heldMs', ask: () => number): number {
-    try {
-      const ms: unknown = ask();
-      if (typeof ms !== 'number') throw unexpected(`${question}()`, 'a number of ms', ms);
-      return ms > 0 ? ms : 0;
-    } catch (error) {
-      this.#complain(error);
-      return 0;
-    }
-  }
-
-  #tell(say: () => unknown): void {
-    try {
-      const said = say() as { readonly then?: unknown } | undefined;
-      if (typeof said?.then === 'function') Promise.resolve(said).catch((error: unknown) => this.#complain(error));
-    } catch (error) {
-      this.#complain(error);
-    }
-  }
-
-  #complain(error: unknown): void {
-    this.lastError = error;
-    this.#onError?.(error);
+    return this.#rule.waitMs(now, this.#inFlight);
   }
 }
