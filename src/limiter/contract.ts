@@ -61,7 +61,12 @@ export interface LimiterLike {
 
 /** An attempt of an axios call, as far as a limiter looks at it. */
 export interface LimitedRequest {
-  readonly call: { readonly made: number; remainingMs(): number };
+  readonly call: {
+    readonly made: number;
+    /** How long attempts of the call stood in queues, ms. */
+    limitedMs?: number | undefined;
+    remainingMs(): number;
+  };
   readonly config: { readonly timeout?: number | undefined };
   readonly captured: {
     readonly policy: {

@@ -107,11 +107,17 @@ export class Limiters implements AttachedLimiters {
   }
 
   #later(attempt: LimitedRequest, told: Told, place: Place): ReturnType<AttachedLimiters['admit']> {
-    const { isHeard, tell } = this.#options;
+    const { clock, isHeard, tell } = this.#options;
+    let since: number | undefined = clock.now();
+    const over = () => {
+      if (since !== undefined) attempt.call.limitedMs = (attempt.call.limitedMs ?? 0) + clock.now() - since;
+      since = undefined;
+      this.#tellOfChange(told);
+    };
     if (place.isQueued && isHeard())
       tell(told.key, { type: 'queued', by: 'limiter', queued: told.limiter.stats().queued });
     const admissionOf = (given: Slot | TurnedAwayAnswer): Admission => {
-      this.#tellOfChange(told);
+      over();
       if (!('why' in given)) return this.#pass(attempt, given, told);
       if (isHeard()) tell(told.key, { type: 'rejected', by: 'limiter', ...given });
       const error = new LimitError({ key: told.key, ...given, config: attempt.config as never });
@@ -122,7 +128,7 @@ export class Limiters implements AttachedLimiters {
       answer: place.answer.then(admissionOf),
       leave: () => {
         place.leave();
-        this.#tellOfChange(told);
+        over();
       },
       end: () => place.end(),
     };

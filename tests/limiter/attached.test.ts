@@ -128,6 +128,43 @@ test('each origin has a limiter of its own, or what the key says; null: none', a
   expect(resilience.limiters[ORIGIN]).toMatchObject({ limit: 1, inFlight: 0, queued: 0, counts: { started: 2 } });
 });
 
+describe('the report tells what was waited for the limiter', () => {
+  test('of a success at the first attempt, whose own time begins with its dispatch', async () => {
+    const { api } = setup(concurrencyLimit(1));
+    const [first, second] = await settled([api.get('/a'), api.get('/b')]);
+    expect(reportOf(first)?.waitedMs).toEqual({ circuit: 0, limiter: 0 });
+    expect(reportOf(second)).toEqual({
+      key: `GET ${ORIGIN}`,
+      attempts: 1,
+      delaysMs: [],
+      waitedMs: { circuit: 0, limiter: 100 },
+      elapsedMs: 200,
+      stopped: 'success',
+      fallback: false,
+      history: [{ status: 200, code: undefined, durationMs: 100 }],
+    });
+  });
+
+  test('of all attempts together', async () => {
+    const { api, service } = setup(concurrencyLimit(1), { retry: { backoff: 10 } });
+    service.answer = (path, count) => ({ status: path === '/fails-once' && count < 2 ? 500 : 200 });
+    const calls = [api.get('/a'), api.get('/fails-once')];
+    await vi.advanceTimersByTimeAsync(150);
+    calls.push(api.get('/c'));
+    const [, failing] = await settled(calls);
+    expect(reportOf(failing)).toMatchObject({ attempts: 2, waitedMs: { circuit: 0, limiter: 190 }, elapsedMs: 400 });
+  });
+
+  test.each([
+    ['was rejected', { timeout: 30 }, 'limited'],
+    ['was cut off at its deadline', { resilience: { deadlineMs: 30, limiter: { maxWaitMs: 60_000 } } }, 'deadline'],
+  ])('of a call that %s', async (_what, options, stopped) => {
+    const { api } = setup(concurrencyLimit(1));
+    const [, error] = await settled([api.get('/a'), api.get('/b', options)]);
+    expect(reportOf(error)).toMatchObject({ attempts: 0, waitedMs: { circuit: 0, limiter: 30 }, stopped });
+  });
+});
+
 test('retries count as attempts, and stand behind first attempts', async () => {
   const { api, service } = setup(concurrencyLimit(1), { retry: { backoff: 0 } });
   service.answer = (_path, count) => ({ status: count === 0 ? 500 : 200 });

@@ -94,6 +94,8 @@ export class Call implements CallHandlers {
   report: CallState | undefined;
   /** Written where the circuit would reject: what the call has waited for it. */
   waits: Waits | undefined;
+  /** Written by the limiters: how long attempts stood in their queues, ms. */
+  limitedMs: number | undefined;
   /** Written by `decide`: what the retry costs that is to be sent next. */
   fare: Fare | undefined;
   /** Written by `repeat`: the failure that is to be repeated. */
