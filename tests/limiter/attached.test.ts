@@ -464,6 +464,32 @@ test('a seat of a probe goes back while its attempt queues, and it does not pass
   expect(stats()).toMatchObject({ state: 'closed', inFlight: 0 });
 });
 
+/** One seat, until it was asked so often that this can only be for ever. */
+function seatFor(most: number): { limit: Limit; asked: () => number } {
+  let asked = 0;
+  const limit = customLimit(() => ({
+    waitMs: (_now, inFlight) => (++asked < most && inFlight < 1 ? 0 : Number.POSITIVE_INFINITY),
+  }));
+  return { limit, asked: () => asked };
+}
+
+test('those who have a slot and those who have a permit do not wait for each other', async () => {
+  const { limit, asked } = seatFor(1_000);
+  const { api, service, resilience } = setup(limit, opening(5_000));
+  service.answer = (path) => ({ status: path === '/fails' ? 500 : path === '/neutral' ? 425 : 200 });
+  await settled([api.get('/fails')], 100);
+  const calls = ['/neutral', '/a', '/b', '/c'].map((path) => api.get(path).catch(String));
+  await vi.advanceTimersByTimeAsync(1_050);
+  calls.push(...['/d', '/e', '/f'].map((path) => api.get(path).catch(String)));
+  expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 1, queued: 3 });
+  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats()).toMatchObject({ state: 'half-open', queued: 3 });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(asked()).toBeLessThan(100);
+  await settled(calls);
+  expect(service.paths.slice(2).sort()).toEqual(['/a', '/b', '/c', '/d', '/e', '/f']);
+  expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 0, queued: 0 });
+});
+
 test('when a circuit of the service has closed, its limit is told', async () => {
   const recovered = vi.fn();
   const { api, resilience } = setup(

@@ -167,6 +167,8 @@ export class Attempt {
   passes: readonly Pass[] = NO_PASSES;
   /** What the guard gave that it has waited for, until those before that have been asked anew. */
   held: Pass | undefined;
+  /** What it held when it began to wait for another guard, for a moment. */
+  kept: { readonly by: object; readonly pass: Pass } | undefined;
   /** Why it was not made. */
   refusal: Stopped | undefined;
   /** When the adapter settled, ms. */
