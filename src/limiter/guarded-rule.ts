@@ -1,7 +1,10 @@
 import { unexpected } from '../validation.js';
 import type { LimitedAttempt, LimitRule } from './rule.js';
 
-/** A rule, perhaps of the user's: what it throws, or says that makes no sense, lets attempts pass and fails nobody. */
+/**
+ * A rule, perhaps of the user's: what it throws, or says that makes no sense, lets attempts pass and fails nobody. Each question
+ * has a `try` of its own, since closures are what a healthy call would notice.
+ */
 export class GuardedRule {
   readonly #rule: LimitRule;
   readonly #onError: ((error: unknown) => void) | undefined;
@@ -13,62 +16,87 @@ export class GuardedRule {
   }
 
   get limit(): number | undefined {
-    const limit: unknown = this.#tell(() => this.#rule.limit);
-    return typeof limit === 'number' ? limit : undefined;
-  }
-
-  waitMs(now: number, inFlight: number): number {
-    return this.#msOf('waitMs', () => this.#rule.waitMs(now, inFlight));
-  }
-
-  heldMs(now: number): number {
-    return this.#msOf('heldMs', () => this.#rule.heldMs?.(now) ?? 0);
-  }
-
-  isAtRest(now: number): boolean {
-    return this.#tell(() => this.#rule.isAtRest?.(now)) !== false;
-  }
-
-  started(now: number, inFlight: number): void {
-    this.#tell(() => this.#rule.started?.(now, inFlight));
-  }
-
-  cancelled(now: number): void {
-    this.#tell(() => this.#rule.cancelled?.(now));
-  }
-
-  ended(attempt: LimitedAttempt, now: number): void {
-    this.#tell(() => this.#rule.ended?.(attempt, now));
-  }
-
-  recovered(now: number): void {
-    this.#tell(() => this.#rule.recovered?.(now));
-  }
-
-  #msOf(question: 'waitMs' | 'heldMs', ask: () => number): number {
     try {
-      const ms: unknown = ask();
-      if (typeof ms !== 'number') throw unexpected(`${question}()`, 'a number of ms', ms);
-      return ms > 0 ? ms : 0;
-    } catch (error) {
-      this.#complain(error);
-      return 0;
-    }
-  }
-
-  #tell(say: () => unknown): unknown {
-    try {
-      const said = say() as { readonly then?: unknown } | undefined;
-      if (typeof said?.then === 'function') Promise.resolve(said).catch((error: unknown) => this.#complain(error));
-      return said;
+      const limit: unknown = this.#rule.limit;
+      return typeof limit === 'number' ? limit : undefined;
     } catch (error) {
       this.#complain(error);
       return undefined;
     }
   }
 
+  waitMs(now: number, inFlight: number): number {
+    try {
+      return msOf(this.#rule.waitMs(now, inFlight), 'waitMs()');
+    } catch (error) {
+      this.#complain(error);
+      return 0;
+    }
+  }
+
+  heldMs(now: number): number {
+    try {
+      return msOf(this.#rule.heldMs?.(now) ?? 0, 'heldMs()');
+    } catch (error) {
+      this.#complain(error);
+      return 0;
+    }
+  }
+
+  isAtRest(now: number): boolean {
+    try {
+      return this.#rule.isAtRest?.(now) !== false;
+    } catch (error) {
+      this.#complain(error);
+      return true;
+    }
+  }
+
+  started(now: number, inFlight: number): void {
+    try {
+      this.#watch(this.#rule.started?.(now, inFlight));
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  cancelled(now: number): void {
+    try {
+      this.#watch(this.#rule.cancelled?.(now));
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  ended(attempt: LimitedAttempt, now: number): void {
+    try {
+      this.#watch(this.#rule.ended?.(attempt, now));
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  recovered(now: number): void {
+    try {
+      this.#watch(this.#rule.recovered?.(now));
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  /** A function of the user's may be asynchronous all the same. */
+  #watch(said: unknown): void {
+    if (said === undefined || typeof (said as PromiseLike<unknown> | null)?.then !== 'function') return;
+    Promise.resolve(said).catch((error: unknown) => this.#complain(error));
+  }
+
   #complain(error: unknown): void {
     this.lastError = error;
     this.#onError?.(error);
   }
+}
+
+function msOf(said: unknown, question: string): number {
+  if (typeof said !== 'number') throw unexpected(question, 'a number of ms', said);
+  return said > 0 ? said : 0;
 }

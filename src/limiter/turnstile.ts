@@ -194,7 +194,9 @@ export class Turnstile {
     const now = this.#clock.now();
     this.#inFlight--;
     this.#counts[ended.outcome]++;
-    this.#rule.ended({ ...ended, startedAt, inFlight, wasFull, durationMs: now - startedAt }, now);
+    const { outcome, reason, status, header, timeoutMs } = ended;
+    const durationMs = now - startedAt;
+    this.#rule.ended({ outcome, reason, status, header, timeoutMs, startedAt, inFlight, wasFull, durationMs }, now);
     this.#serve(now);
   }
 
