@@ -80,7 +80,8 @@ export class LimitError extends AxiosError {
     this.key = key;
     this.why = why;
     this.retryAfterMs = retryAfterMs;
-    this.headers = retryAfterMs > 0 ? { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) } : {};
+    const isKnown = retryAfterMs > 0 && Number.isFinite(retryAfterMs);
+    this.headers = isKnown ? { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) } : {};
   }
 }
 

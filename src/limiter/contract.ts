@@ -50,16 +50,23 @@ export type OpenOptions = Omit<TurnstileOptions, 'rule'> & { readonly random: ()
 
 /** What is asked of a limiter on behalf of attempts; `Limiter` has it. */
 export interface LimiterLike {
+  readonly key: string;
   ask(asking: Asking): Slot | Place;
   stats(): LimiterStats;
   recovered(): void;
   readonly heldMs: number;
   readonly isIdle: boolean;
+  readonly isAtRest: boolean;
 }
 
 /** An attempt of an axios call, as far as a limiter looks at it. */
 export interface LimitedRequest {
-  readonly call: { readonly made: number; remainingMs(): number };
+  readonly call: {
+    readonly made: number;
+    /** How long attempts of the call stood in queues, ms. */
+    limitedMs?: number | undefined;
+    remainingMs(): number;
+  };
   readonly config: { readonly timeout?: number | undefined };
   readonly captured: {
     readonly policy: {
@@ -77,7 +84,6 @@ export interface LimitedRequest {
   /** Once it has ended. */
   readonly outcome: Outcome | undefined;
   readonly response: { readonly status: number; readonly headers?: object | undefined } | undefined;
-  readonly diagnosis: { readonly code?: string | undefined } | undefined;
 }
 
 /** How the limiters of an attached instance are made. */
@@ -102,7 +108,7 @@ export interface LimitersOptions {
 /** As guards of attempts answer. */
 interface Pass {
   readonly admitted: true;
-  settle(outcome: Outcome, now?: number): Outcome;
+  settle(outcome: Outcome, now?: number, details?: { readonly isTimeout?: boolean | undefined }): Outcome;
 }
 
 interface Refusal {

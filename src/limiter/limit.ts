@@ -1,4 +1,4 @@
-import { aFunction } from '../validation.js';
+import { aFunction, withMethods } from '../validation.js';
 import type { LimitersOptions, Limit as LimitLike, OpenOptions } from './contract.js';
 import { Limiters } from './limiters.js';
 import type { LimitRuleFactory } from './rule.js';
@@ -15,7 +15,9 @@ class Limit implements LimitLike {
   }
 
   open({ random, ...options }: OpenOptions): Turnstile {
-    return new Turnstile({ ...options, rule: this.#makeRule({ random }) });
+    const rule = this.#makeRule({ random });
+    withMethods('a rule with a method waitMs()', 'waitMs')(rule, 'makeRule()');
+    return new Turnstile({ ...options, rule });
   }
 
   limiters(options: LimitersOptions): Limiters {
@@ -28,7 +30,7 @@ export const limitOf = (kind: string, makeRule: LimitRuleFactory): LimitLike => 
 /**
  * A limit by a rule of your own.
  *
- * @param makeRule Makes the rule of one limiter. What a rule throws lets the attempt pass.
+ * @param makeRule Makes the rule of one limiter. What it throws, or a rule of it, lets the attempt pass.
  * @throws a `TypeError` for what is no function.
  */
 export function customLimit(makeRule: LimitRuleFactory): LimitLike {

@@ -1,6 +1,8 @@
 import { reasonOf } from '../abort.js';
 import { type Clock, monotonicClock } from '../clock.js';
-import { isAbort, isRejection, LimitError } from '../errors.js';
+import { LimitError } from '../errors.js';
+import type { Outcome } from '../events.js';
+import { outcomeOutOfTime, SuccessTimes } from '../out-of-time.js';
 import {
   aFunction,
   anInteger,
@@ -20,7 +22,7 @@ import type {
   Place,
   TurnedAwayAnswer,
 } from './contract.js';
-import { limitedReason } from './reason.js';
+import { endedBy } from './ended-by.js';
 import { type Ended, Slot, type Turnstile, type TurnstileOptions, type Waiter } from './turnstile.js';
 import { PRIORITIES, type Priority } from './waiting-line.js';
 
@@ -44,7 +46,7 @@ export interface LimiterOptions {
   random?: (() => number) | undefined;
 }
 
-type LimiterHooks = Pick<TurnstileOptions, 'onChange' | 'onError'>;
+type LimiterHooks = Pick<TurnstileOptions, 'onError'>;
 
 /** How one function is run behind a limiter. */
 export interface LimiterExecuteOptions {
@@ -91,6 +93,7 @@ export class Limiter {
   readonly #turnstile: Turnstile;
   readonly #clock: Clock;
   readonly #maxWaitMs: number;
+  readonly #times = new SuccessTimes();
 
   /**
    * @param options The limit alone is short for `{ limit }`.
@@ -120,7 +123,8 @@ export class Limiter {
    * Calls a function once the limit lets it.
    *
    * What it throws counts as its failure: a `TimeoutError`, or a code such as `ETIMEDOUT`, as a timeout; a `status`, or a
-   * `response.status`, of 429 or 503 as overload; an abort as nothing.
+   * `response.status`, of 429 or 503 as overload; an abort as nothing. Where the time of `signal` is over (`AbortSignal.timeout`), it is
+   * a timeout if the function had nearly all of it, or as long as successes take.
    *
    * @returns what the function returned.
    * @throws what the function threw; a `LimitError` where it was not called; the signal's reason when that ends the wait.
@@ -131,15 +135,17 @@ export class Limiter {
   ): Promise<T> {
     aFunction(fn, 'execute(fn)');
     checks?.execution(options, 'execute(options)');
-    const slot = await this.acquire(options);
     const { signal } = own(options);
+    const askedAt = this.#clock.now();
+    const slot = await this.acquire(options);
     let ended: Ended = { outcome: 'neutral' };
     try {
       const result = await fn({ signal });
       ended = { outcome: 'success' };
+      if (signal) this.took(this.#clock.now() - slot.startedAt);
       return result;
     } catch (error) {
-      ended = endedBy(error, signal);
+      ended = endedBy(error, signal, () => this.#outOfTime(slot.startedAt, askedAt));
       throw error;
     } finally {
       slot.end(ended);
@@ -208,8 +214,32 @@ export class Limiter {
   }
 
   /** @internal What the end of an attempt means to the limit. */
-  judge({ hasThrown, error }: { hasThrown: boolean; error?: unknown }, signal?: AbortSignal): Ended {
-    return hasThrown ? endedBy(error, signal) : { outcome: 'success' };
+  judge(
+    { hasThrown, error }: { hasThrown: boolean; error?: unknown },
+    signal: AbortSignal,
+    outOfTime: () => Outcome,
+  ): Ended {
+    return hasThrown ? endedBy(error, signal, outOfTime) : { outcome: 'success' };
+  }
+
+  /** @internal A success of a call whose time is limited took so long, ms. */
+  took(durationMs: number): void {
+    this.#times.record(durationMs, this.#clock.now());
+  }
+
+  /** @internal What the slowest success of the last minute took, ms. */
+  get slowestMs(): number | undefined {
+    return this.#times.slowestMs(this.#clock.now());
+  }
+
+  #outOfTime(startedAt: number, askedAt: number): Outcome {
+    const now = this.#clock.now();
+    return outcomeOutOfTime({ attemptMs: now - startedAt, callMs: now - askedAt, slowestMs: this.slowestMs });
+  }
+
+  /** @internal Whether it can be forgotten: a new one would say the same. */
+  get isAtRest(): boolean {
+    return this.#turnstile.isAtRest;
   }
 
   /** @internal Tells the limit that the service has recovered: a circuit of it has closed again. */
@@ -241,32 +271,3 @@ async function untilAborted(place: Place, signal: AbortSignal): Promise<Slot | T
   void answer.then((late) => late instanceof Slot && late.cancel());
   throw reasonOf(signal);
 }
-
-function endedBy(error: unknown, signal: AbortSignal | undefined): Ended {
-  if (signal?.aborted || isAbort(error) || isRejection(error)) return { outcome: 'neutral' };
-  try {
-    return failureBy(error);
-  } catch {
-    return { outcome: 'failure' };
-  }
-}
-
-function failureBy(error: unknown): Ended {
-  const { code, name, status, response } = (error ?? {}) as Record<string, unknown>;
-  const { status: answered = status, headers } = (response ?? {}) as { status?: unknown; headers?: HeadersLike };
-  return {
-    outcome: 'failure',
-    reason: limitedReason(answered, code, name),
-    status: typeof answered === 'number' ? answered : undefined,
-    header: headers && readerOf(headers),
-  };
-}
-
-/** An `AxiosHeaders`, a `Headers` of fetch, or an object with names in lower case. */
-interface HeadersLike {
-  readonly get?: (name: string) => unknown;
-  readonly [name: string]: unknown;
-}
-
-const readerOf = (headers: HeadersLike) => (name: string) =>
-  typeof headers.get === 'function' ? headers.get(name) : headers[name];

@@ -17,6 +17,8 @@ import type { Slot } from './turnstile.js';
 
 const MAX_LIMITERS = 256;
 const MAX_CIRCUITS = 1_024;
+/** How many limiters are looked at for each new one: more than one, so that what a burst left over goes in time. */
+const MOST_LOOKS = 8;
 
 /** The shortest time between two tellings of the same limiter, ms; that it has come to rest is told besides. */
 const TELL_EVERY_MS = 1_000;
@@ -26,7 +28,8 @@ interface Told {
   readonly key: string;
   readonly limiter: LimiterLike;
   toldAt: number;
-  toldInFlight: number;
+  /** Whether somebody was in flight, or waited, then. */
+  wasBusy: boolean;
 }
 
 type Pass = Extract<Admission, { admitted: true }>;
@@ -50,6 +53,7 @@ export class Limiters implements AttachedLimiters {
     const key = this.#keyOf(attempt);
     if (key === null) return undefined;
     const told = this.#ensure(key);
+    if (!told) return undefined;
     if (circuitKey !== null && this.#ofCircuits.get(circuitKey) !== told) this.#rememberCircuit(circuitKey, told);
     const patienceMs = Math.min(config.timeout || Number.POSITIVE_INFINITY, call.remainingMs());
     const given = told.limiter.ask({
@@ -57,11 +61,15 @@ export class Limiters implements AttachedLimiters {
       isRetry: call.made > 0,
       maxWaitMs: maxWaitMs ?? (patienceMs < Number.POSITIVE_INFINITY ? patienceMs : undefined),
     });
+    this.#tellOfChange(told);
     return 'answer' in given ? this.#later(attempt, told, given) : this.#pass(attempt, given, told);
   }
 
   recovered(circuitKey: string): void {
-    this.#ofCircuits.get(circuitKey)?.limiter.recovered();
+    const told = this.#ofCircuits.get(circuitKey);
+    if (!told) return;
+    told.limiter.recovered();
+    this.#tellOfChange(told);
   }
 
   stats(): Readonly<Record<string, LimiterStats>> {
@@ -69,36 +77,47 @@ export class Limiters implements AttachedLimiters {
   }
 
   #keyOf({ captured, config }: LimitedRequest): string | null {
+    const { only } = this.#options;
+    if (only) return only.key;
     const key: unknown = captured.policy.limiter.key?.(config as never);
     if (key === undefined) return this.#options.keyOf(config as never);
     if (typeof key !== 'string' && key !== null) throw unexpected('limiter.key(config)', 'a string or null', key);
     return key;
   }
 
-  #pass(attempt: LimitedRequest, slot: Slot, { limiter }: Told): Pass {
+  #pass(attempt: LimitedRequest, slot: Slot, told: Told): Pass {
     const { readHeader } = this.#options;
     return {
       admitted: true,
-      settle(said: Outcome, now?: number): Outcome {
+      settle: (said: Outcome, now?: number, details?: { readonly isTimeout?: boolean | undefined }): Outcome => {
         if (now === undefined) {
           slot.cancel();
+          this.#tellOfChange(told);
           return said;
         }
-        const { outcome = said, response, diagnosis, config } = attempt;
+        const { outcome = said, response, config } = attempt;
         const status = response?.status;
         const header = response && ((name: string) => readHeader(response.headers, name));
-        const reason = outcome === 'failure' ? limitedReason(status, diagnosis?.code) : undefined;
+        const reason = outcome === 'failure' ? limitedReason(status, details?.isTimeout) : undefined;
         slot.end({ outcome, reason, status, header, timeoutMs: Number(config.timeout) || undefined });
-        return status === 429 && limiter.heldMs > 0 ? 'neutral' : said;
+        this.#tellOfChange(told);
+        return status === 429 && told.limiter.heldMs > 0 ? 'neutral' : said;
       },
     };
   }
 
   #later(attempt: LimitedRequest, told: Told, place: Place): ReturnType<AttachedLimiters['admit']> {
-    const { isHeard, tell } = this.#options;
+    const { clock, isHeard, tell } = this.#options;
+    let since: number | undefined = clock.now();
+    const over = () => {
+      if (since !== undefined) attempt.call.limitedMs = (attempt.call.limitedMs ?? 0) + clock.now() - since;
+      since = undefined;
+      this.#tellOfChange(told);
+    };
     if (place.isQueued && isHeard())
       tell(told.key, { type: 'queued', by: 'limiter', queued: told.limiter.stats().queued });
     const admissionOf = (given: Slot | TurnedAwayAnswer): Admission => {
+      over();
       if (!('why' in given)) return this.#pass(attempt, given, told);
       if (isHeard()) tell(told.key, { type: 'rejected', by: 'limiter', ...given });
       const error = new LimitError({ key: told.key, ...given, config: attempt.config as never });
@@ -107,7 +126,10 @@ export class Limiters implements AttachedLimiters {
     return {
       admitted: 'later',
       answer: place.answer.then(admissionOf),
-      leave: () => place.leave(),
+      leave: () => {
+        place.leave();
+        over();
+      },
       end: () => place.end(),
     };
   }
@@ -119,33 +141,40 @@ export class Limiters implements AttachedLimiters {
     if (this.#ofCircuits.size > MAX_CIRCUITS) this.#ofCircuits.delete(oldest as string);
   }
 
-  #ensure(key: string): Told {
+  /** None where its rule could not be made. */
+  #ensure(key: string): Told | undefined {
     if (this.#latest?.key === key) return this.#latest;
-    const told = this.#limiters.get(key) ?? this.#make(key);
+    const told = this.#limiters.get(key) ?? this.#tryToMake(key);
+    if (!told) return undefined;
     this.#latest = told;
     this.#limiters.delete(key);
     this.#limiters.set(key, told);
     return told;
   }
 
+  #tryToMake(key: string): Told | undefined {
+    try {
+      return this.#make(key);
+    } catch (error) {
+      this.#options.onError(key, error);
+      return undefined;
+    }
+  }
+
   #make(key: string): Told {
     const { limit, only, maxQueue, clock, random, onError } = this.#options;
-    this.#makeRoom();
-    const hooks = {
-      onChange: () => this.#tellOfChange(told),
-      onError: (error: unknown) => onError(key, error),
-    };
+    const hooks = { onError: (error: unknown) => onError(key, error) };
     const limiter = only ?? new Limiter(key, { limit, maxQueue, clock, random }, hooks);
-    const told: Told = { key, limiter, toldAt: Number.NEGATIVE_INFINITY, toldInFlight: 0 };
-    return told;
+    this.#makeRoom();
+    return { key, limiter, toldAt: Number.NEGATIVE_INFINITY, wasBusy: false };
   }
 
   #makeRoom(): void {
-    if (this.#limiters.size < MAX_LIMITERS) return;
-    for (const [key, { limiter }] of this.#limiters) {
-      if (!limiter.isIdle || limiter.heldMs > 0) continue;
+    for (let look = 0; look < MOST_LOOKS && this.#limiters.size >= MAX_LIMITERS; look++) {
+      const [oldest] = this.#limiters.values();
+      const { key, limiter } = oldest as Told;
       this.#limiters.delete(key);
-      return;
+      if (!limiter.isAtRest) this.#limiters.set(key, oldest as Told);
     }
   }
 
@@ -154,11 +183,11 @@ export class Limiters implements AttachedLimiters {
     if (!isHeard()) return;
     const { key, limiter } = told;
     const now = clock.now();
-    const hasComeToRest = told.toldInFlight > 0 && limiter.isIdle;
+    const hasComeToRest = told.wasBusy && limiter.isIdle;
     if (now - told.toldAt < TELL_EVERY_MS && !hasComeToRest) return;
     const { limit, inFlight, queued } = limiter.stats();
     told.toldAt = now;
-    told.toldInFlight = inFlight;
+    told.wasBusy = inFlight > 0 || queued > 0;
     tell(key, { type: 'limiter', limit, inFlight, queued });
   }
 }

@@ -45,6 +45,11 @@ export interface LimitRule {
   waitMs(now: number, inFlight: number): number;
   /** How long no attempt can start, ms: one that cannot wait for so long is rejected at once. */
   heldMs?(now: number): number;
+  /**
+   * Whether it has nothing to remember: a new rule would say the same. An attached instance with many origins forgets such rules
+   * while nobody is in flight or waits; one without this function is always taken for one.
+   */
+  isAtRest?(now: number): boolean;
   /** An attempt starts; `inFlight` counts it. */
   started?(now: number, inFlight: number): void;
   /** One that was told as started was not made after all. */

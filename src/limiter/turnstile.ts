@@ -1,6 +1,7 @@
 import { type Clock, MAX_TIMER_MS } from '../clock.js';
 import type { Outcome, TurnedAway } from '../events.js';
 import { own } from '../validation.js';
+import { GuardedRule } from './guarded-rule.js';
 import type { LimitedAttempt, LimitRule } from './rule.js';
 import { type Waiting, WaitingLine } from './waiting-line.js';
 
@@ -33,8 +34,6 @@ export interface TurnstileOptions {
   readonly clock: Clock;
   /** Told what a rule of the user's throws: that lets the attempt pass. */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** Called when an attempt has started, waits or has ended. */
-  readonly onChange?: (() => void) | undefined;
 }
 
 /** A timer that is as late as this says that the process slept, ms. */
@@ -86,16 +85,12 @@ export class Slot {
 
 /** Lets attempts pass as a rule says, and keeps the line of those who wait, with one timer at most and none while nobody waits. */
 export class Turnstile {
-  readonly #rule: LimitRule;
+  readonly #rule: GuardedRule;
   readonly #maxQueue: number;
   readonly #clock: Clock;
-  readonly #onError: ((error: unknown) => void) | undefined;
-  readonly #onChange: (() => void) | undefined;
   readonly #counts = { started: 0, queued: 0, rejected: 0, cancelled: 0, success: 0, failure: 0, neutral: 0 };
   readonly #line = new WaitingLine<Waiter>();
   #inFlight = 0;
-  /** What a rule of the user's threw last. */
-  lastError: unknown;
   #moment: Moment = { at: Number.NEGATIVE_INFINITY, inFlight: 0 };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #dueAt = 0;
@@ -103,12 +98,10 @@ export class Turnstile {
   #expiryFrom = Number.POSITIVE_INFINITY;
 
   constructor(options: TurnstileOptions) {
-    const { rule, maxQueue, clock, onError, onChange } = own(options);
-    this.#rule = rule;
+    const { rule, maxQueue, clock, onError } = own(options);
+    this.#rule = new GuardedRule(rule, onError);
     this.#maxQueue = maxQueue;
     this.#clock = clock;
-    this.#onError = onError;
-    this.#onChange = onChange;
   }
 
   get inFlight(): number {
@@ -123,23 +116,31 @@ export class Turnstile {
     return this.#rule.limit;
   }
 
+  /** What a rule of the user's threw last. */
+  get lastError(): unknown {
+    return this.#rule.lastError;
+  }
+
   get counts(): LimiterCounts {
     return { ...this.#counts };
   }
 
+  /** Whether nobody is in flight or waits, and the rule has nothing to remember. */
+  get isAtRest(): boolean {
+    if (this.#inFlight > 0 || this.#line.size > 0 || this.heldMs > 0) return false;
+    return this.#rule.isAtRest(this.#clock.now());
+  }
+
   /** How long no attempt can pass, ms. */
   get heldMs(): number {
-    const heldMs = this.#ask((now) => this.#rule.heldMs?.(now) ?? 0, this.#clock.now());
-    return heldMs > 0 ? heldMs : 0;
+    return this.#rule.heldMs(this.#clock.now());
   }
 
   /** A slot, unless one has to wait for it. */
   enter(): Slot | undefined {
     const now = this.#clock.now();
     if (this.#line.size > 0 || this.#waitMs(now) > 0) return undefined;
-    const slot = this.#start(now);
-    this.#onChange?.();
-    return slot;
+    return this.#start(now);
   }
 
   /**
@@ -149,14 +150,12 @@ export class Turnstile {
    */
   wait(waiter: Waiter): boolean {
     const now = this.#clock.now();
-    if (now + this.heldMs > waiter.expiresAt) {
-      this.#turnAway(waiter, 'held');
+    const { heldMs } = this;
+    if (waiter.expiresAt <= now || now + heldMs > waiter.expiresAt) {
+      this.#turnAway(waiter, heldMs > 0 ? 'held' : 'wait');
       return false;
     }
-    if (waiter.expiresAt <= now) {
-      this.#turnAway(waiter, 'wait');
-      return false;
-    }
+    if (this.#line.size >= this.#maxQueue) this.#serve(now);
     if (this.#line.size >= this.#maxQueue) {
       const last = this.#line.lastBehind(waiter) ?? waiter;
       this.#line.remove(last);
@@ -186,7 +185,7 @@ export class Turnstile {
 
   recovered(): void {
     const now = this.#clock.now();
-    this.#tell(() => this.#rule.recovered?.(now));
+    this.#rule.recovered(now);
     this.#serve(now);
   }
 
@@ -195,7 +194,9 @@ export class Turnstile {
     const now = this.#clock.now();
     this.#inFlight--;
     this.#counts[ended.outcome]++;
-    this.#tell(() => this.#rule.ended?.({ ...ended, startedAt, inFlight, wasFull, durationMs: now - startedAt }, now));
+    const { outcome, reason, status, header, timeoutMs } = ended;
+    const durationMs = now - startedAt;
+    this.#rule.ended({ outcome, reason, status, header, timeoutMs, startedAt, inFlight, wasFull, durationMs }, now);
     this.#serve(now);
   }
 
@@ -204,14 +205,14 @@ export class Turnstile {
     const now = this.#clock.now();
     this.#inFlight--;
     this.#counts.cancelled++;
-    this.#tell(() => this.#rule.cancelled?.(now));
+    this.#rule.cancelled(now);
     this.#serve(now);
   }
 
   #start(now: number): Slot {
     this.#inFlight++;
     this.#counts.started++;
-    this.#tell(() => this.#rule.started?.(now, this.#inFlight));
+    this.#rule.started(now, this.#inFlight);
     if (now - this.#moment.at < TOGETHER_MS) this.#moment.inFlight = Math.max(this.#moment.inFlight, this.#inFlight);
     else this.#moment = { at: now, inFlight: this.#inFlight };
     return new Slot(this, now, this.#moment, this.#line.size > 0 || this.#waitMs(now) > 0);
@@ -227,7 +228,6 @@ export class Turnstile {
     }
     if (this.#line.size === 0) this.#rest();
     else this.#wakeAt(Math.min(this.#expiryFrom, now + waitMs), now);
-    this.#onChange?.();
   }
 
   #rest(): void {
@@ -267,30 +267,6 @@ export class Turnstile {
   }
 
   #waitMs(now: number): number {
-    const waitMs = this.#ask(() => this.#rule.waitMs(now, this.#inFlight), now);
-    return waitMs > 0 ? waitMs : 0;
-  }
-
-  /** What the rule says; 0 where it throws. */
-  #ask(question: (now: number) => number, now: number): number {
-    try {
-      return question(now);
-    } catch (error) {
-      this.#complain(error);
-      return 0;
-    }
-  }
-
-  #tell(say: () => void): void {
-    try {
-      say();
-    } catch (error) {
-      this.#complain(error);
-    }
-  }
-
-  #complain(error: unknown): void {
-    this.lastError = error;
-    this.#onError?.(error);
+    return this.#rule.waitMs(now, this.#inFlight);
   }
 }

@@ -60,7 +60,11 @@ export interface RetryLimiter {
   /** @internal As `acquire`: a promise only where it has to wait. It does not throw. */
   enter(options: SlotOptions): RetrySlot | Promise<RetrySlot>;
   /** @internal */
-  judge(ended: Ended<unknown>, signal?: AbortSignal): object;
+  judge(ended: Ended<unknown>, signal: AbortSignal, outOfTime: () => Outcome): object;
+  /** @internal A success of a call whose time is limited took so long, ms. */
+  took(durationMs: number): void;
+  /** @internal What the slowest success of the last minute took, ms. */
+  readonly slowestMs: number | undefined;
 }
 
 /** What an attempt goes on with. */
@@ -74,7 +78,8 @@ export const isRejecting = (breaker: RetryGuard | undefined): boolean => breaker
 
 /**
  * Takes a slot and a permit, or a rejection. An attempt that waits for one of them does not hold the other: a slot goes back
- * while the breaker is waited for, and a permit while there is no slot.
+ * while the breaker is waited for, and a permit while there is no slot, but not before the next timer: if both went at once, those
+ * with a slot and those with a permit could take turns for ever.
  *
  * @param takeSlot Is not asked first where the breaker is open.
  */
@@ -91,7 +96,35 @@ export async function enter(
     const permit = await answer;
     const next = permit.admitted ? takeSlot() : undefined;
     if (!(next instanceof Promise)) return { slot: next, permit };
-    if (permit.admitted) permit.settle('neutral');
-    slot = await next;
+    const kept = new KeptPermit(permit);
+    try {
+      slot = await next;
+    } catch (error) {
+      kept.giveBack();
+      throw error;
+    }
+    if (kept.take()) return { slot, permit };
+  }
+}
+
+/** A permit that goes back with the next timer, if it is not taken before. */
+class KeptPermit {
+  readonly #permit: GuardAnswer;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  #isKept = true;
+
+  constructor(permit: GuardAnswer) {
+    this.#permit = permit;
+    this.#timer = setTimeout(() => this.giveBack(), 0);
+  }
+
+  take(): boolean {
+    clearTimeout(this.#timer);
+    return this.#isKept;
+  }
+
+  giveBack(): void {
+    if (this.take() && this.#permit.admitted) this.#permit.settle('neutral');
+    this.#isKept = false;
   }
 }

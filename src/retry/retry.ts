@@ -83,7 +83,6 @@ export async function retry<T>(
       const attemptAt = clock.now();
       if (attempt === 1) budget?.deposit(attemptAt);
       const ended = await run(fn, attempt, scope, permit?.timeoutMs);
-      slot?.end(given.limiter?.judge(ended, scope.signal) as never);
       const isAborted = scope.signal.aborted || (ended.hasThrown && isAbort(ended.error));
       const outOfTime = () =>
         outcomeOfTime({
@@ -91,10 +90,15 @@ export async function retry<T>(
           attemptAt,
           now: clock.now(),
           deadlineMs,
-          slowestMs: breaker?.slowestMs,
+          slowestMs: (breaker ?? given.limiter)?.slowestMs,
           isProbe: permit?.isProbe,
         });
-      if (breaker && !ended.hasThrown && isLimited) breaker.took(clock.now() - attemptAt);
+      slot?.end(given.limiter?.judge(ended, scope.signal, outOfTime) as never);
+      if (!ended.hasThrown && isLimited) {
+        const tookMs = clock.now() - attemptAt;
+        breaker?.took(tookMs);
+        given.limiter?.took(tookMs);
+      }
       const outcome = ended.isOverdue
         ? 'failure'
         : breaker?.judge(ended, { classify: given.classify, signal: scope.signal, outOfTime });

@@ -242,7 +242,7 @@ describe('the error after retries', () => {
       key: `PUT ${server.url}`,
       attempts: 4,
       delaysMs: [0, 0, 0],
-      waitedMs: { circuit: 0 },
+      waitedMs: { circuit: 0, limiter: 0 },
       elapsedMs: expect.any(Number),
       stopped: 'exhausted',
       fallback: false,

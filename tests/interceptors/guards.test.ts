@@ -250,12 +250,39 @@ describe('a guard that lets an attempt wait', () => {
     const call = api.get('/');
     await turns();
     first.end(pass('given too early'));
-    await turns();
-    expect(settled).toEqual(['given too early: neutral']);
+    await vi.waitFor(() => expect(settled).toEqual(['given too early: neutral']));
     expect(adapter.attempts).toEqual([]);
     second.end(pass('before'));
     await call;
     expect(settled).toEqual(['given too early: neutral', 'before: success', 'behind: success']);
+  });
+
+  test('does not take it back where the other lets it pass in the same moment: both could wait for each other for ever', async () => {
+    const first = waiting();
+    const second = waiting();
+    const before = answering(undefined, second.later);
+    const behind = answering(first.later, refusal);
+    const { api, adapter } = guardedBy([before, behind]);
+    const call = api.get('/');
+    await turns();
+    first.end(pass('behind'));
+    second.end(pass('before'));
+    await call;
+    expect(settled).toEqual(['before: success', 'behind: success']);
+    expect(adapter.attempts).toHaveLength(1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(settled).toHaveLength(2);
+  });
+
+  test('takes it back where the other refuses', async () => {
+    const first = waiting();
+    const { api, adapter } = guardedBy([answering(undefined, refusal), answering(first.later)]);
+    const call = rejectionOf(api.get('/'));
+    await turns();
+    first.end(pass('behind'));
+    expect(await call).toBe(REFUSED);
+    expect(settled).toEqual(['behind: neutral']);
+    expect(adapter.attempts).toEqual([]);
   });
 
   test('may refuse it at last: what was given before goes back', async () => {

@@ -138,6 +138,20 @@ test('a timeout cuts it once per round trip, by what was in flight when it began
   expect(calls.limit).toBeCloseTo(7, 5);
 });
 
+test('pauses after no timeout while later calls were answered quickly: one endpoint hangs, and not the service', async () => {
+  const calls = new Calls();
+  await calls.warmUp();
+  calls.start(1, 10_000, timeout);
+  for (let call = 0; call < 100; call++) {
+    calls.start(1, 50);
+    await vi.advanceTimersByTimeAsync(100);
+  }
+  expect(calls.failed).toBe(1);
+  calls.start(1, 50);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(calls.answered).toBe(121);
+});
+
 test('below one it sends one at a time, with gaps that a quick answer ends', async () => {
   const calls = new Calls();
   await calls.warmUp();

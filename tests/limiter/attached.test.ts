@@ -12,6 +12,7 @@ import {
   type Limit,
   LimitError,
   Limiter,
+  type LimitRule,
   memorySink,
   type ResilienceOptions,
   rateLimit,
@@ -125,6 +126,43 @@ test('each origin has a limiter of its own, or what the key says; null: none', a
   expect(service.paths).toEqual(['/a', '/own', '/free', 'http://other.example/c', '/b']);
   expect(Object.keys(resilience.limiters).sort()).toEqual(['http://other.example', ORIGIN, 'own']);
   expect(resilience.limiters[ORIGIN]).toMatchObject({ limit: 1, inFlight: 0, queued: 0, counts: { started: 2 } });
+});
+
+describe('the report tells what was waited for the limiter', () => {
+  test('of a success at the first attempt, whose own time begins with its dispatch', async () => {
+    const { api } = setup(concurrencyLimit(1));
+    const [first, second] = await settled([api.get('/a'), api.get('/b')]);
+    expect(reportOf(first)?.waitedMs).toEqual({ circuit: 0, limiter: 0 });
+    expect(reportOf(second)).toEqual({
+      key: `GET ${ORIGIN}`,
+      attempts: 1,
+      delaysMs: [],
+      waitedMs: { circuit: 0, limiter: 100 },
+      elapsedMs: 200,
+      stopped: 'success',
+      fallback: false,
+      history: [{ status: 200, code: undefined, durationMs: 100 }],
+    });
+  });
+
+  test('of all attempts together', async () => {
+    const { api, service } = setup(concurrencyLimit(1), { retry: { backoff: 10 } });
+    service.answer = (path, count) => ({ status: path === '/fails-once' && count < 2 ? 500 : 200 });
+    const calls = [api.get('/a'), api.get('/fails-once')];
+    await vi.advanceTimersByTimeAsync(150);
+    calls.push(api.get('/c'));
+    const [, failing] = await settled(calls);
+    expect(reportOf(failing)).toMatchObject({ attempts: 2, waitedMs: { circuit: 0, limiter: 190 }, elapsedMs: 400 });
+  });
+
+  test.each([
+    ['was rejected', { timeout: 30 }, 'limited'],
+    ['was cut off at its deadline', { resilience: { deadlineMs: 30, limiter: { maxWaitMs: 60_000 } } }, 'deadline'],
+  ])('of a call that %s', async (_what, options, stopped) => {
+    const { api } = setup(concurrencyLimit(1));
+    const [, error] = await settled([api.get('/a'), api.get('/b', options)]);
+    expect(reportOf(error)).toMatchObject({ attempts: 0, waitedMs: { circuit: 0, limiter: 30 }, stopped });
+  });
 });
 
 test('retries count as attempts, and stand behind first attempts', async () => {
@@ -319,6 +357,24 @@ test('the rule is told durations from dispatch, timeouts and overload', async ()
   expect(ended[1]?.header?.('x-load')).toBe('9');
 });
 
+test('the rule is told of a timeout by a signal, and by the deadline, as by `timeout`', async () => {
+  const { limit, ended } = keeping();
+  const { api, service } = setup(limit, { retry: false });
+  service.answer = () => ({ afterMs: 60_000 });
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new DOMException('late', 'TimeoutError')), 300);
+  await settled([api.get('/a', { signal: controller.signal })], 300);
+  await settled([api.get('/a', { resilience: { deadlineMs: 400 } })], 400);
+  const cancelled = new AbortController();
+  setTimeout(() => cancelled.abort(), 500);
+  await settled([api.get('/a', { signal: cancelled.signal })], 500);
+  expect(ended).toMatchObject([
+    { outcome: 'failure', reason: 'timeout', durationMs: 300 },
+    { outcome: 'failure', reason: 'timeout', durationMs: 400 },
+    { outcome: 'neutral', reason: undefined, durationMs: 500 },
+  ]);
+});
+
 test('the rule is told the timeout of each attempt, if it has one', async () => {
   const { limit, ended } = keeping();
   const { api } = setup(limit);
@@ -408,6 +464,32 @@ test('a seat of a probe goes back while its attempt queues, and it does not pass
   expect(stats()).toMatchObject({ state: 'closed', inFlight: 0 });
 });
 
+/** One seat, until it was asked so often that this can only be for ever. */
+function seatFor(most: number): { limit: Limit; asked: () => number } {
+  let asked = 0;
+  const limit = customLimit(() => ({
+    waitMs: (_now, inFlight) => (++asked < most && inFlight < 1 ? 0 : Number.POSITIVE_INFINITY),
+  }));
+  return { limit, asked: () => asked };
+}
+
+test('those who have a slot and those who have a permit do not wait for each other', async () => {
+  const { limit, asked } = seatFor(1_000);
+  const { api, service, resilience } = setup(limit, opening(5_000));
+  service.answer = (path) => ({ status: path === '/fails' ? 500 : path === '/neutral' ? 425 : 200 });
+  await settled([api.get('/fails')], 100);
+  const calls = ['/neutral', '/a', '/b', '/c'].map((path) => api.get(path).catch(String));
+  await vi.advanceTimersByTimeAsync(1_050);
+  calls.push(...['/d', '/e', '/f'].map((path) => api.get(path).catch(String)));
+  expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 1, queued: 3 });
+  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats()).toMatchObject({ state: 'half-open', queued: 3 });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(asked()).toBeLessThan(100);
+  await settled(calls);
+  expect(service.paths.slice(2).sort()).toEqual(['/a', '/b', '/c', '/d', '/e', '/f']);
+  expect(resilience.limiters[ORIGIN]).toMatchObject({ inFlight: 0, queued: 0 });
+});
+
 test('when a circuit of the service has closed, its limit is told', async () => {
   const recovered = vi.fn();
   const { api, resilience } = setup(
@@ -483,6 +565,23 @@ test('a limiter can be shared by instances', async () => {
   await settled([one.api.get('/a'), two.api.get('/b'), limiter.execute(() => 'c')]);
   expect([one.service.times, two.service.times]).toEqual([[0], [100]]);
   expect(limiter.stats().counts.started).toBe(3);
+});
+
+test('a shared limiter goes by its own key, and tells of itself through each instance', async () => {
+  const limiter = new Limiter('shared', { limit: concurrencyLimit(1) });
+  const { api, sink, resilience } = setup(limiter, { retry: false });
+  const late = { timeout: 50 };
+  const [, error] = await settled([api.get('/a'), api.get('https://other.example/b', late)]);
+  expect(error).toMatchObject({ code: 'ERR_LIMITED', key: 'shared' });
+  expect(resilience.limiters).toMatchObject({ shared: { limit: 1, counts: { started: 1, rejected: 1 } } });
+  expect(Object.keys(resilience.limiters)).toEqual(['shared']);
+  const told = sink.events.filter(({ type }) => ['limiter', 'queued', 'rejected'].includes(type));
+  expect(told).toMatchObject([
+    { type: 'limiter', key: 'shared', limit: 1, inFlight: 1, queued: 0 },
+    { type: 'queued', by: 'limiter', key: 'shared' },
+    { type: 'rejected', by: 'limiter', key: 'shared' },
+    { type: 'limiter', key: 'shared', limit: 1, inFlight: 0, queued: 0 },
+  ]);
 });
 
 test('after detach those who wait are served as before, and later calls pass by', async () => {
@@ -562,6 +661,37 @@ test('what a rule throws lets the attempt pass, and is told', async () => {
   );
 });
 
+test.each<[string, () => LimitRule, string]>([
+  ['whose `limit` throws', () => ({ waitMs: () => 0, limit: 1 }), 'bug'],
+  [
+    'that cannot be made',
+    () => {
+      throw new Error('bug');
+    },
+    'bug',
+  ],
+  ['that is none', () => ({}) as never, 'Expected `makeRule()` to be a rule with a method waitMs(), got an object'],
+])('a rule %s lets the attempt pass, and is told', async (_what, makeRule, message) => {
+  const made = () => {
+    const rule = makeRule();
+    if (rule.limit !== undefined) {
+      Object.defineProperty(rule, 'limit', {
+        get: () => {
+          throw new Error('bug');
+        },
+      });
+    }
+    return rule;
+  };
+  const { api, sink, resilience } = setup(customLimit(made));
+  const results = await settled([api.get('/a'), api.get('/a')]);
+  expect(results).toMatchObject([{ data: '/a' }, { data: '/a' }]);
+  expect(Object.values(resilience.limiters)[0]?.limit).toBeUndefined();
+  const told = sink.events.filter(({ type }) => type === 'callbackError');
+  expect(told).toContainEqual(expect.objectContaining({ key: ORIGIN, source: 'limiter' }));
+  expect(told).toContainEqual(expect.objectContaining({ error: expect.objectContaining({ message }) as Error }));
+});
+
 test('a limiter tells of itself at most once a second, and when it has come to rest', async () => {
   const { api, sink } = setup(concurrencyLimit(2));
   for (let round = 0; round < 3; round++) {
@@ -574,11 +704,53 @@ test('a limiter tells of itself at most once a second, and when it has come to r
   ]);
 });
 
+test('a limiter tells that nobody waits any more, also where nobody was in flight', async () => {
+  const { api, sink } = setup(rateLimit({ perSecond: 0.1, burst: 1 }));
+  await settled([api.get('/a')], 2_000);
+  const controller = new AbortController();
+  const calls = [api.get('/b', { signal: controller.signal }), api.get('/c', { signal: controller.signal })];
+  await vi.advanceTimersByTimeAsync(10);
+  controller.abort();
+  await settled(calls, 100);
+  const told = sink.events.filter(({ type }) => type === 'limiter');
+  expect(told.slice(2)).toMatchObject([
+    { inFlight: 0, queued: 1 },
+    { inFlight: 0, queued: 0 },
+  ]);
+});
+
 test('limiters at rest are forgotten past 256', async () => {
   const { api, resilience } = setup(concurrencyLimit(1), { breaker: false });
   for (let host = 0; host < 300; host++) await settled([api.get(`https://host-${host}.example/`)], 100);
   expect(Object.keys(resilience.limiters)).toHaveLength(256);
   expect(Object.keys(resilience.limiters).at(-1)).toBe('https://host-299.example');
+});
+
+test('more limiters than that are kept while they are busy, and no longer', async () => {
+  const { api, resilience } = setup(concurrencyLimit(1), { breaker: false });
+  const kept = () => Object.keys(resilience.limiters).length;
+  await settled(
+    Array.from({ length: 400 }, (_, host) => api.get(`https://host-${host}.example/`)),
+    100,
+  );
+  expect(kept()).toBe(400);
+  for (let host = 0; host < 30; host++) await settled([api.get(`https://other-${host}.example/`)], 100);
+  expect(kept()).toBe(256);
+});
+
+test('a rate limit is not forgotten before a new one would say the same', async () => {
+  const { api, service, resilience } = setup(rateLimit({ perSecond: 1, burst: 1 }), { breaker: false });
+  service.answer = () => ({ afterMs: 0 });
+  const round = () => Array.from({ length: 300 }, (_, host) => api.get(`https://host-${host}.example/${host}`));
+  await settled(round(), 1);
+  void Promise.all(round());
+  await vi.advanceTimersByTimeAsync(900);
+  expect(service.asked).toHaveLength(300);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(service.asked).toHaveLength(600);
+  await vi.advanceTimersByTimeAsync(1_000);
+  for (let host = 0; host < 10; host++) await settled([api.get(`https://other-${host}.example/`)], 1);
+  expect(Object.keys(resilience.limiters)).toHaveLength(256);
 });
 
 test('the default limit finds its way in an attached instance', async () => {

@@ -1,11 +1,13 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
+  adaptiveLimit,
   CircuitBreaker,
   concurrencyLimit,
   customLimit,
   isRejectedError,
   Limiter,
   type LimitRule,
+  rateLimit,
 } from '../../src/index.js';
 import type { LimitedAttempt } from '../../src/limiter/rule.js';
 
@@ -93,6 +95,53 @@ test.each<[string, unknown, Partial<LimitedAttempt>]>([
   await expect(limiter.execute(fail(thrown))).rejects.toBe(thrown);
   expect(ended).toMatchObject([expected]);
   expect(limiter.stats().inFlight).toBe(0);
+});
+
+/** As `AbortSignal.timeout`, by the fake timers. */
+function signalOf(ms: number): AbortSignal {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new DOMException('late', 'TimeoutError')), ms);
+  return controller.signal;
+}
+
+/** Fails when the signal aborts. */
+const hanging = ({ signal }: { signal: AbortSignal | undefined }) =>
+  new Promise<never>((_resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason as Error));
+  });
+
+describe('a signal whose time is over', () => {
+  test('is a timeout', async () => {
+    const { limiter, ended } = oneSeat();
+    const call = limiter.execute(hanging, { signal: signalOf(1_000) }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await call).toMatchObject({ name: 'TimeoutError' });
+    expect(ended).toMatchObject([{ outcome: 'failure', reason: 'timeout', durationMs: 1_000 }]);
+  });
+
+  test.each<[string, number, Partial<LimitedAttempt>]>([
+    ['nothing where the most of it was a wait', 100, { outcome: 'neutral' }],
+    ['a timeout where what was left was as long as successes take', 30, { outcome: 'failure', reason: 'timeout' }],
+  ])('is %s', async (_what, usualMs, expected) => {
+    const { limiter, ended } = oneSeat();
+    const quick = limiter.execute(() => after(usualMs, () => 1), { signal: signalOf(60_000) });
+    await vi.advanceTimersByTimeAsync(usualMs);
+    await quick;
+    void limiter.execute(() => after(950, () => 1));
+    const call = limiter.execute(hanging, { signal: signalOf(1_000) }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await call).toMatchObject({ name: 'TimeoutError' });
+    expect(ended[2]).toMatchObject({ durationMs: 50, ...expected });
+  });
+
+  test('cuts the adaptive limit', async () => {
+    const limiter = new Limiter('service', { limit: adaptiveLimit({ initial: 20 }), maxWaitMs: 60_000 });
+    const calls = Array.from({ length: 20 }, () => limiter.execute(hanging, { signal: signalOf(1_000) }));
+    const all = Promise.allSettled(calls);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await all;
+    expect(limiter.stats().limit).toBeCloseTo(14);
+  });
 });
 
 test('an error that cannot be read is a failure, costs no slot and reaches the caller as it is', async () => {
@@ -220,6 +269,65 @@ test.each<[string, Partial<LimitRule>, Error | undefined]>([
   expect(limiter.stats().lastError).toEqual(lastError);
 });
 
+let from = 0;
+const rejecting: () => never = (() => Promise.reject(new Error('bug'))) as never;
+
+test.each<[string, Partial<LimitRule>, string]>([
+  [
+    '`waitMs` is asynchronous',
+    { waitMs: (async () => 60_000) as never },
+    'Expected `waitMs()` to be a number of ms, got',
+  ],
+  ['`waitMs` rejects', { waitMs: (() => Promise.reject(new Error('bug'))) as never }, 'Expected `waitMs()`'],
+  [
+    '`heldMs` says a text',
+    { heldMs: () => '5' as never, waitMs: (now) => (now < from + 5 ? 5 : 0) },
+    'Expected `heldMs()` to be a number of ms',
+  ],
+  ['`started` rejects', { started: rejecting }, 'bug'],
+  ['`ended` rejects', { ended: rejecting }, 'bug'],
+  ['`limit` throws', Object.defineProperty({}, 'limit', { get: fail(new Error('bug')), enumerable: true }), 'bug'],
+])('a rule of which %s lets attempts pass', async (_name, broken, message) => {
+  from = performance.now();
+  const rule: LimitRule = Object.defineProperties({ waitMs: () => 0 }, Object.getOwnPropertyDescriptors(broken));
+  const limiter = new Limiter('db', { limit: customLimit(() => rule), maxWaitMs: 100 });
+  const call = limiter.execute(() => after(5, () => 1)).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(await call).toBe(1);
+  expect(limiter.stats()).toMatchObject({ limit: undefined, inFlight: 0 });
+  expect(String(limiter.stats().lastError)).toContain(message);
+});
+
+test('who is held for ever is told no time to come again', async () => {
+  const limiter = new Limiter(
+    'db',
+    customLimit(() => ({ waitMs: () => Number.POSITIVE_INFINITY, heldMs: () => Number.POSITIVE_INFINITY })),
+  );
+  const error: unknown = await limiter.execute(() => 1).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ why: 'held', retryAfterMs: Number.POSITIVE_INFINITY });
+  expect(error).toHaveProperty('headers', {});
+});
+
+test('has no time to wait with a `maxWaitMs` of 0, though the clock moves on meanwhile', async () => {
+  let now = 0;
+  const clock = { now: () => now++ };
+  const limiter = new Limiter('db', { limit: concurrencyLimit(1), clock });
+  await limiter.acquire();
+  await expect(limiter.acquire({ maxWaitMs: 0 })).rejects.toMatchObject({ why: 'wait', retryAfterMs: 0 });
+});
+
+test('whoever finds the queue full while the process was busy does not go over board if those in it may go', async () => {
+  const limiter = new Limiter('db', { limit: rateLimit({ perSecond: 10, burst: 1 }), maxQueue: 2, maxWaitMs: 5_000 });
+  await limiter.acquire();
+  const waiting = [limiter.acquire(), limiter.acquire()];
+  const { now } = performance;
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 100);
+  const late = limiter.acquire();
+  vi.restoreAllMocks();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await Promise.all([...waiting, late])).toHaveLength(3);
+});
+
 test('whose wait ended while the process slept waits on for what came meanwhile, and no longer than a second', async () => {
   const { limiter } = oneSeat({ maxWaitMs: 1_000 });
   const slot = await limiter.acquire();
@@ -257,6 +365,14 @@ test.each<[() => unknown, string]>([
   ],
   [() => concurrencyLimit(0), 'Expected `concurrencyLimit(max)` to be an integer >= 1, got 0'],
   [() => customLimit({} as never), 'Expected `customLimit(makeRule)` to be a function'],
+  [
+    () =>
+      new Limiter(
+        'db',
+        customLimit(() => undefined as never),
+      ),
+    'Expected `makeRule()` to be a rule with a method waitMs(), got undefined',
+  ],
 ])('refuses what it cannot go by', (make, message) => {
   expect(make).toThrow(message);
 });

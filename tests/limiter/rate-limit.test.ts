@@ -122,6 +122,20 @@ describe('what the service says of its quota holds attempts back', () => {
   });
 });
 
+test.each<[string, number, Record<string, string>]>([
+  ['Retry-After', 429, { 'retry-after': '9'.repeat(20) }],
+  ['Retry-After beyond all numbers', 429, { 'retry-after': '9'.repeat(400) }],
+  ['RateLimit', 200, { ratelimit: `"default";r=0;t=${'9'.repeat(20)}` }],
+  ['X-RateLimit-Reset', 200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '9'.repeat(20) }],
+])('%s that makes no sense holds for a day and not for ever', async (_name, status, headers) => {
+  const limiter = limiterOf(1_000);
+  slotOf(limiter).end({ outcome: 'failure', status, header: (name) => headers[name] });
+  const error: unknown = await limiter.execute(() => 'sent').catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ why: 'held', retryAfterMs: 86_400_000, headers: { 'Retry-After': '86400' } });
+  await vi.advanceTimersByTimeAsync(86_400_000);
+  expect(await limiter.execute(() => 'sent')).toBe('sent');
+});
+
 test('whoever cannot wait for so long is rejected at once, and told for how long it is no use', async () => {
   const limiter = limiterOf(10);
   slotOf(limiter).end({ outcome: 'failure', status: 429, header: (name) => ({ 'retry-after': '30' })[name] });

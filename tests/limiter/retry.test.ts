@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CircuitBreaker, concurrencyLimit, consecutiveFailures, Limiter, RetryBudget, retry } from '../../src/index.js';
+import { enter, type RetrySlot } from '../../src/retry/entry.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -157,6 +158,35 @@ test('a deadline ends the wait', async () => {
   expect(limiter.stats().queued).toBe(0);
 });
 
+test.each([
+  ['a failure of the limit where an attempt had nearly all of it', 0, { failure: 1, neutral: 0 }],
+  ['no failure where the most of it was a wait', 500, { failure: 0, neutral: 1 }],
+])('a deadline is %s', async (_what, busyMs, counts) => {
+  const limiter = new Limiter('db', concurrencyLimit(1));
+  const busy = busyMs > 0 && limiter.execute(() => wait(busyMs));
+  const late = retry(() => new Promise(() => undefined), { limiter, deadlineMs: 1_000 }).catch(
+    (error: unknown) => error,
+  );
+  await vi.advanceTimersByTimeAsync(1_000);
+  await busy;
+  expect(await late).toMatchObject({ name: 'TimeoutError' });
+  expect(limiter.stats()).toMatchObject({ inFlight: 0, counts });
+});
+
+test('a deadline is a failure of the limit where what a wait had left was as long as successes take', async () => {
+  const limiter = new Limiter('db', concurrencyLimit(1));
+  const quick = retry(() => wait(50), { limiter, deadlineMs: 1_000 });
+  await vi.advanceTimersByTimeAsync(50);
+  await quick;
+  void limiter.execute(() => wait(500));
+  const late = retry(() => new Promise(() => undefined), { limiter, deadlineMs: 1_000 }).catch(
+    (error: unknown) => error,
+  );
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await late).toMatchObject({ name: 'TimeoutError' });
+  expect(limiter.stats().counts).toMatchObject({ success: 2, failure: 1 });
+});
+
 /** Opens at the first failure, for a second. */
 const opening = () => new CircuitBreaker('db', { detector: consecutiveFailures(1), cooldownMs: 1_000 });
 
@@ -199,6 +229,45 @@ test('neither is a slot held while the breaker is waited for, nor a permit while
   other.end({ outcome: 'success' });
   expect(await waiting).toBe(2_010);
   expect([limiter.stats().inFlight, breaker.stats().inFlight]).toEqual([0, 0]);
+});
+
+describe('a permit of an attempt that has no slot yet', () => {
+  const permit = { admitted: true as const, settle: vi.fn() };
+  const slots = (next: Promise<RetrySlot>) => {
+    const given = [{ end: vi.fn(), cancel: vi.fn() }, next];
+    return () => given.shift();
+  };
+
+  beforeEach(() => {
+    permit.settle.mockClear();
+  });
+
+  test('is kept where the slot comes in the same moment: else both could be handed round for ever', async () => {
+    const takePermit = vi.fn(() => Promise.resolve(permit));
+    const slot = { end: vi.fn(), cancel: vi.fn() };
+    const entered = enter(undefined, slots(Promise.resolve(slot)), takePermit);
+    expect(await entered).toEqual({ slot, permit });
+    expect(takePermit).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(permit.settle).not.toHaveBeenCalled();
+  });
+
+  test('goes back once where that comes later, or not at all', async () => {
+    const takePermit = vi.fn<() => Promise<typeof permit> | typeof permit>(() => permit);
+    takePermit.mockImplementationOnce(() => Promise.resolve(permit));
+    const slot = { end: vi.fn(), cancel: vi.fn() };
+    const later = enter(undefined, slots(wait(50).then(() => slot)), takePermit);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(permit.settle.mock.calls).toEqual([['neutral']]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(await later).toEqual({ slot, permit });
+    expect(takePermit).toHaveBeenCalledTimes(2);
+    takePermit.mockImplementationOnce(() => Promise.resolve(permit));
+    const none = enter(undefined, slots(Promise.reject(new Error('none'))), takePermit);
+    await expect(none).rejects.toThrow('none');
+    await vi.advanceTimersByTimeAsync(10);
+    expect(permit.settle).toHaveBeenCalledTimes(2);
+  });
 });
 
 test('whoever is cancelled while it waits for a slot with a permit given back leaves both as they were', async () => {

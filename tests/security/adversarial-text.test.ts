@@ -13,6 +13,7 @@ import { byMethodAndBaseUrl, urlWithoutSecrets } from '../../src/interceptors/ca
 import { diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
 import { quotaOf } from '../../src/limiter/limits/quota.js';
 import { limitedReason } from '../../src/limiter/reason.js';
+import { isTimeoutError } from '../../src/out-of-time.js';
 import { prometheusSink } from '../../src/prometheus/prometheus.js';
 import { pathWithoutCredentials, withoutCredentials, withoutSecrets } from '../../src/redaction.js';
 import { keysOf } from '../../src/redis/names.js';
@@ -117,7 +118,7 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
   'a report': (text) => reportOf({ config: { resilienceState: { key: text, history: text, delaysMs: text } } }),
   RateLimit: (text) => quotaOf((name) => (name === 'ratelimit' ? text : undefined)),
   'X-RateLimit-Remaining and -Reset': (text) => quotaOf((name) => (name === 'ratelimit' ? undefined : text)),
-  'the reason of a limiter': (text) => limitedReason(undefined, text, text),
+  'the reason of a limiter': (text) => limitedReason(text, isTimeoutError({ code: text, name: text })),
   "the names of the store's keys": (text) => keysOf('prefix', text),
   'a value that is not what was expected': (text) => unexpected('path', 'a number', [text, [text, [text]]]),
   'the name of an unknown option': (text) => shown({ [text]: 1 }, ''),

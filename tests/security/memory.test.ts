@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import axios, { type AxiosResponse } from 'axios';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attach, consecutiveFailures } from '../../src/index.js';
+import { adaptiveLimit, attach, concurrencyLimit, consecutiveFailures, type Limit } from '../../src/index.js';
 import { byMethodAndBaseUrl } from '../../src/interceptors/call/key.js';
 import { type Answer, startServer, type TestServer } from '../support/server.js';
 
@@ -165,6 +165,35 @@ test.each<[string, (index: number) => object]>([
   for (let index = 0; index < 50_000; index++) byMethodAndBaseUrl(configOf(index) as never);
   expect((await used()) - before).toBeLessThan(8_000_000);
 });
+
+test.each<[string, Limit]>([
+  ['adaptiveLimit()', adaptiveLimit({ max: 50 })],
+  ['concurrencyLimit(50)', concurrencyLimit(50)],
+])(
+  '100,000 calls, most of which wait for %s, leave the heap flat',
+  async (_name, limit) => {
+    const api = axios.create({
+      baseURL: 'https://api.example.com',
+      adapter: (config) => Promise.resolve({ status: 200, statusText: '', data: '', headers: {}, config }),
+    });
+    const resilience = attach(api, { limiter: limit });
+    const rounds = async (count: number) => {
+      for (let round = 0; round < count; round++) await Promise.all(Array.from({ length: 500 }, () => api.get('/')));
+    };
+    const used = async () => {
+      await collectAll();
+      return process.memoryUsage().heapUsed;
+    };
+    await rounds(40);
+    const before = await used();
+    await rounds(200);
+    expect((await used()) - before).toBeLessThan(1_000_000);
+    const { inFlight, queued, counts } = resilience.limiters['https://api.example.com'] ?? {};
+    expect({ inFlight, queued, success: counts?.success }).toEqual({ inFlight: 0, queued: 0, success: 120_000 });
+    expect(counts?.queued).toBeGreaterThan(50_000);
+  },
+  60_000,
+);
 
 test('10,000 callers that wait for a circuit, again and again, leave the heap flat', async () => {
   const api = axios.create({

@@ -44,9 +44,9 @@ export function armed(call: Call, config: Config): Sent {
  */
 function pass(attempt: Attempt, adapter: AxiosAdapter, waitedFor?: Guard<Attempt>): Sent {
   for (const guard of attempt.call.attachment.guards) {
-    const answer = guard === waitedFor ? attempt.held : guard.admit(attempt);
+    const answer = guard === waitedFor ? attempt.held : (keptOf(attempt, guard) ?? guard.admit(attempt));
     if (answer?.admitted === 'later') {
-      settleUnmade(attempt);
+      giveBack(attempt, waitedFor);
       return whileWanted(attempt, answer).then((admission) => {
         try {
           attempt.startedAt = attempt.call.attachment.clock.now();
@@ -62,6 +62,27 @@ function pass(attempt: Attempt, adapter: AxiosAdapter, waitedFor?: Guard<Attempt
     if (given) attempt.passes = attempt.passes.length === 0 ? [given] : [...attempt.passes, given];
   }
   return send(attempt, adapter);
+}
+
+/**
+ * Gives back what an attempt has that begins to wait: a slot at once, and what it has waited for, a seat, a moment later. If both
+ * went at once, those with a slot and those with a seat could go round for ever, each without the other: nothing else would run.
+ */
+function giveBack(attempt: Attempt, waitedFor: Guard<Attempt> | undefined): void {
+  const { held } = attempt;
+  attempt.held = undefined;
+  settleUnmade(attempt);
+  if (!held || !waitedFor) return;
+  const kept = { by: waitedFor, pass: held };
+  attempt.kept = kept;
+  setTimeout(() => attempt.kept === kept && settleUnmade(attempt), 0);
+}
+
+function keptOf(attempt: Attempt, guard: Guard<Attempt>): Pass | undefined {
+  const { kept } = attempt;
+  if (kept?.by !== guard) return undefined;
+  attempt.kept = undefined;
+  return kept.pass;
 }
 
 /** What the attempt may go on with; a refusal is thrown. */

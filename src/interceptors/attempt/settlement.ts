@@ -48,10 +48,13 @@ export function settleError(attempt: Attempt, error: unknown, timeout: unknown):
 
 /** What was not made, or cannot be read, says nothing of the service, and must not cost a seat. */
 export function settleUnmade(attempt: Attempt): void {
-  const { passes, held } = attempt;
+  const { passes, held, kept } = attempt;
   attempt.passes = NO_PASSES;
-  attempt.held = undefined;
-  settleEach(held ? [...passes, held] : passes, 'neutral');
+  attempt.held = attempt.kept = undefined;
+  settleEach(
+    [...passes, held, kept?.pass].filter((pass) => pass !== undefined),
+    'neutral',
+  );
 }
 
 /** Settles each pass once, whatever another throws. A failure that one has taken care of means nothing to those behind. */

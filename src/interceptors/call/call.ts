@@ -94,6 +94,8 @@ export class Call implements CallHandlers {
   report: CallState | undefined;
   /** Written where the circuit would reject: what the call has waited for it. */
   waits: Waits | undefined;
+  /** Written by the limiters: how long attempts stood in their queues, ms. */
+  limitedMs: number | undefined;
   /** Written by `decide`: what the retry costs that is to be sent next. */
   fare: Fare | undefined;
   /** Written by `repeat`: the failure that is to be repeated. */
@@ -165,6 +167,8 @@ export class Attempt {
   passes: readonly Pass[] = NO_PASSES;
   /** What the guard gave that it has waited for, until those before that have been asked anew. */
   held: Pass | undefined;
+  /** What it held when it began to wait for another guard, for a moment. */
+  kept: { readonly by: object; readonly pass: Pass } | undefined;
   /** Why it was not made. */
   refusal: Stopped | undefined;
   /** When the adapter settled, ms. */

@@ -47,7 +47,8 @@ export interface Refusal {
 
 /**
  * The attempt has to wait, and holds nothing meanwhile: the passes that it has are settled as `neutral`, and the other guards
- * are asked anew when the wait is over. The call's cancellation and its deadline end it.
+ * are asked anew when the wait is over. What it has waited for before it keeps for a moment: `giveBack` says why. The call's
+ * cancellation and its deadline end it.
  */
 export interface Later {
   readonly admitted: 'later';

@@ -17,7 +17,7 @@ export interface ResilienceReport {
   /** The delay before each retry, ms. */
   readonly delaysMs: readonly number[];
   /** How long attempts waited, ms, by what they waited for. */
-  readonly waitedMs: { readonly circuit: number };
+  readonly waitedMs: WaitedMs;
   /** From the beginning of the call to its end, ms; where it succeeded, to the answer, before that was decoded. */
   readonly elapsedMs: number;
   /** Why there was no further attempt; `undefined` while the call is under way. */
@@ -28,11 +28,16 @@ export interface ResilienceReport {
   readonly history: readonly AttemptRecord[];
 }
 
+interface WaitedMs {
+  readonly circuit: number;
+  readonly limiter: number;
+}
+
 /** The name under which the state of a call stands on its config. A string: older versions of axios drop symbols. */
 const STATE = 'resilienceState';
 
 const NONE: readonly never[] = Object.freeze([]);
-const NO_WAIT = Object.freeze({ circuit: 0 });
+const NO_WAIT = Object.freeze({ circuit: 0, limiter: 0 });
 
 /** What stands on the config of a call. A class, since axios clones plain objects. */
 export interface Reported extends ResilienceReport {
@@ -45,7 +50,7 @@ export class CallState implements Reported {
   key: string | null = '';
   attempts = 0;
   delaysMs: readonly number[] = NONE;
-  waitedMs: { readonly circuit: number } = NO_WAIT;
+  waitedMs: WaitedMs = NO_WAIT;
   elapsedMs = 0;
   stopped: Stopped | undefined = undefined;
   fallback = false;
@@ -88,7 +93,7 @@ export class FirstSuccess implements Reported {
     return [];
   }
 
-  get waitedMs(): { readonly circuit: number } {
+  get waitedMs(): WaitedMs {
     return NO_WAIT;
   }
 

@@ -44,7 +44,8 @@ export function conclude(
   showLast(captured, ending);
   rememberResult(result, report);
   report.stopped = stopped;
-  if (call.waits) report.waitedMs = { circuit: call.waits.queuedMs };
+  if (call.waits || call.limitedMs)
+    report.waitedMs = { circuit: call.waits?.queuedMs ?? 0, limiter: call.limitedMs ?? 0 };
   report.elapsedMs = call.elapsedMs(stopped === 'success' ? attempt?.endedAt : undefined);
   if (report.key === '') report.key = keyAtTheEnd(captured);
   restore(call, captured, result.response, report);

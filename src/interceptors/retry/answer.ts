@@ -15,7 +15,7 @@ export function answered(call: Call, response: AxiosResponse): unknown {
   const isDoubtful =
     attempt.outcome === 'failure' || hasStatus(statusCodes, response.status) || (enabled && shouldRetryResponse);
   if (isDoubtful) return repeated(call, captured, accepted(response));
-  if (call.report || attempt.config !== captured.config)
+  if (call.report || call.limitedMs || attempt.config !== captured.config)
     return conclude(call, captured, { stopped: 'success', result: accepted(response), attempt }) ?? response;
   succeed(call, captured, attempt, response);
   return response;

@@ -52,7 +52,7 @@ const CUT = 0.7;
 const CUT_OF_FEW = 0.35;
 const FEW = 3;
 const SHED_CUT = 0.95;
-/** The pause after a timeout of one of few, in timeouts. */
+/** The pause after a timeout of one of few, in timeouts; none where attempts that started after it were answered quickly. */
 const PAUSE = 0.75;
 /** The longest gap between starts below one, in timeouts. */
 const LONGEST_GAP = 3;
@@ -73,6 +73,8 @@ class AdaptiveRule implements LimitRule {
   #isCold = true;
   #isWell = true;
   #recentMs = 0;
+  /** When the latest attempt started that was answered quickly. */
+  #quickSince = Number.NEGATIVE_INFINITY;
   #timeoutMs = Number.POSITIVE_INFINITY;
   #cutAt = Number.NEGATIVE_INFINITY;
   /** Below one: when the last attempt started, the gap after it is multiplied by, and the next may start. */
@@ -131,7 +133,8 @@ class AdaptiveRule implements LimitRule {
     const tooMany = this.limit < 1 ? this.limit : Math.min(this.limit, inFlight);
     this.#cutAt = now;
     this.#become(tooMany * (tooMany <= FEW ? CUT_OF_FEW : CUT));
-    if (tooMany <= FEW) this.#nextStart = Math.max(this.#nextStart, now + PAUSE * durationMs);
+    if (tooMany <= FEW && this.#quickSince < startedAt)
+      this.#nextStart = Math.max(this.#nextStart, now + PAUSE * durationMs);
   }
 
   /** Cuts to what was in flight where attempts were answered, and never below one. */
@@ -141,14 +144,16 @@ class AdaptiveRule implements LimitRule {
   }
 
   #answered(
-    { durationMs, timeoutMs = Number.POSITIVE_INFINITY, inFlight, wasFull }: LimitedAttempt,
+    { startedAt, durationMs, timeoutMs = Number.POSITIVE_INFINITY, inFlight, wasFull }: LimitedAttempt,
     now: number,
   ): void {
     this.#recentMs += (this.#recentMs === 0 ? 1 : RECENT_WEIGHT) * (durationMs - this.#recentMs);
     this.#usual.add(durationMs, !wasFull);
     const isQuick = durationMs <= QUICK * this.#usual.ms;
-    if (isQuick) this.#isWell = true;
-    else if (wasFull) this.#usual.addSlow(durationMs, inFlight);
+    if (isQuick) {
+      this.#isWell = true;
+      this.#quickSince = Math.max(this.#quickSince, startedAt);
+    } else if (wasFull) this.#usual.addSlow(durationMs, inFlight);
     const peak = this.#peak.at(now);
     const wasUsedUp = wasFull || (this.#isCold && peak >= Math.floor(this.limit));
     if (!isQuick || !wasUsedUp) this.#isCold = false;

@@ -13,6 +13,9 @@ export interface Quota {
 const EPOCH_S = 1_000_000_000;
 const EPOCH_MS = 1_000_000_000_000;
 
+/** The longest hold, ms: one number that makes no sense must not stop a process for ever. The service is asked again then. */
+const LONGEST_HOLD_MS = 86_400_000;
+
 /** A field that is longer is nobody's quota. */
 const LONGEST_FIELD = 4_096;
 
@@ -78,8 +81,8 @@ function resetMs(reset: number, header: HeaderReader): number {
 const quota = (remaining: number | undefined, resetMs: number | undefined): Quota | undefined =>
   remaining === undefined ? undefined : { remaining, resetMs };
 
-/** How long a response asks to stay away, ms: a 429 with `Retry-After`, or one of a quota that is used up. */
+/** How long a response asks to stay away, ms, a day at most: a 429 with `Retry-After`, or one of a quota that is used up. */
 export function holdMsOf(status: number | undefined, header: HeaderReader, left: Quota | undefined): number {
   const asked = status === 429 ? retryAfterMs(header) : undefined;
-  return Math.max(asked ?? 0, left?.remaining === 0 ? (left.resetMs ?? 0) : 0);
+  return Math.min(LONGEST_HOLD_MS, Math.max(asked ?? 0, left?.remaining === 0 ? (left.resetMs ?? 0) : 0));
 }

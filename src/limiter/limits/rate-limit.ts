@@ -38,6 +38,11 @@ class RateRule implements LimitRule {
     return Math.max(0, this.#heldUntil - now);
   }
 
+  isAtRest(now: number): boolean {
+    this.#refill(now);
+    return this.#tokens >= this.#burst;
+  }
+
   started(now: number): void {
     this.#refill(now);
     this.#tokens--;

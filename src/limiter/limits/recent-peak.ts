@@ -9,7 +9,9 @@ export class RecentPeak {
 
   at(now: number): number {
     this.#moveTo(now);
-    return Math.max(...this.#peaks);
+    let most = 0;
+    for (let index = 0; index < PARTS; index++) most = Math.max(most, this.#peaks[index] as number);
+    return most;
   }
 
   add(value: number, now: number): void {
