@@ -97,17 +97,19 @@ export class Circuit {
    */
   admit(now: number, leaseMs: number, caller?: object, lease?: Lease): IssuedPermit | number {
     const state = this.at(now);
-    switch (state.name) {
-      case 'closed':
-        return this.give(now, caller);
-      case 'open':
-        return state.until - now;
-      case 'half-open': {
-        if (!lease && !state.probes.hasSeat(this.probeRules(now).permits, caller)) return state.probes.waitMs(now);
-        const terms = { leaseMs: this.heldMs(leaseMs), timeoutMs: this.#policy.halfOpen.probeTimeoutMs, lease };
-        return state.probes.seat(new ProbePermit(this.#owner, this.#generation, now, caller, terms));
-      }
-    }
+    if (state.name === 'closed') return this.give(now, caller);
+    const { probes } = state;
+    const hasSeat = state.name === 'half-open' && (lease || probes.hasSeat(this.probeRules(now).permits, caller));
+    if (!hasSeat) return this.waitMs(now);
+    const terms = { leaseMs: this.heldMs(leaseMs), timeoutMs: this.#policy.halfOpen.probeTimeoutMs, lease };
+    return probes.seat(new ProbePermit(this.#owner, this.#generation, now, caller, terms));
+  }
+
+  /** How long it is until there may be a permit, ms; 0 where there is one. */
+  waitMs(now: number): number {
+    const state = this.at(now);
+    if (state.name === 'open') return state.until - now;
+    return state.probes?.waitMs(now) ?? 0;
   }
 
   /** How probes are judged at present. */
@@ -201,7 +203,8 @@ export class Circuit {
     details: FailureDetails,
     givenNow: number | undefined,
   ): void {
-    this.#pastOf(outcome)?.saw(outcome, permit, endedAt, details);
+    if (outcome === 'failure') this.#remembered();
+    this.#past?.saw(outcome, permit, endedAt, details);
     const hasTripped = this.#detector.record(outcome, endedAt, endedAt - permit.acquiredAt, permit.caller);
     const toldToWait = outcome === 'failure' && this.#policy.retryAfter.opens && isToldToWait(details);
     const link = details.isLocal ? undefined : this.link;
@@ -229,7 +232,8 @@ export class Circuit {
     now: number,
     details: FailureDetails,
   ): void {
-    this.#pastOf(outcome)?.probed(outcome, details);
+    if (outcome === 'failure') this.#remembered();
+    this.#past?.probed(outcome, details);
     probes[outcome === 'success' ? 'successes' : 'failures']++;
     const rules = this.probeRules(now);
     const isPartial = rules === PARTIAL_PROBE_RULES;
@@ -250,10 +254,6 @@ export class Circuit {
 
   #count(openings: number): void {
     if (openings > 0 || this.#past) this.#remembered().count = openings;
-  }
-
-  #pastOf(outcome: 'success' | 'failure'): Openings | undefined {
-    return outcome === 'failure' ? this.#remembered() : this.#past;
   }
 
   #remembered(): Openings {

@@ -143,8 +143,8 @@ export abstract class ControlledCircuit {
     this.circuit.link?.close();
   }
 
-  /** @internal */
-  protected get now(): number {
+  /** @internal The time on its clock, ms. */
+  get now(): number {
     return this.circuit.policy.clock.now();
   }
 

@@ -46,7 +46,7 @@ export class Gate {
   wait(asking: Asking, now: number): Waiting | undefined {
     const outlook = this.#circuit.outlook(now);
     if (!this.isWorthIt(asking.until, now, outlook)) return undefined;
-    if (this.#queue.size === 0) this.#ramp.usually(this.#circuit.slowestMs, now);
+    if (this.#queue.size === 0) this.#ramp.usually(this.#circuit.usualMs, now);
     const waiter = new Waiter(asking, (left, isRejected) => this.#leave(left, isRejected));
     this.#queue.add(waiter);
     if (outlook.name === 'passing' || (outlook.name === 'probing' && outlook.hasSeat)) this.look(now);

@@ -32,6 +32,18 @@ export interface Asking {
   readonly caller?: object | undefined;
 }
 
+/** An attempt that asks for a permit, and would rather wait than be rejected. */
+export interface Seeking extends Omit<Asking, 'until'> {
+  /** The time on the circuit's clock, if that has been read, ms. */
+  readonly now?: number | undefined;
+  /** How long it may wait from now, ms; asked where it would be rejected. */
+  readonly patienceMs: () => number;
+  /** Asked before it waits: whether it would. */
+  readonly agrees?: (retryAfterMs: number) => boolean;
+  /** Told that it waits. */
+  readonly onQueue?: () => void;
+}
+
 /** The circuit behind a gate. */
 export interface GatedCircuit {
   /** How many may wait at a time. */
@@ -39,7 +51,7 @@ export interface GatedCircuit {
   /** The time on the circuit's clock, ms. */
   readonly now: number;
   /** What the slowest success of the last minute with any took, ms. */
-  readonly slowestMs: number | undefined;
+  readonly usualMs: number | undefined;
   outlook(now: number): Outlook;
   /** A permit if there is one to be had; a promise where a store has to be asked. It is never rejected. */
   admit(asking: Asking, now: number): Permit | undefined | Promise<Permit | undefined>;

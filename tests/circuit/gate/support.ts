@@ -23,7 +23,7 @@ interface CircuitPlan {
   readonly probes?: number;
   readonly patienceMs?: number;
   readonly startsInMs?: number;
-  readonly slowestMs?: number;
+  readonly usualMs?: number;
 }
 
 /** A circuit that does what it is told, with a gate before it, on the clock of the fake timers. */
@@ -34,7 +34,7 @@ export class ScriptedCircuit implements GatedCircuit {
   /** In the order in which they were given. */
   readonly given: number[] = [];
   isObserved = false;
-  slowestMs: number | undefined;
+  usualMs: number | undefined;
   cooldownMs = 400;
   rejections = 0;
   /** How often it was asked for a permit, and how often what lies ahead. */
@@ -45,7 +45,7 @@ export class ScriptedCircuit implements GatedCircuit {
   constructor(plan: CircuitPlan = {}) {
     this.#plan = plan;
     this.maxQueue = plan.maxQueue ?? 100;
-    this.slowestMs = plan.slowestMs;
+    this.usualMs = plan.usualMs;
   }
 
   get now(): number {
