@@ -6,8 +6,9 @@ import { interruptible } from '../call/interruptible.js';
 import { resolveAdapter } from '../config/adapters.js';
 import { discard } from '../config/bodies.js';
 import { writeOwnHeader } from '../config/concealment.js';
+import { failed } from '../outcome/diagnosis.js';
 import { dispatchWithin, isDeadlineError } from '../time/deadline.js';
-import { settleAnswer, settleError, settleUnmade } from './settlement.js';
+import { settle, settleUnmade } from './settlement.js';
 
 type Config = InternalAxiosRequestConfig;
 type Sent = ReturnType<AxiosAdapter>;
@@ -107,13 +108,14 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   return dispatch(adapter, config, attempt.remainingMs).then(
     (response) => {
       restore?.();
-      settleAnswer(attempt, response);
+      attempt.response = response;
+      settle(attempt);
       return response;
     },
     (error: unknown) => {
       const { timeout } = config;
       restore?.();
-      settleError(attempt, error, timeout);
+      settle(attempt, failed(error), timeout);
       throw error;
     },
   );

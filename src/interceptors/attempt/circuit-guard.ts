@@ -10,6 +10,7 @@ import { hasFallback } from '../call/fallback-condition.js';
 import type { Guard, Pass, Refusal } from '../call/guard.js';
 import { openReport } from '../call/records.js';
 import { conceal } from '../config/concealment.js';
+import { failed } from '../outcome/diagnosis.js';
 import type { AttemptTimes } from '../time/attempt-times.js';
 
 /** How late a timeout may be before its probe counts as lost. */
@@ -82,12 +83,8 @@ function patienceMs({ call, captured: { policy } }: Attempt): number {
 /** Whether a fallback would answer the call if its circuit rejected it. */
 function answersInstead({ call, circuitKey, config, captured }: Attempt, retryAfterMs: number): boolean {
   const key = circuitKey ?? '';
-  const { policy } = captured;
-  return hasFallback(policy, 'circuit-open', call.failure?.outcome, () => {
-    const error = new CircuitOpenError({ key, retryAfterMs, config });
-    const last = call.failure ?? { error, attempt: undefined, outcome: undefined };
-    return contextOf(call, { key, config: captured.config, ...last });
-  });
+  const rejected = () => ({ result: failed(new CircuitOpenError({ key, retryAfterMs, config })) });
+  return hasFallback(captured.policy, () => contextOf(call, key, captured.config, call.failure ?? rejected()));
 }
 
 /** An error of the user's own may take its time. */

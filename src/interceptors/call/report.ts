@@ -1,5 +1,5 @@
-import type { AxiosResponse } from 'axios';
 import type { Stopped } from '../../events.js';
+import type { Result } from '../outcome/diagnosis.js';
 
 /** One attempt, as it is kept in a report. */
 export interface AttemptRecord {
@@ -124,7 +124,7 @@ export function remember(errorOrResponse: unknown, state: Reported): void {
 }
 
 /** What an attempt came to, as the cause of an error: where it was answered, an error that stands for the response. */
-export function asCause(error: unknown, response: AxiosResponse | undefined, state: Reported): unknown {
+export function asCause({ error, response }: Result, state: Reported): unknown {
   const isError = typeof (error as Error | undefined)?.message === 'string';
   if (isError || !response) return error;
   const cause = new Error(`The attempt was answered with status ${response.status}`);
@@ -169,7 +169,7 @@ export function reportOf(responseOrError: unknown): ResilienceReport | undefined
 }
 
 /** Makes `reportOf` know what an attempt came to, whatever config that carries: an adapter may have copied it. */
-export function rememberResult({ error, response }: { error: unknown; response: unknown }, state: Reported): void {
+export function rememberResult({ error, response }: Result, state: Reported): void {
   remember(error, state);
   remember(response, state);
 }

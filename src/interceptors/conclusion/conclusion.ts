@@ -1,6 +1,5 @@
 import type { AxiosResponse } from 'axios';
-import type { Outcome, Stopped } from '../../events.js';
-import { type Attempt, type Call, type Captured, setAdapter } from '../call/call.js';
+import { type Attempt, type Call, type Captured, type Ending, setAdapter } from '../call/call.js';
 import { keyOf } from '../call/circuit-key.js';
 import { byMethodAndBaseUrl } from '../call/key.js';
 import { openReport } from '../call/records.js';
@@ -16,18 +15,7 @@ import {
 import { exchangeConfig } from '../config/carried-config.js';
 import { conceal } from '../config/concealment.js';
 import { overwrite } from '../config/writable-config.js';
-import type { Result } from '../outcome/diagnosis.js';
 import { fallbackFor } from './fallback.js';
-
-/** The end of a call: what it came to, and why it was not tried again. */
-export interface Ending {
-  readonly stopped: Stopped;
-  readonly result: Result;
-  /** The last attempt; `undefined` where the adapter was not asked. */
-  readonly attempt?: Attempt | undefined;
-  /** What the last attempt that was made said about the service. */
-  readonly outcome?: Outcome | undefined;
-}
 
 /**
  * Closes a call: its config is put in order, its report completed; a failure is answered by fallback if there is data for it.

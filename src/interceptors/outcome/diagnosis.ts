@@ -23,6 +23,12 @@ export function failed(error: unknown): Result {
   return { rejected: true, error, response: isResponse ? (response as AxiosResponse) : undefined };
 }
 
+/** Returns the response, or throws the error. */
+export function handedOn({ rejected, error, response }: Result): AxiosResponse {
+  if (rejected) throw error;
+  return response as AxiosResponse;
+}
+
 /** What can be told from how an attempt ended. */
 export interface Diagnosis {
   readonly outcome: Outcome;

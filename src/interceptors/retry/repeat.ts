@@ -1,15 +1,14 @@
 import { giveCause } from '../../errors.js';
-import { type Call, type Captured, rememberArmed } from '../call/call.js';
+import { type Call, type Captured, type Ending, type Round, rememberArmed } from '../call/call.js';
 import { interruptible, wait } from '../call/interruptible.js';
 import { openReport } from '../call/records.js';
 import { asCause, type CallState, rememberResult, show } from '../call/report.js';
-import type { Ending } from '../conclusion/conclusion.js';
 import { discard, isOneShot } from '../config/bodies.js';
 import { configLike } from '../config/dispatch.js';
 import { keepIdempotencyKey } from '../config/headers.js';
 import { accepted, failed, type Result } from '../outcome/diagnosis.js';
 import { isDeadlineError } from '../time/deadline.js';
-import { decide, type Round, retryContext } from './decide.js';
+import { decide, retryContext } from './decide.js';
 
 /** Decides, waits and dispatches again, until there is a result to hand on. */
 export async function repeat(call: Call, captured: Captured, first: Result): Promise<Ending> {
@@ -53,7 +52,7 @@ async function nextRound(call: Call, captured: Captured, report: CallState, roun
   if (next.data === fields.data && isOneShot(next.data)) return { ...round, stopped: 'body' };
   const { attempt: before } = call;
   call.superseded = result.response;
-  call.failure = { ...result, outcome: round.outcome, attempt: round.attempt };
+  call.failure = round;
   const repeated = await call.attachment.dispatch(next).then(accepted, failed);
   const attempt = call.attempt === before ? undefined : call.attempt;
   if (attempt?.refusal === 'aborted') return { ...round, stopped: 'aborted', result: repeated };
@@ -69,6 +68,6 @@ function interrupted({ config }: Captured, report: CallState, round: Round, erro
   discard(result.response);
   if (config.signal?.aborted || config.cancelToken?.reason)
     return { ...round, stopped: 'aborted', result: failed(error) };
-  giveCause(error, asCause(result.error, result.response, report));
+  giveCause(error, asCause(result, report));
   return { ...round, stopped: 'hook-failed', result: failed(error), outcome: undefined };
 }
