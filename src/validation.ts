@@ -193,18 +193,12 @@ export function checkListener(events: readonly string[], type: unknown, listener
  */
 export const own = <T extends object>(given: T): T => Object.assign(Object.create(null) as T, given);
 
-/**
- * The given fields over the base's, both without what they inherit; `undefined` means not given. Of `groups`, the fields
- * are merged in turn.
- */
-export function merged<T extends object>(base: T, given: object = {}, ...groups: (keyof T)[]): T {
+/** The given fields over the base's, both without what they inherit; `undefined` means not given. */
+export function merged<T extends object>(base: T, given: object = {}): T {
   // Unlike `Object.create(null)`, this leaves an object whose fields are quick to read.
   const result = Object.setPrototypeOf({ ...base }, null) as Record<PropertyKey, unknown>;
   for (const [name, value] of Object.entries(given)) {
-    const isMerged = groups.includes(name as keyof T) && isGroup(value);
-    if (value === undefined) continue;
-    if (isMerged) result[name] = merged(result[name] || {}, value);
-    else result[name] = Array.isArray(value) ? Array.from<unknown>(value) : value;
+    if (value !== undefined) result[name] = Array.isArray(value) ? Array.from<unknown>(value) : value;
   }
   return result as T;
 }
