@@ -4,6 +4,7 @@ import { withReadState } from './circuit/state-reader.js';
 import { type Clock, monotonicClock } from './clock.js';
 import { ALL_EVENTS, type AnyListener, Emitter, type EventName } from './emitter.js';
 import type { ResilienceEvents, Sink } from './events.js';
+import { hide } from './fields.js';
 import { armed } from './interceptors/attempt/armed-adapter.js';
 import { budgetGuard } from './interceptors/attempt/budget-guard.js';
 import { circuitGuard } from './interceptors/attempt/circuit-guard.js';
@@ -94,7 +95,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     random,
     isHeard: () => events.active,
     tell: (key, news) => events.emit({ ...news, key }),
-    onError: (key, error) => events.emit({ type: 'callbackError', key, source: 'limiter', error }),
+    onError: (key, error) => events.complain(key, 'limiter', error),
     keyOf: byOrigin,
     isOpen: (key) => isRejecting(registry, key),
     readHeader,
@@ -157,7 +158,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
       delete manager[MARK];
     },
   };
-  Object.defineProperty(manager, MARK, { value: handle, configurable: true });
+  hide(manager, MARK, handle);
   return handle;
 }
 

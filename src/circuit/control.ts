@@ -7,6 +7,7 @@ import {
   tellAfterwards,
 } from '../emitter.js';
 import type { CircuitEvents, CircuitState, Outcome, Sink } from '../events.js';
+import { hide } from '../fields.js';
 import { aString, checkListener, milliseconds, options as optionsOf, own } from '../validation.js';
 import { Circuit } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
@@ -125,7 +126,7 @@ export abstract class ControlledCircuit {
     if (transition.from === transition.to) return;
     const event = withReadState({ type: 'stateChange' as const, key: this.key, ...transition }, this);
     const cause = transition.to === 'open' ? this.cause : undefined;
-    if (cause !== undefined) Object.defineProperty(event, 'cause', { value: cause });
+    if (cause !== undefined) hide(event, 'cause', cause);
     this.emit(event);
   }
 
@@ -135,6 +136,11 @@ export abstract class ControlledCircuit {
   /** @internal */
   emit(event: NewEvent): void {
     this.#events.emit(event);
+  }
+
+  /** @internal Tells of a callback that threw, or returned what it must not. */
+  complain(source: string, error: unknown): void {
+    this.#events.complain(this.key, source, error);
   }
 
   /** @internal Lets go of the store and of the registry; the circuit goes on by itself. */

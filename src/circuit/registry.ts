@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { type AnyListener, Emitter, type EventName, REGISTRY_EVENTS } from '../emitter.js';
 import type { RegistryEvents, Sink } from '../events.js';
-import { aFunction, checkListener, options, own, unexpected } from '../validation.js';
+import { aFunction, checkListener, options, own } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
 import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
 import {
@@ -15,6 +15,7 @@ import {
   circuitPolicy,
   REGISTRY_RULES,
 } from './options.js';
+import { unknownSnapshot } from './report.js';
 import { Victims } from './victims.js';
 
 const checkRegistry = options({ ...REGISTRY_RULES, clock: aClock, random: aFunction });
@@ -164,8 +165,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
   }
 
   #ignore(snapshot: unknown): void {
-    const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
-    this.#events.emit({ type: 'callbackError', key: null, source: 'restore', error });
+    this.#events.complain(null, 'restore', unknownSnapshot(snapshot));
   }
 
   #make(key: string): CircuitBreaker {

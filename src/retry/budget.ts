@@ -1,3 +1,4 @@
+import { keepRecent } from '../recent.js';
 import { aBoolean, aPositiveNumber, aRatio, eitherOf, merged, options, type Rule } from '../validation.js';
 import { Fare, type Purse } from './fare.js';
 
@@ -120,12 +121,8 @@ export class RetryBudgets {
 
   #bucket(key: string, tokens: number, at: number): Bucket {
     if (this.#latest?.key === key) return this.#latest.bucket;
-    const bucket = this.#buckets.get(key) ?? { tokens, calls: 0, at };
-    this.#buckets.delete(key);
-    this.#buckets.set(key, bucket);
+    const bucket = keepRecent(this.#buckets, key, this.#buckets.get(key) ?? { tokens, calls: 0, at }, MAX_BUCKETS);
     this.#latest = { key, bucket };
-    const [oldest] = this.#buckets.keys();
-    if (this.#buckets.size > MAX_BUCKETS) this.#buckets.delete(oldest as string);
     return bucket;
   }
 }

@@ -82,7 +82,7 @@ function classified(attempt: Attempt, ended: Result | undefined, outcome: Outcom
     anOutcome(judged, 'classify(context)');
     return judged as Outcome;
   } catch (thrown) {
-    call.attachment.events.emit({ type: 'callbackError', key, source: 'classify', error: thrown });
+    call.attachment.events.complain(key, 'classify', thrown);
     return outcome;
   }
 }

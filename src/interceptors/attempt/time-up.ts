@@ -1,8 +1,8 @@
 import type { Outcome } from '../../events.js';
+import { read } from '../../fields.js';
 import { isTimeoutCode, isTimeUp, outcomeOutOfTime, sleepOf } from '../../out-of-time.js';
 import type { Attempt } from '../call/call.js';
 import type { Diagnosis } from '../outcome/diagnosis.js';
-import { read } from '../outcome/error-chain.js';
 import { isDeadlineError } from '../time/deadline.js';
 
 /**

@@ -1,7 +1,7 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { CallContext } from '../../contexts.js';
+import { read } from '../../fields.js';
 import { serverDelay } from '../../retry-after.js';
-import { read } from '../outcome/error-chain.js';
 import type { Call, Round } from './call.js';
 import { recordOf } from './records.js';
 

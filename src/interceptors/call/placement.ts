@@ -1,4 +1,5 @@
 import axios, { type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
+import { hide } from '../../fields.js';
 import type { Dispatch } from '../config/dispatch.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -106,7 +107,7 @@ function shadow(manager: Manager, wrap: (original: ForEach) => ForEach): () => v
         if (manager.handlers?.length !== 0) original(visit);
       };
   const ours = wrap(walk);
-  Object.defineProperty(manager, 'forEach', { value: ours, writable: true, configurable: true });
+  hide(manager, 'forEach', ours);
   return () => {
     if (manager.forEach !== ours) return;
     if (before) Object.defineProperty(manager, 'forEach', before);

@@ -1,4 +1,5 @@
 import type { Stopped } from '../../events.js';
+import { hide } from '../../fields.js';
 import type { Result } from '../outcome/diagnosis.js';
 
 /** One attempt, as it is kept in a report. */
@@ -128,14 +129,13 @@ export function asCause({ error, response }: Result, state: Reported): unknown {
   const isError = typeof (error as Error | undefined)?.message === 'string';
   if (isError || !response) return error;
   const cause = new Error(`The attempt was answered with status ${response.status}`);
-  Reflect.defineProperty(cause, 'response', { value: response, configurable: true, writable: true });
+  hide(cause, 'response', response);
   remember(cause, state);
   return cause;
 }
 
 /** Puts the report on the config of its call; whether it could. The JSON of an error shows its config, but nothing of ours. */
-export const show = (config: object, state: CallState): boolean =>
-  Reflect.defineProperty(config, STATE, { value: state, writable: true, configurable: true, enumerable: false });
+export const show = (config: object, state: CallState): boolean => hide(config, STATE, state);
 
 /** The same of a success at the first attempt: a plain field is quicker to write. */
 export function showSuccess(config: { [STATE]?: unknown }, state: Reported): boolean {

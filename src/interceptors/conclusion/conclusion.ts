@@ -1,4 +1,5 @@
 import type { AxiosResponse } from 'axios';
+import { hide } from '../../fields.js';
 import { type Attempt, type Call, type Captured, type Ending, setAdapter } from '../call/call.js';
 import { keyOf } from '../call/circuit-key.js';
 import { byMethodAndBaseUrl } from '../call/key.js';
@@ -66,7 +67,8 @@ function tellOfEnd({ attachment: { events } }: Call, report: CallState, error: u
   if (!events.active) return;
   const { key, attempts, elapsedMs, fallback, stopped = 'success' } = report;
   const event = { type: 'call' as const, key, attempts, stopped, elapsedMs, fallback };
-  events.emit(error === undefined ? event : Object.defineProperty(event, 'error', { value: error }));
+  if (error !== undefined) hide(event, 'error', error);
+  events.emit(event);
 }
 
 /** The key of a call whose adapter was not asked. */

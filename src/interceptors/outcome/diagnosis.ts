@@ -1,8 +1,9 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { Outcome } from '../../events.js';
+import { read } from '../../fields.js';
 import { isTimeoutCode } from '../../out-of-time.js';
 import { isCancelled, timeoutBehind } from './cancellation.js';
-import { chainOf, type Link, read } from './error-chain.js';
+import { chainOf, type Link } from './error-chain.js';
 import { isDismissed, isOwnDoing } from './own-doing.js';
 import { isOnlyThePage } from './page.js';
 

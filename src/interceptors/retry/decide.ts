@@ -1,6 +1,7 @@
 import type { AxiosResponse } from 'axios';
 import type { RetryContext } from '../../contexts.js';
 import type { Stopped } from '../../events.js';
+import { hide } from '../../fields.js';
 import { isTimeoutCode } from '../../out-of-time.js';
 import { decideRetry } from '../../retry/decision.js';
 import { serverDelay } from '../../retry-after.js';
@@ -66,7 +67,7 @@ export async function decide(
         call.fare = attachment.budgets.fareOf(made.name, retry.budget, diagnosis.codes.some(isTimeoutCode));
       return circuit === 'open' || (call.fare?.pay(attachment.clock.now()) ?? true);
     },
-    (error) => attachment.events.emit({ type: 'callbackError', key, source: 'retry.backoff', error }),
+    (error) => attachment.events.complain(key, 'retry.backoff', error),
   );
   if (typeof delayMs === 'string') return delayMs;
   const pageMs = diagnosis.broken ? leavingMs() : 0;
@@ -76,7 +77,9 @@ export async function decide(
   const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
   const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
   const event = { type: 'retry' as const, key, attempt, delayMs, reason, method, url };
-  attachment.events.emit(Object.defineProperties(event, { error: { value: result.error }, config: { value: config } }));
+  hide(event, 'error', result.error);
+  hide(event, 'config', config);
+  attachment.events.emit(event);
   return delayMs;
 }
 
