@@ -133,12 +133,15 @@ export const eitherOf =
   (value, path) =>
     (byType[typeof value] ?? otherwise)(value, path);
 
-/** `false`, or what the rule says. */
-export const orFalse =
-  (rule: Rule): Rule =>
+/** Takes a value that the test says is one; else the rule decides. */
+export const unless =
+  (isOne: (value: unknown) => unknown, rule: Rule): Rule =>
   (value, path) => {
-    if (value !== false) rule(value, path);
+    if (!isOne(value)) rule(value, path);
   };
+
+/** `false`, or what the rule says. */
+export const orFalse = (rule: Rule): Rule => unless((value) => value === false, rule);
 
 /**
  * An object of known options; `undefined` means not given.
@@ -168,12 +171,12 @@ export const options =
 
 function guess(written: string, rules: Rules): string {
   const names = Object.keys(rules);
-  const near = nearName(written, names);
-  if (near) return `: did you mean \`${near}\`?`;
-  return `; the options are ${listed(names.filter((name) => typeof rules[name] !== 'string'))}`;
+  const here = names.filter((name) => typeof rules[name] !== 'string');
+  return hintOf(nearName(written, names), 'options', here);
 }
 
-const listed = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
+const hintOf = (near: string | undefined, kind: string, names: readonly string[]): string =>
+  near ? `: did you mean \`${near}\`?` : `; the ${kind} are ${names.map((name) => `\`${name}\``).join(', ')}`;
 
 /** A listener for one of these events, or a sink for all. */
 export function checkListener(events: readonly string[], type: unknown, listener: unknown): void {
@@ -181,8 +184,7 @@ export function checkListener(events: readonly string[], type: unknown, listener
   const name = String(type);
   if (name !== '*' && !events.includes(name)) {
     const near = nearName(name, events) ?? (/open|close/i.test(name) ? 'stateChange' : undefined);
-    const hint = near ? `: did you mean \`${near}\`?` : `; the events are ${listed(events)}`;
-    throw new TypeError(`Unknown event \`${shownText(name)}\`${hint}`);
+    throw new TypeError(`Unknown event \`${shownText(name)}\`${hintOf(near, 'events', events)}`);
   }
   (name === '*' ? aSink : aFunction)(listener, `on('${name}', listener)`);
 }

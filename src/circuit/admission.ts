@@ -1,9 +1,10 @@
+import { hide } from '../fields.js';
 import { SuccessTimes } from '../out-of-time.js';
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
 import type { Lease, LeaseAnswer } from './link.js';
 import { DEFAULT_LEASE_MS } from './options.js';
-import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
+import { IssuedPermit, UNCOUNTED } from './permit.js';
 import { Gate } from './waiting/gate.js';
 import {
   type Asking,
@@ -45,10 +46,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
   }
 
   /** @internal The short way into a closed circuit that neither a store nor a hand has a say in. */
-  enter(
-    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
-    caller?: object,
-  ): IssuedPermit | undefined {
+  enter(now = this.#entryTime, caller?: object): IssuedPermit | undefined {
     if (!this.circuit.isFree || this.isIsolated) return undefined;
     this.#inFlight++;
     return this.circuit.give(now, caller);
@@ -66,12 +64,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
    * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
    *   service is back, so it gets no probe.
    */
-  ask(
-    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
-    leaseMs: number = DEFAULT_LEASE_MS,
-    caller?: object,
-    mayProbe = true,
-  ): Answer | Promise<Answer> {
+  ask(now = this.#entryTime, leaseMs = DEFAULT_LEASE_MS, caller?: object, mayProbe = true): Answer | Promise<Answer> {
     const permit = this.enter(now, caller);
     if (permit) return permit;
     const isLeased = this.#isLeasedAt(now, caller);
@@ -206,6 +199,10 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
     return this.#reject(now, this.isIsolated ? Number.POSITIVE_INFINITY : this.circuit.waitMs(now)) as Rejection;
   }
 
+  get #entryTime(): number {
+    return this.timeUnless(this.circuit.detector.ignoresDuration);
+  }
+
   /** Whether a lease of the store is needed: for a probe, unless the call has had its own or already holds one. */
   #isLeasedAt(now: number, caller: object | undefined): boolean {
     const state = this.circuit.at(now);
@@ -234,7 +231,9 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
     if (this.mode === 'enforce') {
       this.#rejected++;
       this.emit({ type: 'rejected', key: this.key, by: 'circuit', retryAfterMs });
-      return new Denial(retryAfterMs, this.cause);
+      const rejection = { admitted: false, retryAfterMs } as const;
+      hide(rejection, 'cause', this.cause);
+      return rejection;
     }
     this.emit({ type: 'wouldReject', key: this.key, retryAfterMs });
     this.#inFlight++;

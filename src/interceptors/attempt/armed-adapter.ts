@@ -28,7 +28,6 @@ export function armed(call: Call, config: Config): Sent {
   try {
     const adapter = resolveAdapter(captured.adapter, config);
     attempt.key = keyOf(config, captured.policy);
-    if (captured.policy.breaker.enabled) attempt.circuitKey = attempt.key;
     if (call.report) call.report.key = attempt.key;
     call.attachment.times.see(attempt.startedAt);
     return pass(attempt, adapter);

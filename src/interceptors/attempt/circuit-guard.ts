@@ -28,16 +28,17 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: Att
     breaker: CircuitBreaker,
     now: number | undefined,
   ): ReturnType<Guard<Attempt>['admit']> => {
-    const { call, circuitKey, config } = attempt;
+    const { call, config } = attempt;
+    const { key } = breaker;
     const { timeout }: { timeout?: unknown } = config;
     const remainingMs = call.remainingMs();
     const next = breaker.seek({
       now,
       leaseMs: timeout ? Number(timeout) + LEASE_GRACE_MS : DEFAULT_LEASE_MS,
       caller: call,
-      mayProbe: remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(circuitKey ?? '') ?? 0),
+      mayProbe: remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(key) ?? 0),
       patienceMs: () => patienceMs(attempt),
-      agrees: (retryAfterMs) => !answersInstead(attempt, retryAfterMs),
+      agrees: (retryAfterMs) => !answersInstead(attempt, key, retryAfterMs),
       onQueue: () => {
         openReport(call);
         call.openWaits().enterQueue();
@@ -45,7 +46,7 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: Att
     });
     const admissionOf = (given: Permit | Rejection) => {
       call.waits?.end();
-      return given.admitted ? passOf(given) : refusalOf(attempt, given);
+      return given.admitted ? passOf(given) : refusalOf(attempt, key, given);
     };
     if (!('admitted' in next)) {
       const leave = () => {
@@ -81,19 +82,19 @@ function patienceMs({ call, captured: { policy } }: Attempt): number {
 }
 
 /** Whether a fallback would answer the call if its circuit rejected it. */
-function answersInstead({ call, circuitKey, config, captured }: Attempt, retryAfterMs: number): boolean {
-  const key = circuitKey ?? '';
+function answersInstead({ call, config, captured }: Attempt, key: string, retryAfterMs: number): boolean {
   const rejected = () => ({ result: failed(new CircuitOpenError({ key, retryAfterMs, config })) });
   return hasFallback(captured.policy, () => contextOf(call, key, captured.config, call.failure ?? rejected()));
 }
 
 /** An error of the user's own may take its time. */
-function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Promise<Refusal> {
+function refusalOf(
+  { call, config, captured }: Attempt,
+  key: string,
+  { retryAfterMs, cause }: Rejection,
+): Refusal | Promise<Refusal> {
   const refusal = (error: unknown): Refusal => ({ admitted: false, stopped: 'circuit-open', error });
-  const { call, config, captured } = attempt;
-  const key = attempt.circuitKey ?? '';
   conceal(call, config);
-  const { retryAfterMs, cause } = rejection;
   const context: RejectionContext = { key, retryAfterMs, config, cause };
   const marked = (error: unknown): Refusal => {
     const given = error ?? new CircuitOpenError(context);

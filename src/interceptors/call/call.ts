@@ -157,8 +157,6 @@ export class Attempt {
   readonly captured: Captured;
   /** The config that the adapter was given. */
   readonly config: Config;
-  /** The circuit's key; `null` where there is none. */
-  circuitKey: string | null = null;
   /** What the call is counted by, whether or not there is a circuit; `null` where the user says so. */
   key: string | null = null;
   /** When it was admitted, on the attachment's clock, ms. */
@@ -187,6 +185,11 @@ export class Attempt {
     this.captured = captured;
     this.config = config;
     this.startedAt = (call.made === 0 ? captured.readyAt : undefined) ?? call.attachment.clock.now();
+  }
+
+  /** The circuit's key; `null` where there is none. */
+  get circuitKey(): string | null {
+    return this.captured.policy.breaker.enabled ? this.key : null;
   }
 
   /** The key, or the default one where there is none: budget and times are kept by it. */

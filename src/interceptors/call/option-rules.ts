@@ -25,16 +25,10 @@ import {
   type Rule,
   type Rules,
   unexpected,
+  unless,
   withMethods,
 } from '../../validation.js';
 import { inOurWords } from './other-words.js';
-
-/** Takes a value that the test says is one; else the other rule decides. */
-const orElse =
-  (isOne: (value: unknown) => boolean, otherwise: Rule): Rule =>
-  (value, path) => {
-    if (!isOne(value)) otherwise(value, path);
-  };
 
 const hasMethod = (name: string) => (value: unknown) =>
   typeof (value as Record<string, unknown> | null | undefined)?.[name] === 'function';
@@ -91,7 +85,7 @@ const CALL_RULES = {
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   idempotencyKey: switchOf(IDEMPOTENCY_KEY_RULES, "true, false or an object such as { header: 'Idempotency-Key' }"),
   fallback: aFallback,
-  fallbackOn: orElse(
+  fallbackOn: unless(
     (value) => value === 'rejected' || value === 'failure',
     ofType('function', '"rejected", "failure" or a function'),
   ),
@@ -108,7 +102,7 @@ const limiterRules = options(
 );
 
 /** Options, of which the limit is needed, or a limit or a limiter alone. */
-const aLimiter = orElse(hasMethod('limiters'), (value, path) => {
+const aLimiter = unless(hasMethod('limiters'), (value, path) => {
   limiterRules(value, path);
   aLimit((value as { limit?: unknown }).limit, `${path}.limit`);
 });
@@ -134,7 +128,7 @@ const ATTACH_RULES = {
   ...CALL_RULES,
   ...INSTANCE_RULES,
   retry: retryOf(RETRY_RULES),
-  breaker: orElse(
+  breaker: unless(
     isRegistry,
     switchOf(BREAKER_RULES, 'true, false, a BreakerRegistry or an object such as { detector: consecutiveFailures(5) }'),
   ),

@@ -99,7 +99,10 @@ function budgetOver(base: RetryPolicy['budget'], given: RetryOptions['budget']):
 }
 
 /** The options of one call in those of `attach`: circuits and limiters have the others. */
-export function callOptionsOf(given: ResilienceOptions, limiter: UpdateOptions['limiter']): UpdateOptions {
+export function callOptionsOf(
+  given: Omit<ResilienceOptions, 'limiter'>,
+  limiter: UpdateOptions['limiter'],
+): UpdateOptions {
   const { sinks, clock, random, breaker, ...ofCalls } = own(given);
   if (typeof breaker !== 'object') return { ...ofCalls, limiter, breaker };
   const { createError, maxWaitMs } = own(breaker as RequestGroup<'breaker'>);

@@ -40,6 +40,21 @@ export interface Reported extends ResilienceReport {
   toJSON(): ResilienceReport;
 }
 
+/** A report as plain data that nothing of ours changes any more. */
+function plainCopyOf(report: ResilienceReport): ResilienceReport {
+  const { key, attempts, delaysMs, waitedMs, elapsedMs, stopped, fallback, history } = report;
+  return {
+    key,
+    attempts,
+    delaysMs: [...delaysMs],
+    waitedMs: { ...waitedMs },
+    elapsedMs,
+    stopped,
+    fallback,
+    history: [...history],
+  };
+}
+
 /** The report of a call that is more than a success at the first attempt. */
 export class CallState implements Reported {
   /** Empty until it is known. */
@@ -53,17 +68,7 @@ export class CallState implements Reported {
   history: readonly AttemptRecord[] = NONE;
 
   toJSON(): ResilienceReport {
-    const { key, attempts, delaysMs, waitedMs, elapsedMs, stopped, fallback, history } = this;
-    return {
-      key,
-      attempts,
-      delaysMs: [...delaysMs],
-      waitedMs: { ...waitedMs },
-      elapsedMs,
-      stopped,
-      fallback,
-      history: [...history],
-    };
+    return plainCopyOf(this);
   }
 }
 
@@ -106,8 +111,7 @@ export class FirstSuccess implements Reported {
   }
 
   toJSON(): ResilienceReport {
-    const { key, attempts, delaysMs, waitedMs, elapsedMs, stopped, fallback, history } = this;
-    return { key, attempts, delaysMs, waitedMs: { ...waitedMs }, elapsedMs, stopped, fallback, history };
+    return plainCopyOf(this);
   }
 }
 

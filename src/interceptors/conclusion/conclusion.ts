@@ -63,7 +63,7 @@ async function answerInstead(
   }
 }
 
-function tellOfEnd({ attachment: { events } }: Call, report: CallState, error: unknown): void {
+function tellOfEnd({ attachment: { events } }: Call, report: Reported, error?: unknown): void {
   if (!events.active) return;
   const { key, attempts, elapsedMs, fallback, stopped = 'success' } = report;
   const event = { type: 'call' as const, key, attempts, stopped, elapsedMs, fallback };
@@ -87,11 +87,10 @@ export function succeed(
   { key, startedAt, endedAt }: Attempt,
   response: AxiosResponse,
 ): void {
-  const { events } = call.attachment;
-  const elapsedMs = endedAt - call.startedAt;
+  const report = new FirstSuccess(key, endedAt - call.startedAt, response.status, endedAt - startedAt);
   call.over = true;
-  restore(call, captured, response, new FirstSuccess(key, elapsedMs, response.status, endedAt - startedAt));
-  if (events.active) events.emit({ type: 'call', key, attempts: 1, stopped: 'success', elapsedMs, fallback: false });
+  restore(call, captured, response, report);
+  tellOfEnd(call, report);
 }
 
 /** The call's own config shows the last attempt, and is the one that is carried. */
