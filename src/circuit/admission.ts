@@ -165,13 +165,13 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
   /** @internal What those who wait have before them. */
   outlook(now: number): Outlook {
     if (this.mode === 'observe') return this.#passing();
-    if (this.isIsolated) return { name: 'shut' };
+    if (this.isIsolated) return { name: 'cooling', until: Number.POSITIVE_INFINITY };
     const state = this.circuit.at(now);
     switch (state.name) {
       case 'closed':
         return this.#passing();
       case 'open':
-        return state.byHand ? { name: 'shut' } : { name: 'cooling', until: state.until };
+        return { name: 'cooling', until: state.byHand ? Number.POSITIVE_INFINITY : state.until };
       case 'half-open': {
         const { usualMs } = this;
         return {

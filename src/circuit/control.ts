@@ -79,22 +79,12 @@ export abstract class ControlledCircuit {
   /** Opens the circuit by hand. It is probed after `cooldownMs` (default: its cooldown) like one that tripped. */
   trip(options: { cooldownMs?: number | undefined } = {}): Forced {
     checkTrip(options, '');
-    const now = this.now;
-    const opening = this.circuit.nextOpening({}, own(options).cooldownMs);
-    return this.#force('open', opening, () =>
-      this.circuit.assume(
-        { state: 'open', openings: opening.openings, remainingMs: opening.cooldownMs },
-        'manual',
-        now,
-      ),
-    );
+    return this.#force('open', this.circuit.nextOpening({}, own(options).cooldownMs));
   }
 
   /** Closes the circuit by hand and forgets all failures. It does not lift an isolation. */
   reset(): Forced {
-    return this.#force('closed', { cooldownMs: 0, openings: 0 }, () =>
-      this.circuit.assume({ state: 'closed', openings: 0, remainingMs: 0 }, 'manual', this.now),
-    );
+    return this.#force('closed', { cooldownMs: 0, openings: 0 });
   }
 
   /**
@@ -195,20 +185,17 @@ export abstract class ControlledCircuit {
     const from = this.shownAt(now);
     this.#isolations += count;
     const to = this.shownAt(now);
-    if (from !== to) {
-      this.#shownSince = now;
-      const failures = this.circuit.detector.failures(now);
-      const change = { from, to, reason: 'manual', failures, cooldownMs: 0 } as const;
-      this.emit(withReadState({ type: 'stateChange', key: this.key, ...change }, this));
-    }
+    const failures = this.circuit.detector.failures(now);
+    if (from !== to) this.#show({ from, to, reason: 'manual', failures, cooldownMs: 0 }, now);
     this.changed(now);
   }
 
   /** Makes a change by hand and tells the fleet, before any listener can make another. */
-  #force(state: 'open' | 'closed', opening: Opening, change: () => void): Forced {
+  #force(state: 'open' | 'closed', opening: Opening): Forced {
+    const { openings, cooldownMs } = opening;
     let taken = Promise.resolve(false);
     tellAfterwards(() => {
-      change();
+      this.circuit.assume({ state, openings, remainingMs: cooldownMs }, 'manual', this.now);
       taken = this.circuit.link?.force(state, opening) ?? taken;
     });
     return { applied: taken.then((isTaken) => (isTaken ? 'fleet' : 'local')) };

@@ -152,20 +152,12 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
    * `callbackError` of source `restore`.
    */
   restore(snapshot: RegistrySnapshot): void {
-    const given: unknown = snapshot;
-    const { version, breakers } = (given ?? {}) as { version?: unknown; breakers?: unknown };
-    if (version === 1 && Array.isArray(breakers)) {
-      for (const saved of breakers as (CircuitSnapshot | null)[]) {
-        if (typeof saved?.key === 'string') this.ensure(saved.key).restore(saved);
-        else this.#ignore(saved);
-      }
-    } else {
-      this.#ignore(snapshot);
+    const { version, breakers } = Object(snapshot) as { version?: unknown; breakers?: unknown };
+    const isKnown = version === 1 && Array.isArray(breakers);
+    for (const saved of (isKnown ? breakers : [snapshot]) as (CircuitSnapshot | null)[]) {
+      if (isKnown && typeof saved?.key === 'string') this.ensure(saved.key).restore(saved);
+      else this.#events.complain(null, 'restore', unknownSnapshot(saved));
     }
-  }
-
-  #ignore(snapshot: unknown): void {
-    this.#events.complain(null, 'restore', unknownSnapshot(snapshot));
   }
 
   #make(key: string): CircuitBreaker {

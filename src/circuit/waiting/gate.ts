@@ -59,9 +59,9 @@ export class Gate {
     tellAfterwards(() => this.#look(now));
   }
 
-  /** To be called when the circuit has moved: what the store said before is void. */
+  /** To be called when the circuit has moved: what was found before is void. */
   moved(now: number): void {
-    this.#deniedAt = undefined;
+    this.#deniedAt = this.#judgedBy = undefined;
     this.look(now);
   }
 
@@ -166,8 +166,6 @@ export class Gate {
         return outlook.until <= until;
       case 'probing':
         return now < until && now < this.#endOf(outlook, now);
-      case 'shut':
-        return false;
     }
   }
 

@@ -5,7 +5,10 @@ import type { Permit, Rejection } from '../contract.js';
 export type Outlook =
   /** The circuit is closed, or only observed: they go on, a few at a time. */
   | { readonly name: 'passing'; readonly startsInMs: number }
-  /** The circuit is open until then: at its end the first of them becomes a probe. */
+  /**
+   * The circuit is open until then: at its end the first of them becomes a probe. `Infinity` where a hand keeps it open: nobody
+   * knows for how long.
+   */
   | { readonly name: 'cooling'; readonly until: number }
   /**
    * The circuit is half-open. `since` is the beginning of the oldest probe that this process knows of; it is worth waiting
@@ -16,9 +19,7 @@ export type Outlook =
       readonly hasSeat: boolean;
       readonly since: number | undefined;
       readonly patienceMs: number;
-    }
-  /** A hand keeps the circuit open: nobody knows for how long. */
-  | { readonly name: 'shut' };
+    };
 
 /** An attempt that would rather wait than be rejected. */
 export interface Asking {

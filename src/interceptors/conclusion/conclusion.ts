@@ -38,7 +38,7 @@ export function conclude(
   if (report.key === '') report.key = keyAtTheEnd(captured);
   restore(call, captured, result.response, report);
   const isAnswered = stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected);
-  if (!isAnswered && captured.policy.fallback !== undefined) return answerInstead(call, captured, report, ending);
+  if (!isAnswered) return answerInstead(call, captured, report, ending);
   tellOfEnd(call, report, result.error);
   return undefined;
 }

@@ -107,7 +107,7 @@ export class ScriptedCircuit implements GatedCircuit {
     const { probes: seats = 1, patienceMs = 1_000, startsInMs = 0 } = this.#plan;
     const state = this.#at(now);
     if (this.isObserved || state.name === 'closed') return { name: 'passing', startsInMs };
-    if (state.name === 'open') return state.byHand ? { name: 'shut' } : { name: 'cooling', until: state.until };
+    if (state.name === 'open') return { name: 'cooling', until: state.byHand ? Number.POSITIVE_INFINITY : state.until };
     const [oldest] = state.probes as Set<Permit & { at: number }>;
     return { name: 'probing', hasSeat: state.probes.size < seats, since: oldest?.at, patienceMs };
   }
