@@ -204,3 +204,9 @@ export function merged<T extends object>(base: T, given: object = {}): T {
   }
   return result as T;
 }
+
+/** Options that have been checked by these rules, laid over their defaults. */
+export function complete<T extends object>(given: object, path: string, rules: Rules, defaults: T): T {
+  options(rules)(given, path);
+  return merged(defaults, given);
+}

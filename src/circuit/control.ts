@@ -18,8 +18,6 @@ import type { IssuedPermit } from './permit.js';
 import { withReadState } from './state-reader.js';
 import type { Transition } from './transition.js';
 
-const checkTrip = optionsOf({ cooldownMs: milliseconds() });
-
 /** A circuit, and what lies above its automatic state: isolation and mode. What is forced hides what is found. */
 export abstract class ControlledCircuit {
   /** What the circuit is of, e.g. `GET https://api.example.com`. */
@@ -78,7 +76,7 @@ export abstract class ControlledCircuit {
 
   /** Opens the circuit by hand. It is probed after `cooldownMs` (default: its cooldown) like one that tripped. */
   trip(options: { cooldownMs?: number | undefined } = {}): Forced {
-    checkTrip(options, '');
+    optionsOf({ cooldownMs: milliseconds() })(options, '');
     return this.#force('open', this.circuit.nextOpening({}, own(options).cooldownMs));
   }
 

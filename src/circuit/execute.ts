@@ -75,16 +75,16 @@ async function admitAndRun<T>(
   breaker: Guard,
   clock: Clock,
   fn: (context: ExecuteContext) => T | PromiseLike<T>,
-  options: ExecuteOptions<T> | undefined,
+  options: ExecuteOptions<T> = {},
 ): Promise<T> {
   aFunction(fn, 'execute(fn)');
-  if (options !== undefined) check(options, 'execute(options)');
-  const given = options && own<ExecuteOptions<T>>(options);
-  const signal = given?.signal;
+  check(options, 'execute(options)');
+  const given = own(options);
+  const { signal, maxWaitMs } = given;
   throwIfAborted(signal);
-  const answer = asked(breaker, signal, given?.maxWaitMs);
+  const answer = asked(breaker, signal, maxWaitMs);
   const permit = admitted(breaker, signal, answer instanceof Promise ? await answer : answer);
-  return runWithin(breaker, clock, fn, permit, given ?? own({}));
+  return runWithin(breaker, clock, fn, permit, given);
 }
 
 async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | PromiseLike<T>, permit: Permit): Promise<T> {
@@ -120,10 +120,10 @@ export interface CircuitPermit {
 /** See `CircuitBreaker.acquire`. */
 export async function acquire(
   breaker: Guard,
-  options: Pick<ExecuteOptions, 'signal' | 'maxWaitMs'> | undefined,
+  options: Pick<ExecuteOptions, 'signal' | 'maxWaitMs'> = {},
 ): Promise<CircuitPermit> {
-  if (options !== undefined) check(options, 'acquire(options)');
-  const { signal, maxWaitMs } = own(options ?? {});
+  check(options, 'acquire(options)');
+  const { signal, maxWaitMs } = own(options);
   throwIfAborted(signal);
   const permit = admitted(breaker, signal, await asked(breaker, signal, maxWaitMs));
   return { settle: (outcome, error) => permit.settle(outcome, undefined, { error }) };

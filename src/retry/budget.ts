@@ -35,7 +35,6 @@ export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.5, minPerSecond:
 
 export const BUDGET_RULES = { ratio: aRatio, minPerSecond: aPositiveNumber };
 
-const checkBudget = options(BUDGET_RULES, 'an object such as { ratio: 0.2 }');
 const checkSwitch = options(BUDGET_RULES, 'true, false, a RetryBudget or an object such as { ratio: 0.2 }');
 
 /** `true`, `false`, options, or a `RetryBudget`. */
@@ -137,7 +136,7 @@ export class RetryBudget {
 
   /** @throws a `TypeError` or `RangeError` that names the option. */
   constructor(given: BudgetOptions = {}) {
-    checkBudget(given, 'RetryBudget(options)');
+    options(BUDGET_RULES, 'an object such as { ratio: 0.2 }')(given, 'RetryBudget(options)');
     this.#budget = merged(BUDGET_DEFAULTS, given);
   }
 

@@ -33,9 +33,10 @@ import { inOurWords } from './other-words.js';
 const hasMethod = (name: string) => (value: unknown) =>
   typeof (value as Record<string, unknown> | null | undefined)?.[name] === 'function';
 
+const groupOf = (rules: Rules, expected: string): Rule => options(rules, expected, hintFor);
+
 /** `true`, `false` or options. */
-const switchOf = (rules: Rules, expected: string): Rule =>
-  eitherOf({ boolean: aBoolean }, options(rules, expected, hintFor));
+const switchOf = (rules: Rules, expected: string): Rule => eitherOf({ boolean: aBoolean }, groupOf(rules, expected));
 
 const aMethodName = aToken('a method such as GET');
 const METHODS = [...DEFAULTS.retry.methods, 'POST', 'PATCH'];
@@ -95,10 +96,9 @@ const aLimit = withMethods('a limit, such as adaptiveLimit()', 'limiters');
 
 const LIMITER_RULES = { ...REQUEST_LIMITER_RULES, limit: aLimit, maxQueue: anInteger(0), key: aFunction };
 
-const limiterRules = options(
+const limiterRules = groupOf(
   LIMITER_RULES,
   'false, a limit such as concurrencyLimit(10), a Limiter or an object such as { limit: adaptiveLimit() }',
-  hintFor,
 );
 
 /** Options, of which the limit is needed, or a limit or a limiter alone. */
@@ -135,45 +135,37 @@ const ATTACH_RULES = {
   limiter: orFalse(aLimiter),
 };
 
-const AFTER_ATTACH_RULES = {
-  ...CALL_RULES,
-  ...onlyAtAttach(INSTANCE_RULES),
-  limiter: switchOf(
-    { ...onlyAtAttach(LIMITER_RULES), ...REQUEST_LIMITER_RULES },
-    "true, false or an object such as { priority: 'high' }, since limits are given to attach alone",
-  ),
-};
-
-const breakerAfterAttach = (rules: Rules): Rule =>
-  switchOf(
-    { ...onlyAtAttach(BREAKER_RULES), ...rules },
-    'true, false or an object such as { maxWaitMs: 0 }, since registries are given to attach alone',
+/** What can be changed once an instance is attached, or given for one request. */
+const afterAttach = (retryRules: Rules, breakerRules: Rules, expected: string): Rule =>
+  groupOf(
+    {
+      ...CALL_RULES,
+      ...onlyAtAttach(INSTANCE_RULES),
+      retry: retryOf(retryRules),
+      breaker: switchOf(
+        { ...onlyAtAttach(BREAKER_RULES), ...breakerRules },
+        'true, false or an object such as { maxWaitMs: 0 }, since registries are given to attach alone',
+      ),
+      limiter: switchOf(
+        { ...onlyAtAttach(LIMITER_RULES), ...REQUEST_LIMITER_RULES },
+        "true, false or an object such as { priority: 'high' }, since limits are given to attach alone",
+      ),
+    },
+    expected,
   );
 
-export const checkAttachOptions: (given: ResilienceOptions, path: string) => void = options(
-  ATTACH_RULES,
+export const checkAttachOptions: (given: ResilienceOptions, path: string) => void = groupOf(ATTACH_RULES, 'an object');
+
+export const checkUpdateOptions: (given: UpdateOptions, path: string) => void = afterAttach(
+  RETRY_RULES,
+  { ...REQUEST_BREAKER_RULES, mode: aMode },
   'an object',
-  hintFor,
 );
 
-export const checkUpdateOptions: (given: UpdateOptions, path: string) => void = options(
-  {
-    ...AFTER_ATTACH_RULES,
-    retry: retryOf(RETRY_RULES),
-    breaker: breakerAfterAttach({ ...REQUEST_BREAKER_RULES, mode: aMode }),
-  },
-  'an object',
-  hintFor,
-);
-
-export const checkRequestOptions: (given: ResilienceRequestOptions, path: string) => void = options(
-  {
-    ...AFTER_ATTACH_RULES,
-    retry: retryOf({ ...RETRY_RULES, budget: aBoolean }),
-    breaker: breakerAfterAttach(REQUEST_BREAKER_RULES),
-  },
+export const checkRequestOptions: (given: ResilienceRequestOptions, path: string) => void = afterAttach(
+  { ...RETRY_RULES, budget: aBoolean },
+  REQUEST_BREAKER_RULES,
   'false or an object',
-  hintFor,
 );
 
 /** What `axios.create` was given for all requests: at fault, it would fail every one of them. */
