@@ -12,7 +12,7 @@ export interface Handler {
   readonly runWhen?: ((config: Config) => boolean) | null;
 }
 
-export const handler = (fulfilled: (value: never) => unknown): Handler => ({
+export const handler = (fulfilled: Handler['fulfilled']): Handler => ({
   fulfilled,
   rejected: undefined,
   synchronous: true,
@@ -56,9 +56,7 @@ export function place({ interceptors }: AxiosInstance, begin: (config: Config) =
   let active = true;
   let begun: CallHandlers | undefined;
   const beginning: Handler = {
-    fulfilled: undefined,
-    rejected: undefined,
-    synchronous: true,
+    ...handler(undefined),
     runWhen: (config) => {
       begun = begin(config);
       return false;
