@@ -1,10 +1,9 @@
-import { hide } from '../fields.js';
 import { SuccessTimes } from '../out-of-time.js';
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
 import type { Lease, LeaseAnswer } from './link.js';
 import { DEFAULT_LEASE_MS } from './options.js';
-import { IssuedPermit, UNCOUNTED } from './permit.js';
+import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
 import { Gate } from './waiting/gate.js';
 import {
   type Asking,
@@ -46,7 +45,10 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
   }
 
   /** @internal The short way into a closed circuit that neither a store nor a hand has a say in. */
-  enter(now = this.#entryTime, caller?: object): IssuedPermit | undefined {
+  enter(
+    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
+    caller?: object,
+  ): IssuedPermit | undefined {
     if (!this.circuit.isFree || this.isIsolated) return undefined;
     this.#inFlight++;
     return this.circuit.give(now, caller);
@@ -64,7 +66,12 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
    * @param mayProbe `false` for an attempt that has less time left than successes take: it would not tell whether the
    *   service is back, so it gets no probe.
    */
-  ask(now = this.#entryTime, leaseMs = DEFAULT_LEASE_MS, caller?: object, mayProbe = true): Answer | Promise<Answer> {
+  ask(
+    now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
+    leaseMs = DEFAULT_LEASE_MS,
+    caller?: object,
+    mayProbe = true,
+  ): Answer | Promise<Answer> {
     const permit = this.enter(now, caller);
     if (permit) return permit;
     const isLeased = this.#isLeasedAt(now, caller);
@@ -116,6 +123,8 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
     caller?: object,
     remainingMs = Number.POSITIVE_INFINITY,
   ): Permit | Rejection | Promise<Permit | Rejection> {
+    const permit = this.enter(undefined, caller);
+    if (permit) return permit;
     const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (this.usualMs ?? 0);
     const next = this.seek({ leaseMs: DEFAULT_LEASE_MS, caller, mayProbe, patienceMs });
     return 'admitted' in next ? next : unlessAborted(next, signal);
@@ -199,10 +208,6 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
     return this.#reject(now, this.isIsolated ? Number.POSITIVE_INFINITY : this.circuit.waitMs(now)) as Rejection;
   }
 
-  get #entryTime(): number {
-    return this.timeUnless(this.circuit.detector.ignoresDuration);
-  }
-
   /** Whether a lease of the store is needed: for a probe, unless the call has had its own or already holds one. */
   #isLeasedAt(now: number, caller: object | undefined): boolean {
     const state = this.circuit.at(now);
@@ -231,9 +236,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
     if (this.mode === 'enforce') {
       this.#rejected++;
       this.emit({ type: 'rejected', key: this.key, by: 'circuit', retryAfterMs });
-      const rejection = { admitted: false, retryAfterMs } as const;
-      hide(rejection, 'cause', this.cause);
-      return rejection;
+      return new Denial(retryAfterMs, this.cause);
     }
     this.emit({ type: 'wouldReject', key: this.key, retryAfterMs });
     this.#inFlight++;
@@ -249,12 +252,12 @@ export abstract class AdmittingCircuit extends ControlledCircuit implements Gate
   }
 
   /** A place in the queue, or what it is given in place of one. */
-  #waitOrReject({ patienceMs, agrees, ...asked }: Seeking, retryAfterMs: number): Permit | Rejection | Waiting {
+  #waitOrReject(seeking: Seeking, retryAfterMs: number): Permit | Rejection | Waiting {
     const { now } = this;
-    const until = now + patienceMs();
+    const until = now + seeking.patienceMs();
     const isPatient = this.mode === 'enforce' && until > now;
-    const isWorthIt = isPatient && this.#openGate().isWorthIt(until, now) && (agrees?.(retryAfterMs) ?? true);
-    const place = isWorthIt ? this.#openGate().wait({ ...asked, until }, now) : undefined;
+    const isWorthIt = isPatient && this.#openGate().isWorthIt(until, now) && (seeking.agrees?.(retryAfterMs) ?? true);
+    const place = isWorthIt ? this.#openGate().wait({ ...seeking, until }, now) : undefined;
     if (!place) return this.#reject(now, retryAfterMs);
     this.emit({ type: 'queued', key: this.key, by: 'circuit', queued: this.queued });
     return place;

@@ -75,11 +75,11 @@ async function admitAndRun<T>(
   breaker: Guard,
   clock: Clock,
   fn: (context: ExecuteContext) => T | PromiseLike<T>,
-  options: ExecuteOptions<T> = {},
+  options: ExecuteOptions<T> | undefined,
 ): Promise<T> {
   aFunction(fn, 'execute(fn)');
-  check(options, 'execute(options)');
-  const given = own(options);
+  if (options !== undefined) check(options, 'execute(options)');
+  const given = own(options ?? {});
   const { signal, maxWaitMs } = given;
   throwIfAborted(signal);
   const answer = asked(breaker, signal, maxWaitMs);
@@ -120,10 +120,10 @@ export interface CircuitPermit {
 /** See `CircuitBreaker.acquire`. */
 export async function acquire(
   breaker: Guard,
-  options: Pick<ExecuteOptions, 'signal' | 'maxWaitMs'> = {},
+  options: Pick<ExecuteOptions, 'signal' | 'maxWaitMs'> | undefined,
 ): Promise<CircuitPermit> {
-  check(options, 'acquire(options)');
-  const { signal, maxWaitMs } = own(options);
+  if (options !== undefined) check(options, 'acquire(options)');
+  const { signal, maxWaitMs } = own(options ?? {});
   throwIfAborted(signal);
   const permit = admitted(breaker, signal, await asked(breaker, signal, maxWaitMs));
   return { settle: (outcome, error) => permit.settle(outcome, undefined, { error }) };

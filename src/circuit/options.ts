@@ -232,10 +232,11 @@ export function circuitPolicy(given: CircuitBreakerOptions, path = '', base = DE
   checkCircuit(given, path);
   const { detector, retryAfter, halfOpen } = own(given);
   if (detector) checkDetector(detector, path ? `${path}.detector` : 'detector');
-  return merged(merged(base, given), {
+  return {
+    ...merged(base, given),
     retryAfter: retryAfterOver(base.retryAfter, retryAfter),
     halfOpen: merged(base.halfOpen, halfOpen),
-  });
+  };
 }
 
 function retryAfterOver(

@@ -1,5 +1,5 @@
 import type { Outcome } from '../events.js';
-import type { Permit } from './contract.js';
+import type { Permit, Rejection } from './contract.js';
 import type { Lease } from './link.js';
 import type { FailureDetails } from './options.js';
 
@@ -63,5 +63,20 @@ export class ProbePermit extends IssuedPermit {
 
   override get isProbe(): boolean {
     return true;
+  }
+}
+
+export class Denial implements Rejection {
+  readonly admitted = false;
+  readonly retryAfterMs: number;
+  readonly #cause: unknown;
+
+  constructor(retryAfterMs: number, cause: unknown) {
+    this.retryAfterMs = retryAfterMs;
+    this.#cause = cause;
+  }
+
+  get cause(): unknown {
+    return this.#cause;
   }
 }
