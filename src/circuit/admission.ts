@@ -5,14 +5,7 @@ import type { Lease, LeaseAnswer } from './link.js';
 import { DEFAULT_LEASE_MS } from './options.js';
 import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
 import { Gate } from './waiting/gate.js';
-import {
-  type Asking,
-  type GatedCircuit,
-  type Outlook,
-  type Seeking,
-  unlessAborted,
-  type Waiting,
-} from './waiting/waiting.js';
+import { type Asking, type Outlook, type Seeking, unlessAborted, type Waiting } from './waiting/waiting.js';
 
 /** How long it is worth waiting for a probe where no recent success tells, ms. */
 const PATIENCE_MS = 1_000;
@@ -21,7 +14,7 @@ const PATIENCE_MS = 1_000;
 export type Answer = IssuedPermit | number;
 
 /** A circuit that lets attempts in, lets them wait, or rejects them. */
-export abstract class AdmittingCircuit extends ControlledCircuit implements GatedCircuit {
+export abstract class AdmittingCircuit extends ControlledCircuit {
   #times: SuccessTimes | undefined;
   #inFlight = 0;
   #rejected = 0;
