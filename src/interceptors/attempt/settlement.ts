@@ -51,7 +51,7 @@ const isPlainSuccess = ({ status }: AxiosResponse): boolean => status >= 200 && 
 
 /** @param result What is no plain success. */
 function takeIn(attempt: Attempt, result: Result | undefined, timeout: unknown): void {
-  const { call, captured, circuitKey, config, key, number, passes } = attempt;
+  const { call, captured, config, key, number, passes } = attempt;
   const { clock, events, times } = call.attachment;
   const diagnosis = result && diagnose(result, config);
   const now = clock.now();
@@ -70,7 +70,9 @@ function takeIn(attempt: Attempt, result: Result | undefined, timeout: unknown):
   attempt.passes = NO_PASSES;
   settleEach(passes, outcome, now, detailsOf(attempt, result));
   if (!events.active) return;
-  events.emit({ type: 'attempt', key, attempt: number, outcome, ...recordOf(attempt), guarded: circuitKey !== null });
+  const { status, code, durationMs } = recordOf(attempt);
+  const guarded = attempt.circuitKey !== null;
+  events.emit({ type: 'attempt', key, attempt: number, outcome, status, code, durationMs, guarded });
 }
 
 function classified(attempt: Attempt, ended: Result | undefined, outcome: Outcome): Outcome {
