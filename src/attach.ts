@@ -1,9 +1,11 @@
 import type { AxiosInstance } from 'axios';
+import type { BreakerMode } from './circuit/options.js';
 import { BreakerRegistry } from './circuit/registry.js';
 import { withReadState } from './circuit/state-reader.js';
 import { type Clock, monotonicClock } from './clock.js';
 import { ALL_EVENTS, type AnyListener, Emitter, type EventName } from './emitter.js';
 import type { ResilienceEvents, Sink } from './events.js';
+import { hide } from './fields.js';
 import { armed } from './interceptors/attempt/armed-adapter.js';
 import { budgetGuard } from './interceptors/attempt/budget-guard.js';
 import { circuitGuard } from './interceptors/attempt/circuit-guard.js';
@@ -22,7 +24,6 @@ import { watchPage } from './interceptors/outcome/page.js';
 import { answered, refused } from './interceptors/retry/answer.js';
 import { AttemptTimes } from './interceptors/time/attempt-times.js';
 import type { AttachedLimiters, Limit, LimiterStats, LimitersOptions } from './limiter/contract.js';
-import type { Limiter } from './limiter/limiter.js';
 import type { BreakerOptions, ResilienceOptions, UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
 import { readHeader } from './retry-after.js';
@@ -94,7 +95,7 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     random,
     isHeard: () => events.active,
     tell: (key, news) => events.emit({ ...news, key }),
-    onError: (key, error) => events.emit({ type: 'callbackError', key, source: 'limiter', error }),
+    onError: (key, error) => events.complain(key, 'limiter', error),
     keyOf: byOrigin,
     isOpen: (key) => isRejecting(registry, key),
     readHeader,
@@ -126,7 +127,6 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     },
   });
 
-  let attached = true;
   const handle: Resilience = {
     breakers: registry,
     get limiters() {
@@ -139,25 +139,20 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
     update(changes: UpdateOptions): void {
       checkUpdateOptions(changes, '');
       tryDelays(changes, defaults);
-      const { breaker } = own(changes);
-      if (typeof breaker !== 'object') {
-        attachment.policy = extendPolicy(attachment.policy, changes);
-        return;
-      }
-      const { mode, ...ofCalls } = own(breaker);
-      attachment.policy = extendPolicy(attachment.policy, { ...changes, breaker: ofCalls });
+      const { breaker, limiter } = own(changes);
+      attachment.policy = extendPolicy(attachment.policy, callOptionsOf(changes, limiter));
+      const { mode } = own(Object(breaker) as { mode?: BreakerMode });
       if (mode !== undefined) registry.setMode(mode);
     },
     close: () => attachment.pauses.close(),
     detach(): void {
-      if (!attached) return;
-      attached = false;
+      if (manager[MARK] !== handle) return;
       remove();
       unpipe();
       delete manager[MARK];
     },
   };
-  Object.defineProperty(manager, MARK, { value: handle, configurable: true });
+  hide(manager, MARK, handle);
   return handle;
 }
 
@@ -204,13 +199,9 @@ function limitersOf(
   context: LimitersContext,
 ): { limiters?: AttachedLimiters; policy?: UpdateOptions['limiter'] } {
   if (!given) return {};
-  if ('limiters' in given) return { limiters: limitersBy(given, context) };
-  const { limit, maxQueue, ...policy } = own(given);
+  const { limit, maxQueue, ...policy } = own('limiters' in given ? { limit: given as Limit } : given);
   return { limiters: limit.limiters({ ...context, limit, maxQueue }), policy };
 }
-
-const limitersBy = (given: Limit | Limiter, context: LimitersContext): AttachedLimiters =>
-  given.limiters({ ...context, limit: given as Limit });
 
 function isManager(manager: unknown): boolean {
   const { forEach } = Object(manager) as { forEach?: { readonly _isMockFunction?: boolean } };

@@ -2,10 +2,9 @@ import type { AxiosError, AxiosResponse } from 'axios';
 import {
   aPositiveNumber,
   aRatio,
+  complete,
   eitherOf,
-  merged,
   milliseconds,
-  options,
   orFalse,
   type Rule,
   unexpected,
@@ -92,19 +91,17 @@ export interface ExponentialOptions {
   jitter?: number | false | undefined;
 }
 
-const checkExponential = options({
-  baseMs: aNumberOfMs,
-  factor: aPositiveNumber,
-  maxMs: aNumberOfMs,
-  jitter: orFalse(aRatio),
-});
-const checkDecorrelated = options({ baseMs: aNumberOfMs, maxMs: aNumberOfMs });
+/** A complete `ExponentialOptions`. */
+type Growth = { readonly [Name in keyof ExponentialOptions]-?: NonNullable<ExponentialOptions[Name]> };
 
 /** `baseMs` × `factor` ^ (attempt − 1), at most `maxMs`: by default 100, 200, 400 ms … 30 s. */
 export function exponential(given: ExponentialOptions = {}): Delay {
-  checkExponential(given, 'exponential(options)');
-  const defaults = { baseMs: 100, factor: 2, maxMs: 30_000, jitter: false as number | false };
-  const { baseMs, factor, maxMs, jitter } = merged(defaults, given);
+  const { baseMs, factor, maxMs, jitter } = complete<Growth>(
+    given,
+    'exponential(options)',
+    { baseMs: aNumberOfMs, factor: aPositiveNumber, maxMs: aNumberOfMs, jitter: orFalse(aRatio) },
+    { baseMs: 100, factor: 2, maxMs: 30_000, jitter: false },
+  );
   const whole = (attempt: number) => Math.min(maxMs, baseMs * factor ** (attempt - 1)) || 0;
   return ({ attempt, random }) => (jitter ? whole(attempt) * (1 - jitter * random()) : whole(attempt));
 }
@@ -127,7 +124,11 @@ export function equalJitter(delay: number | Delay): Delay {
 
 /** A random delay between `baseMs` and three times the previous delay, at most `maxMs`. */
 export function decorrelatedJitter(given: Pick<ExponentialOptions, 'baseMs' | 'maxMs'> = {}): Delay {
-  checkDecorrelated(given, 'decorrelatedJitter(options)');
-  const { baseMs, maxMs } = merged({ baseMs: 100, maxMs: 30_000 }, given);
+  const { baseMs, maxMs } = complete(
+    given,
+    'decorrelatedJitter(options)',
+    { baseMs: aNumberOfMs, maxMs: aNumberOfMs },
+    { baseMs: 100, maxMs: 30_000 },
+  );
   return ({ previousMs = baseMs, random }) => Math.min(maxMs, baseMs + random() * Math.max(0, previousMs * 3 - baseMs));
 }

@@ -138,6 +138,11 @@ export class Emitter {
     this.parent?.tell(event);
   }
 
+  /** Tells of a callback that threw, or returned what it must not. */
+  complain(key: string | null, source: string, error: unknown): void {
+    this.emit({ type: 'callbackError', key, source, error });
+  }
+
   complainOfRounds(key: string | null): void {
     const error = new Error(`Events that listeners caused were dropped after ${MOST_ROUNDS} rounds`);
     this.tell({ type: 'callbackError', key, at: Date.now(), source: 'listener', error });
@@ -165,6 +170,6 @@ export class Emitter {
   }
 
   #report({ key, type }: ResilienceEvent, source: string, error: unknown): void {
-    if (type !== 'callbackError') this.emit({ type: 'callbackError', key, source, error });
+    if (type !== 'callbackError') this.complain(key, source, error);
   }
 }

@@ -1,5 +1,6 @@
 import { AxiosError, type InternalAxiosRequestConfig } from 'axios';
 import type { TurnedAway } from './events.js';
+import { hide, read } from './fields.js';
 
 /** What is known when a circuit rejects. */
 export interface RejectionContext {
@@ -95,28 +96,16 @@ export const isRejectedError = (error: unknown): error is CircuitOpenError | Lim
 /** Whether a limiter rejected the call. */
 export const isLimitError = (error: unknown): error is LimitError => hasCode(error, 'ERR_LIMITED');
 
-function hasCode(error: unknown, code: string): boolean {
-  try {
-    return (error as { code?: unknown } | null | undefined)?.code === code;
-  } catch {
-    return false;
-  }
-}
+const hasCode = (error: unknown, code: string): boolean => read(error, 'code') === code;
 
 /** Whether an error is an abort: by its name, or a cancellation of any copy of axios. */
-export function isAbort(error: unknown): boolean {
-  try {
-    const { name, __CANCEL__ } = (error ?? {}) as { name?: unknown; __CANCEL__?: unknown };
-    return name === 'AbortError' || __CANCEL__ === true;
-  } catch {
-    return false;
-  }
-}
+export const isAbort = (error: unknown): boolean =>
+  read(error, 'name') === 'AbortError' || read(error, '__CANCEL__') === true;
 
 /** Gives an error a cause where it has none and can take one; never itself. */
 export function giveCause(error: unknown, value: unknown): void {
   if (error instanceof Error && !error.cause && error !== value && value !== undefined) {
-    Reflect.defineProperty(error, 'cause', { value, writable: true, configurable: true });
+    hide(error, 'cause', value);
   }
 }
 
@@ -161,7 +150,7 @@ function keptOf(failure: unknown, depth = 0): unknown {
   const { name, message } = error;
   const cause = depth < MOST_CAUSES ? keptOf(error.cause, depth + 1) : undefined;
   for (const [field, value] of Object.entries({ name, message, cause })) {
-    if (value !== undefined) Object.defineProperty(kept, field, { value, writable: true, configurable: true });
+    if (value !== undefined) hide(kept, field, value);
   }
   return Object.assign(kept, code === undefined ? {} : { code }, status === undefined ? {} : { status });
 }

@@ -1,3 +1,5 @@
+import { read } from './fields.js';
+
 /** Shares of the time a call was given from which an attempt had its whole chance. */
 const WHOLE_CHANCE = 0.9;
 /** A number of the caller's below this, ms, says nothing of the service by itself. */
@@ -32,15 +34,8 @@ export function outcomeOutOfTime({ attemptMs, callMs, slowestMs, isProbe }: OutO
 export const sleepOf = (dueMs: number): number => Math.max(SLEEP_MS, dueMs / 2);
 
 /** Whether a signal was aborted because its time ran out (`AbortSignal.timeout`, also inside `AbortSignal.any`). */
-export function isTimeUp(
-  signal: { readonly aborted?: boolean; readonly reason?: unknown } | null | undefined,
-): boolean {
-  try {
-    return signal?.aborted === true && (signal.reason as { name?: unknown } | undefined)?.name === 'TimeoutError';
-  } catch {
-    return false;
-  }
-}
+export const isTimeUp = (signal: object | null | undefined): boolean =>
+  read(signal, 'aborted') === true && read(read(signal, 'reason'), 'name') === 'TimeoutError';
 
 /**
  * Whether a code of an error says that there was no answer in time: of axios, Node, undici and the libraries that follow them.
@@ -49,16 +44,10 @@ export const isTimeoutCode = (code: unknown): boolean =>
   typeof code === 'string' && /TIMEDOUT|TIMEOUT|^ECONNABORTED$/.test(code);
 
 /** Whether an error says that there was no answer in time, or its cause, as that of fetch does. */
-export function isTimeoutError(error: unknown): boolean {
-  try {
-    const { code, name, cause } = error as Record<'code' | 'name' | 'cause', unknown>;
-    return (
-      isTimeoutCode(code) || name === 'TimeoutError' || isTimeoutCode((cause as { code?: unknown } | undefined)?.code)
-    );
-  } catch {
-    return false;
-  }
-}
+export const isTimeoutError = (error: unknown): boolean =>
+  isTimeoutCode(read(error, 'code')) ||
+  read(error, 'name') === 'TimeoutError' ||
+  isTimeoutCode(read(read(error, 'cause'), 'code'));
 
 /** What successes take, in six buckets of ten seconds. */
 export class SuccessTimes {

@@ -133,12 +133,15 @@ export const eitherOf =
   (value, path) =>
     (byType[typeof value] ?? otherwise)(value, path);
 
-/** `false`, or what the rule says. */
-export const orFalse =
-  (rule: Rule): Rule =>
+/** Takes a value that the test says is one; else the rule decides. */
+export const unless =
+  (isOne: (value: unknown) => unknown, rule: Rule): Rule =>
   (value, path) => {
-    if (value !== false) rule(value, path);
+    if (!isOne(value)) rule(value, path);
   };
+
+/** `false`, or what the rule says. */
+export const orFalse = (rule: Rule): Rule => unless((value) => value === false, rule);
 
 /**
  * An object of known options; `undefined` means not given.
@@ -168,12 +171,12 @@ export const options =
 
 function guess(written: string, rules: Rules): string {
   const names = Object.keys(rules);
-  const near = nearName(written, names);
-  if (near) return `: did you mean \`${near}\`?`;
-  return `; the options are ${listed(names.filter((name) => typeof rules[name] !== 'string'))}`;
+  const here = names.filter((name) => typeof rules[name] !== 'string');
+  return hintOf(nearName(written, names), 'options', here);
 }
 
-const listed = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
+const hintOf = (near: string | undefined, kind: string, names: readonly string[]): string =>
+  near ? `: did you mean \`${near}\`?` : `; the ${kind} are ${names.map((name) => `\`${name}\``).join(', ')}`;
 
 /** A listener for one of these events, or a sink for all. */
 export function checkListener(events: readonly string[], type: unknown, listener: unknown): void {
@@ -181,8 +184,7 @@ export function checkListener(events: readonly string[], type: unknown, listener
   const name = String(type);
   if (name !== '*' && !events.includes(name)) {
     const near = nearName(name, events) ?? (/open|close/i.test(name) ? 'stateChange' : undefined);
-    const hint = near ? `: did you mean \`${near}\`?` : `; the events are ${listed(events)}`;
-    throw new TypeError(`Unknown event \`${shownText(name)}\`${hint}`);
+    throw new TypeError(`Unknown event \`${shownText(name)}\`${hintOf(near, 'events', events)}`);
   }
   (name === '*' ? aSink : aFunction)(listener, `on('${name}', listener)`);
 }
@@ -193,18 +195,18 @@ export function checkListener(events: readonly string[], type: unknown, listener
  */
 export const own = <T extends object>(given: T): T => Object.assign(Object.create(null) as T, given);
 
-/**
- * The given fields over the base's, both without what they inherit; `undefined` means not given. Of `groups`, the fields
- * are merged in turn.
- */
-export function merged<T extends object>(base: T, given: object = {}, ...groups: (keyof T)[]): T {
+/** The given fields over the base's, both without what they inherit; `undefined` means not given. */
+export function merged<T extends object>(base: T, given: object = {}): T {
   // Unlike `Object.create(null)`, this leaves an object whose fields are quick to read.
   const result = Object.setPrototypeOf({ ...base }, null) as Record<PropertyKey, unknown>;
   for (const [name, value] of Object.entries(given)) {
-    const isMerged = groups.includes(name as keyof T) && isGroup(value);
-    if (value === undefined) continue;
-    if (isMerged) result[name] = merged(result[name] || {}, value);
-    else result[name] = Array.isArray(value) ? Array.from<unknown>(value) : value;
+    if (value !== undefined) result[name] = Array.isArray(value) ? Array.from<unknown>(value) : value;
   }
   return result as T;
+}
+
+/** Options that have been checked by these rules, laid over their defaults. */
+export function complete<T extends object>(given: object, path: string, rules: Rules, defaults: T): T {
+  options(rules)(given, path);
+  return merged(defaults, given);
 }

@@ -74,7 +74,7 @@ const LAYERS: readonly RegExp[] = [
   /^interceptors\/outcome\//,
   /^(?:contexts|defaults|options)\.ts$/,
   /^circuit\/|^retry\/|^limiter\/|^sinks\/|^metrics\//,
-  /^(?:abort|errors|events|clock|delay|emitter|near-name|out-of-time|redaction|retry-after|validation)\.ts$/,
+  /^(?:abort|errors|events|clock|delay|emitter|fields|near-name|out-of-time|recent|redaction|retry-after|validation)\.ts$/,
 ];
 
 /** Each is a folder and an export of the package. */

@@ -1,4 +1,3 @@
-import { reasonOf } from '../abort.js';
 import { SuccessTimes } from '../out-of-time.js';
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
@@ -6,7 +5,7 @@ import type { Lease, LeaseAnswer } from './link.js';
 import { DEFAULT_LEASE_MS } from './options.js';
 import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
 import { Gate } from './waiting/gate.js';
-import { type Asking, type GatedCircuit, type Outlook, unlessAborted, type Waiting } from './waiting/waiting.js';
+import { type Asking, type Outlook, type Seeking, unlessAborted, type Waiting } from './waiting/waiting.js';
 
 /** How long it is worth waiting for a probe where no recent success tells, ms. */
 const PATIENCE_MS = 1_000;
@@ -62,7 +61,7 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
    */
   ask(
     now: number = this.timeUnless(this.circuit.detector.ignoresDuration),
-    leaseMs: number = DEFAULT_LEASE_MS,
+    leaseMs = DEFAULT_LEASE_MS,
     caller?: object,
     mayProbe = true,
   ): Answer | Promise<Answer> {
@@ -79,50 +78,55 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   }
 
   /**
-   * @internal A place in the queue for one that `ask` gave no permit, or its rejection.
-   *
-   * @param agrees Asked before it waits.
+   * @internal As `ask`, and an attempt that would be rejected waits instead, where that may help. Who leaves while the store is
+   * asked gets a permit all the same if it says so, and is not put into the queue.
    */
-  waitOrReject(asking: Asking, retryAfterMs: number, now: number, agrees = () => true): Waiting | Permit | Rejection {
-    const isPatient = this.mode === 'enforce' && asking.until > now;
-    if (!isPatient) return this.#reject(now, retryAfterMs);
-    const gate = this.#ensureGate();
-    const isWorthIt = gate.isWorthIt(asking.until, now) && agrees();
-    const place = isWorthIt ? gate.wait(asking, now) : undefined;
-    if (!place) return this.#reject(now, retryAfterMs);
-    this.emit({ type: 'queued', key: this.key, by: 'circuit', queued: gate.size });
-    return place;
+  seek(seeking: Seeking): Permit | Rejection | Waiting {
+    let place: Waiting | undefined;
+    let isLeft = false;
+    const answered = (answer: Answer): Permit | Rejection | Promise<Permit | Rejection> => {
+      if (typeof answer !== 'number') return answer;
+      if (isLeft) return new Promise(() => undefined);
+      const next = this.#waitOrReject(seeking, answer);
+      if ('admitted' in next) return next;
+      place = next;
+      seeking.onQueue?.();
+      return place.answer;
+    };
+    const { now, leaseMs, caller, mayProbe } = seeking;
+    const asked = this.ask(now, leaseMs, caller, mayProbe);
+    const answer = asked instanceof Promise ? asked.then(answered) : answered(asked);
+    if (!(answer instanceof Promise)) return answer;
+    const leave = () => {
+      isLeft = true;
+      place?.leave();
+    };
+    return { answer, leave, end: () => place?.end() };
   }
 
   /**
-   * @internal As `enter`, and one that would be rejected waits instead; an abort ends the wait with the signal's reason.
+   * @internal As `seek`; an abort ends the wait with the signal's reason.
    *
-   * @param maxWaitMs Asked where it would be rejected.
+   * @param patienceMs How long it may wait; asked where it would be rejected.
    * @param remainingMs What is left for the attempt, ms: it gets no probe where successes take longer.
    */
   acquireWithin(
-    maxWaitMs: () => number,
+    patienceMs: () => number,
     signal?: AbortSignal,
     caller?: object,
     remainingMs = Number.POSITIVE_INFINITY,
   ): Permit | Rejection | Promise<Permit | Rejection> {
-    const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (this.times.slowestMs() ?? 0);
-    const waited = (answer: Answer): Permit | Rejection | Promise<Permit | Rejection> => {
-      if (typeof answer !== 'number') return answer;
-      if (signal?.aborted) return Promise.reject(reasonOf(signal));
-      const { now } = this;
-      const asking = { until: now + maxWaitMs(), leaseMs: DEFAULT_LEASE_MS, caller, mayProbe };
-      const next = this.waitOrReject(asking, answer, now);
-      return 'admitted' in next ? next : unlessAborted(next, signal);
-    };
-    const answer = this.ask(undefined, undefined, caller, mayProbe);
-    return answer instanceof Promise ? answer.then(waited) : waited(answer);
+    const permit = this.enter(undefined, caller);
+    if (permit) return permit;
+    const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (this.usualMs ?? 0);
+    const next = this.seek({ leaseMs: DEFAULT_LEASE_MS, caller, mayProbe, patienceMs });
+    return 'admitted' in next ? next : unlessAborted(next, signal);
   }
 
   /** @internal Whether an attempt that can wait as long as that may hope for a permit, as far as can be foreseen. */
   isWorthWaiting(maxWaitMs: number): boolean {
     const { now } = this;
-    return maxWaitMs > 0 && this.#ensureGate().isWorthIt(now + maxWaitMs, now);
+    return maxWaitMs > 0 && this.#openGate().isWorthIt(now + maxWaitMs, now);
   }
 
   /** @internal How many attempts were rejected. */
@@ -148,6 +152,53 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   /** @internal The time, unless nobody looks at it in a closed circuit: the clock is the dearest part of a healthy call. */
   protected timeUnless(isUnseen: boolean): number {
     return isUnseen && this.circuit.isClosed ? 0 : this.now;
+  }
+
+  /** @internal How many may wait at a time. */
+  get maxQueue(): number {
+    return this.circuit.policy.maxQueue;
+  }
+
+  /** @internal What the slowest success took in the last minute in which there were any, ms. */
+  get usualMs(): number | undefined {
+    return this.times.slowestMs();
+  }
+
+  /** @internal What those who wait have before them. */
+  outlook(now: number): Outlook {
+    if (this.mode === 'observe') return this.#passing();
+    if (this.isIsolated) return { name: 'cooling', until: Number.POSITIVE_INFINITY };
+    const state = this.circuit.at(now);
+    switch (state.name) {
+      case 'closed':
+        return this.#passing();
+      case 'open':
+        return { name: 'cooling', until: state.byHand ? Number.POSITIVE_INFINITY : state.until };
+      case 'half-open': {
+        const { usualMs } = this;
+        return {
+          name: 'probing',
+          hasSeat: state.probes.hasSeat(this.circuit.probeRules(now).permits, undefined),
+          since: state.probes.since,
+          patienceMs: usualMs === undefined ? PATIENCE_MS : 2 * usualMs,
+        };
+      }
+    }
+  }
+
+  /** @internal A permit for one that waits, if there is one to be had. */
+  admit({ leaseMs, caller, mayProbe }: Asking, now: number): Permit | undefined | Promise<Permit | undefined> {
+    const permitOf = (answer: Answer): Permit | undefined => {
+      if (typeof answer !== 'number') return answer;
+      return this.mode === 'observe' ? (this.#reject(this.now, answer) as Permit) : undefined;
+    };
+    const answer = this.ask(now, leaseMs, caller, mayProbe);
+    return answer instanceof Promise ? answer.then(permitOf) : permitOf(answer);
+  }
+
+  /** @internal Rejects one that waits. */
+  reject(now: number): Rejection {
+    return this.#reject(now, this.isIsolated ? Number.POSITIVE_INFINITY : this.circuit.waitMs(now)) as Rejection;
   }
 
   /** Whether a lease of the store is needed: for a probe, unless the call has had its own or already holds one. */
@@ -193,66 +244,21 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     return Math.min(leftMs, endsInMs > 0 ? endsInMs : PATIENCE_MS);
   }
 
-  #ensureGate(): Gate {
-    this.#gate ??= new Gate(this.#gated());
+  /** A place in the queue, or what it is given in place of one. */
+  #waitOrReject(seeking: Seeking, retryAfterMs: number): Permit | Rejection | Waiting {
+    const { now } = this;
+    const until = now + seeking.patienceMs();
+    const isPatient = this.mode === 'enforce' && until > now;
+    const isWorthIt = isPatient && this.#openGate().isWorthIt(until, now) && (seeking.agrees?.(retryAfterMs) ?? true);
+    const place = isWorthIt ? this.#openGate().wait({ ...seeking, until }, now) : undefined;
+    if (!place) return this.#reject(now, retryAfterMs);
+    this.emit({ type: 'queued', key: this.key, by: 'circuit', queued: this.queued });
+    return place;
+  }
+
+  #openGate(): Gate {
+    this.#gate ??= new Gate(this);
     return this.#gate;
-  }
-
-  #gated(): GatedCircuit {
-    const now = () => this.now;
-    const maxQueue = () => this.circuit.policy.maxQueue;
-    const slowestMs = () => this.times.slowestMs();
-    return {
-      get now() {
-        return now();
-      },
-      get maxQueue() {
-        return maxQueue();
-      },
-      get slowestMs() {
-        return slowestMs();
-      },
-      outlook: (at) => this.#outlook(at),
-      admit: (asking, at) => this.#admitWaiter(asking, at),
-      reject: (at) => this.#reject(at, this.#waitMs(at)) as Rejection,
-    };
-  }
-
-  #admitWaiter({ leaseMs, caller, mayProbe }: Asking, now: number): Permit | undefined | Promise<Permit | undefined> {
-    const permitOf = (answer: Answer): Permit | undefined => {
-      if (typeof answer !== 'number') return answer;
-      return this.mode === 'observe' ? (this.#reject(this.now, answer) as Permit) : undefined;
-    };
-    const answer = this.ask(now, leaseMs, caller, mayProbe);
-    return answer instanceof Promise ? answer.then(permitOf) : permitOf(answer);
-  }
-
-  #waitMs(now: number): number {
-    if (this.isIsolated) return Number.POSITIVE_INFINITY;
-    const state = this.circuit.at(now);
-    if (state.name === 'open') return state.until - now;
-    return state.name === 'half-open' ? state.probes.waitMs(now) : 0;
-  }
-
-  #outlook(now: number): Outlook {
-    if (this.mode === 'observe') return this.#passing();
-    if (this.isIsolated) return { name: 'shut' };
-    const state = this.circuit.at(now);
-    switch (state.name) {
-      case 'closed':
-        return this.#passing();
-      case 'open':
-        return state.byHand ? { name: 'shut' } : { name: 'cooling', until: state.until };
-      case 'half-open': {
-        const slowestMs = this.times.slowestMs();
-        return {
-          name: 'probing',
-          hasSeat: state.probes.hasSeat(this.circuit.probeRules(now).permits, undefined),
-          since: state.probes.since,
-          patienceMs: slowestMs === undefined ? PATIENCE_MS : 2 * slowestMs,
-        };
-      }
-    }
   }
 
   /** The processes of a fleet close at the same moment: each begins a little later than the next. */

@@ -1,7 +1,8 @@
 import type { Emitter } from '../emitter.js';
 import type { Outcome } from '../events.js';
+import { read } from '../fields.js';
 import { serverDelay } from '../retry-after.js';
-import { anOutcome, unexpected } from '../validation.js';
+import { anOutcome } from '../validation.js';
 import { AdmittingCircuit } from './admission.js';
 import type { CircuitSnapshot, CircuitStats } from './contract.js';
 import {
@@ -16,7 +17,7 @@ import {
 } from './execute.js';
 import { type CircuitBreakerOptions, type CircuitPolicy, circuitPolicy, type FailureDetails } from './options.js';
 import { type IssuedPermit, UNCOUNTED } from './permit.js';
-import { restore, snapshotOf, statsOf } from './report.js';
+import { restore, snapshotOf, statsOf, unknownSnapshot } from './report.js';
 
 const NO_DETAILS: FailureDetails = {};
 
@@ -82,9 +83,7 @@ export class CircuitBreaker extends AdmittingCircuit {
 
   /** @internal What the end of a function means for this circuit. */
   judge<T>(ended: Ended<T>, judgedBy: JudgedBy<T> = {}): Outcome {
-    return outcomeOf(ended, judgedBy, (error) =>
-      this.emit({ type: 'callbackError', key: this.key, source: 'classify', error }),
-    );
+    return outcomeOf(ended, judgedBy, (error) => this.complain('classify', error));
   }
 
   /** @internal A success of a call whose time is limited took so long, ms. */
@@ -125,8 +124,7 @@ export class CircuitBreaker extends AdmittingCircuit {
   /** Takes over a snapshot. One of an unknown version is ignored, with a `callbackError` of source `restore`. */
   restore(snapshot: CircuitSnapshot): void {
     if (restore(this.circuit, snapshot, this.now)) return;
-    const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
-    this.emit({ type: 'callbackError', key: this.key, source: 'restore', error });
+    this.complain('restore', unknownSnapshot(snapshot));
   }
 
   /** @internal Takes back a permit. */
@@ -164,10 +162,7 @@ export class CircuitBreaker extends AdmittingCircuit {
 
 /** With what the response says, that of an error too, as those of axios and ky have. */
 function withAnswer(details: FailureDetails): FailureDetails {
-  try {
-    const { response = (Object(details.error) as FailureDetails).response } = details;
-    return { response, status: response?.status, retryAfterMs: serverDelay({ response }), ...details };
-  } catch {
-    return details;
-  }
+  const response = (details.response ?? read(details.error, 'response')) as FailureDetails['response'];
+  const status = read(response, 'status') as FailureDetails['status'];
+  return { response, status, retryAfterMs: serverDelay({ response }), ...details };
 }

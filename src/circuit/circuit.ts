@@ -97,17 +97,18 @@ export class Circuit {
    */
   admit(now: number, leaseMs: number, caller?: object, lease?: Lease): IssuedPermit | number {
     const state = this.at(now);
-    switch (state.name) {
-      case 'closed':
-        return this.give(now, caller);
-      case 'open':
-        return state.until - now;
-      case 'half-open': {
-        if (!lease && !state.probes.hasSeat(this.probeRules(now).permits, caller)) return state.probes.waitMs(now);
-        const terms = { leaseMs: this.heldMs(leaseMs), timeoutMs: this.#policy.halfOpen.probeTimeoutMs, lease };
-        return state.probes.seat(new ProbePermit(this.#owner, this.#generation, now, caller, terms));
-      }
-    }
+    if (state.name === 'closed') return this.give(now, caller);
+    const { probes } = state;
+    const hasSeat = state.name === 'half-open' && (lease || probes.hasSeat(this.probeRules(now).permits, caller));
+    if (!hasSeat) return this.waitMs(now);
+    const terms = { leaseMs: this.heldMs(leaseMs), timeoutMs: this.#policy.halfOpen.probeTimeoutMs, lease };
+    return probes.seat(new ProbePermit(this.#owner, this.#generation, now, caller, terms));
+  }
+
+  /** How long it is until there may be a permit, ms; 0 where there is one. */
+  waitMs(now: number): number {
+    const state = this.at(now);
+    return state.name === 'open' ? state.until - now : (state.probes?.waitMs(now) ?? 0);
   }
 
   /** How probes are judged at present. */
@@ -287,14 +288,13 @@ export class Circuit {
   }
 
   #transition(next: State, reason: TransitionReason, now: number, cooldownMs = 0, saved?: unknown): void {
-    const from = this.#state.name;
-    const failures = this.#detector.failures(now);
+    const change = { from: this.#state.name, to: next.name, reason, failures: this.#detector.failures(now), cooldownMs };
     this.#state = next;
     this.#generation++;
     if (next.name === 'open') this.#remembered().lastMs = cooldownMs;
     if (next === CLOSED) this.#past?.closed(reason, now);
     this.#detector.reset();
     this.#detector.load(saved, now);
-    this.#owner.moved({ from, to: next.name, reason, failures, cooldownMs }, now);
+    this.#owner.moved(change, now);
   }
 }

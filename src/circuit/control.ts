@@ -7,6 +7,7 @@ import {
   tellAfterwards,
 } from '../emitter.js';
 import type { CircuitEvents, CircuitState, Outcome, Sink } from '../events.js';
+import { hide } from '../fields.js';
 import { aString, checkListener, milliseconds, options as optionsOf, own } from '../validation.js';
 import { Circuit } from './circuit.js';
 import type { Forced, Isolation } from './contract.js';
@@ -16,8 +17,6 @@ import { OwnEvents } from './own-events.js';
 import type { IssuedPermit } from './permit.js';
 import { withReadState } from './state-reader.js';
 import type { Transition } from './transition.js';
-
-const checkTrip = optionsOf({ cooldownMs: milliseconds() });
 
 /** A circuit, and what lies above its automatic state: isolation and mode. What is forced hides what is found. */
 export abstract class ControlledCircuit {
@@ -77,23 +76,13 @@ export abstract class ControlledCircuit {
 
   /** Opens the circuit by hand. It is probed after `cooldownMs` (default: its cooldown) like one that tripped. */
   trip(options: { cooldownMs?: number | undefined } = {}): Forced {
-    checkTrip(options, '');
-    const now = this.now;
-    const opening = this.circuit.nextOpening({}, own(options).cooldownMs);
-    return this.#force('open', opening, () =>
-      this.circuit.assume(
-        { state: 'open', openings: opening.openings, remainingMs: opening.cooldownMs },
-        'manual',
-        now,
-      ),
-    );
+    optionsOf({ cooldownMs: milliseconds() })(options, '');
+    return this.#force('open', this.circuit.nextOpening({}, own(options).cooldownMs));
   }
 
   /** Closes the circuit by hand and forgets all failures. It does not lift an isolation. */
   reset(): Forced {
-    return this.#force('closed', { cooldownMs: 0, openings: 0 }, () =>
-      this.circuit.assume({ state: 'closed', openings: 0, remainingMs: 0 }, 'manual', this.now),
-    );
+    return this.#force('closed', { cooldownMs: 0, openings: 0 });
   }
 
   /**
@@ -125,7 +114,7 @@ export abstract class ControlledCircuit {
     if (transition.from === transition.to) return;
     const event = withReadState({ type: 'stateChange' as const, key: this.key, ...transition }, this);
     const cause = transition.to === 'open' ? this.cause : undefined;
-    if (cause !== undefined) Object.defineProperty(event, 'cause', { value: cause });
+    if (cause !== undefined) hide(event, 'cause', cause);
     this.emit(event);
   }
 
@@ -137,14 +126,19 @@ export abstract class ControlledCircuit {
     this.#events.emit(event);
   }
 
+  /** @internal Tells of a callback that threw, or returned what it must not. */
+  complain(source: string, error: unknown): void {
+    this.#events.complain(this.key, source, error);
+  }
+
   /** @internal Lets go of the store and of the registry; the circuit goes on by itself. */
   leave(): void {
     if (this.#events instanceof OwnEvents) this.#events.leave();
     this.circuit.link?.close();
   }
 
-  /** @internal */
-  protected get now(): number {
+  /** @internal The time on its clock, ms. */
+  get now(): number {
     return this.circuit.policy.clock.now();
   }
 
@@ -189,20 +183,17 @@ export abstract class ControlledCircuit {
     const from = this.shownAt(now);
     this.#isolations += count;
     const to = this.shownAt(now);
-    if (from !== to) {
-      this.#shownSince = now;
-      const failures = this.circuit.detector.failures(now);
-      const change = { from, to, reason: 'manual', failures, cooldownMs: 0 } as const;
-      this.emit(withReadState({ type: 'stateChange', key: this.key, ...change }, this));
-    }
+    const failures = this.circuit.detector.failures(now);
+    if (from !== to) this.#show({ from, to, reason: 'manual', failures, cooldownMs: 0 }, now);
     this.changed(now);
   }
 
   /** Makes a change by hand and tells the fleet, before any listener can make another. */
-  #force(state: 'open' | 'closed', opening: Opening, change: () => void): Forced {
+  #force(state: 'open' | 'closed', opening: Opening): Forced {
+    const { openings, cooldownMs } = opening;
     let taken = Promise.resolve(false);
     tellAfterwards(() => {
-      change();
+      this.circuit.assume({ state, openings, remainingMs: cooldownMs }, 'manual', this.now);
       taken = this.circuit.link?.force(state, opening) ?? taken;
     });
     return { applied: taken.then((isTaken) => (isTaken ? 'fleet' : 'local')) };

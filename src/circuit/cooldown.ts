@@ -12,7 +12,7 @@ export function cooldownOf(
   openings: number,
   past: Openings | undefined,
   { error, response, retryAfterMs }: FailureDetails,
-  owner: Pick<CircuitOwner, 'key' | 'emit'>,
+  owner: Pick<CircuitOwner, 'key' | 'complain'>,
 ): number {
   const previousMs = openings > 1 ? past?.setMs : undefined;
   const isPartial = past?.partial.isSeen(clock.now()) === true;
@@ -22,7 +22,7 @@ export function cooldownOf(
     const computed = delayOf(cooldownMs, context, 'cooldownMs(context)');
     return Math.max(computed, Math.min(retryAfterMs || 0, retryAfter.maxMs) || 0);
   } catch (error) {
-    owner.emit({ type: 'callbackError', key: owner.key, source: 'breaker.cooldownMs', error });
+    owner.complain('breaker.cooldownMs', error);
     return CIRCUIT_DEFAULTS.cooldownMs(context);
   }
 }

@@ -79,12 +79,12 @@ async function admitAndRun<T>(
 ): Promise<T> {
   aFunction(fn, 'execute(fn)');
   if (options !== undefined) check(options, 'execute(options)');
-  const given = options && own<ExecuteOptions<T>>(options);
-  const signal = given?.signal;
+  const given = own(options ?? {});
+  const { signal, maxWaitMs } = given;
   throwIfAborted(signal);
-  const answer = asked(breaker, signal, given?.maxWaitMs);
+  const answer = asked(breaker, signal, maxWaitMs);
   const permit = admitted(breaker, signal, answer instanceof Promise ? await answer : answer);
-  return runWithin(breaker, clock, fn, permit, given ?? own({}));
+  return runWithin(breaker, clock, fn, permit, given);
 }
 
 async function run<T>(breaker: Guard, fn: (context: ExecuteContext) => T | PromiseLike<T>, permit: Permit): Promise<T> {

@@ -212,12 +212,13 @@ const checkCircuit = options({ ...CIRCUIT_RULES, clock: aClock, random: aFunctio
 const DEFAULT_POLICY: CircuitPolicy = {
   ...CIRCUIT_DEFAULTS,
   mode: 'enforce',
+  store: undefined,
   clock: monotonicClock,
   random: () => Math.random(),
 };
 
-/** What the short forms mean. */
-const RETRY_AFTER = { true: CIRCUIT_DEFAULTS.retryAfter, false: { maxMs: 0, opens: false } };
+/** What `retryAfter: false` means. */
+const IGNORED = { maxMs: 0, opens: false };
 
 /** A factory that yields a function was to be called first. */
 function checkDetector(factory: DetectorFactory, path: string): void {
@@ -227,17 +228,22 @@ function checkDetector(factory: DetectorFactory, path: string): void {
 }
 
 /** Checks options and lays them over a policy. */
-export function circuitPolicy(given: CircuitBreakerOptions, path = '', base?: CircuitPolicy): CircuitPolicy {
+export function circuitPolicy(given: CircuitBreakerOptions, path = '', base = DEFAULT_POLICY): CircuitPolicy {
   checkCircuit(given, path);
-  const under = base ?? DEFAULT_POLICY;
-  const { retryAfter: asked } = own(given);
-  const retryAfter =
-    typeof asked === 'boolean'
-      ? RETRY_AFTER[`${asked}`]
-      : merged(under.retryAfter === RETRY_AFTER.false ? RETRY_AFTER.true : under.retryAfter, asked);
-  const policy = merged(under, given, 'halfOpen');
-  if (Object.hasOwn(given, 'detector')) checkDetector(policy.detector, path ? `${path}.detector` : 'detector');
-  const { detector, cooldownMs, maxQueue, mode, store, clock, random } = policy;
-  const halfOpen = merged(policy.halfOpen);
-  return { detector, cooldownMs, retryAfter, halfOpen, maxQueue, mode, store, clock, random };
+  const { detector, retryAfter, halfOpen } = own(given);
+  if (detector) checkDetector(detector, path ? `${path}.detector` : 'detector');
+  return {
+    ...merged(base, given),
+    retryAfter: retryAfterOver(base.retryAfter, retryAfter),
+    halfOpen: merged(base.halfOpen, halfOpen),
+  };
+}
+
+function retryAfterOver(
+  base: CircuitPolicy['retryAfter'],
+  given: CircuitBreakerOptions['retryAfter'],
+): CircuitPolicy['retryAfter'] {
+  if (given === undefined) return base;
+  if (typeof given === 'boolean') return given ? CIRCUIT_DEFAULTS.retryAfter : IGNORED;
+  return merged(base === IGNORED ? CIRCUIT_DEFAULTS.retryAfter : base, given);
 }

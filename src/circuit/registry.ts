@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { type AnyListener, Emitter, type EventName, REGISTRY_EVENTS } from '../emitter.js';
 import type { RegistryEvents, Sink } from '../events.js';
-import { aFunction, checkListener, options, own, unexpected } from '../validation.js';
+import { aFunction, checkListener, options, own } from '../validation.js';
 import { CircuitBreaker } from './breaker.js';
 import type { CircuitSnapshot, RegistrySnapshot } from './contract.js';
 import {
@@ -15,6 +15,7 @@ import {
   circuitPolicy,
   REGISTRY_RULES,
 } from './options.js';
+import { unknownSnapshot } from './report.js';
 import { Victims } from './victims.js';
 
 const checkRegistry = options({ ...REGISTRY_RULES, clock: aClock, random: aFunction });
@@ -151,21 +152,12 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
    * `callbackError` of source `restore`.
    */
   restore(snapshot: RegistrySnapshot): void {
-    const given: unknown = snapshot;
-    const { version, breakers } = (given ?? {}) as { version?: unknown; breakers?: unknown };
-    if (version === 1 && Array.isArray(breakers)) {
-      for (const saved of breakers as (CircuitSnapshot | null)[]) {
-        if (typeof saved?.key === 'string') this.ensure(saved.key).restore(saved);
-        else this.#ignore(saved);
-      }
-    } else {
-      this.#ignore(snapshot);
+    const { version, breakers } = Object(snapshot) as { version?: unknown; breakers?: unknown };
+    const isKnown = version === 1 && Array.isArray(breakers);
+    for (const saved of (isKnown ? breakers : [snapshot]) as (CircuitSnapshot | null)[]) {
+      if (isKnown && typeof saved?.key === 'string') this.ensure(saved.key).restore(saved);
+      else this.#events.complain(null, 'restore', unknownSnapshot(saved));
     }
-  }
-
-  #ignore(snapshot: unknown): void {
-    const error = unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
-    this.#events.emit({ type: 'callbackError', key: null, source: 'restore', error });
   }
 
   #make(key: string): CircuitBreaker {

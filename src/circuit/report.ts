@@ -1,3 +1,4 @@
+import { unexpected } from '../validation.js';
 import type { Circuit } from './circuit.js';
 import type { CircuitSnapshot, CircuitStats } from './contract.js';
 
@@ -39,6 +40,9 @@ export function restore(circuit: Circuit, snapshot: CircuitSnapshot, now: number
   circuit.assume({ state, openings, remainingMs: snapshot.remainingCooldownMs }, 'restored', now, detector);
   return true;
 }
+
+export const unknownSnapshot = (snapshot: unknown): Error =>
+  unexpected('snapshot', 'a snapshot of version 1', snapshot, RangeError);
 
 const isSnapshot = (snapshot: Partial<CircuitSnapshot> | null | undefined): boolean =>
   snapshot?.version === 1 &&

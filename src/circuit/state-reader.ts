@@ -1,4 +1,5 @@
 import type { CircuitState, ReadState } from '../events.js';
+import { hide } from '../fields.js';
 
 /** Puts on an event how the state of its circuit is read later. It keeps no circuit in memory. */
 export function withReadState<Event extends object>(
@@ -7,5 +8,6 @@ export function withReadState<Event extends object>(
 ): Event & { readonly readState?: ReadState } {
   if (typeof WeakRef === 'undefined') return event;
   const reference = new WeakRef(circuit);
-  return Object.defineProperty(event, 'readState', { value: () => reference.deref()?.state });
+  hide(event, 'readState', () => reference.deref()?.state);
+  return event;
 }

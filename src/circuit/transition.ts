@@ -1,4 +1,3 @@
-import type { NewEvent } from '../emitter.js';
 import type { CircuitState, TransitionReason } from '../events.js';
 import type { PermitIssuer } from './permit.js';
 
@@ -22,6 +21,6 @@ export interface GivenState {
 /** What a circuit belongs to: takes back its permits, and hears of each transition when it is final. */
 export interface CircuitOwner extends PermitIssuer {
   readonly key: string;
-  emit(event: NewEvent): void;
+  complain(source: string, error: unknown): void;
   moved(transition: Transition, now: number): void;
 }

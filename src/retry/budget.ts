@@ -1,3 +1,4 @@
+import { keepRecent } from '../recent.js';
 import { aBoolean, aPositiveNumber, aRatio, eitherOf, merged, options, type Rule } from '../validation.js';
 import { Fare, type Purse } from './fare.js';
 
@@ -34,7 +35,6 @@ export const BUDGET_DEFAULTS: Budget = Object.freeze({ ratio: 0.5, minPerSecond:
 
 export const BUDGET_RULES = { ratio: aRatio, minPerSecond: aPositiveNumber };
 
-const checkBudget = options(BUDGET_RULES, 'an object such as { ratio: 0.2 }');
 const checkSwitch = options(BUDGET_RULES, 'true, false, a RetryBudget or an object such as { ratio: 0.2 }');
 
 /** `true`, `false`, options, or a `RetryBudget`. */
@@ -120,12 +120,8 @@ export class RetryBudgets {
 
   #bucket(key: string, tokens: number, at: number): Bucket {
     if (this.#latest?.key === key) return this.#latest.bucket;
-    const bucket = this.#buckets.get(key) ?? { tokens, calls: 0, at };
-    this.#buckets.delete(key);
-    this.#buckets.set(key, bucket);
+    const bucket = keepRecent(this.#buckets, key, this.#buckets.get(key) ?? { tokens, calls: 0, at }, MAX_BUCKETS);
     this.#latest = { key, bucket };
-    const [oldest] = this.#buckets.keys();
-    if (this.#buckets.size > MAX_BUCKETS) this.#buckets.delete(oldest as string);
     return bucket;
   }
 }
@@ -140,7 +136,7 @@ export class RetryBudget {
 
   /** @throws a `TypeError` or `RangeError` that names the option. */
   constructor(given: BudgetOptions = {}) {
-    checkBudget(given, 'RetryBudget(options)');
+    options(BUDGET_RULES, 'an object such as { ratio: 0.2 }')(given, 'RetryBudget(options)');
     this.#budget = merged(BUDGET_DEFAULTS, given);
   }
 

@@ -48,8 +48,8 @@ export interface RetryLimits {
   readonly retryAfter: Pick<RetryAfter, 'mode'>;
 }
 
-/** A failed attempt, as the decision sees it. */
-export interface FailedAttempt extends DelayContext {
+/** What the decision on a failed attempt goes by. */
+interface Considered {
   /** What the user's hook said; `undefined`: decide as usual. */
   readonly verdict: boolean | undefined;
   /** Why the failure itself forbids a retry, if it does; a verdict of `true` overrules it. */
@@ -69,22 +69,22 @@ export interface FailedAttempt extends DelayContext {
  */
 export function decideRetry(
   { retries, backoff, retryAfter: { mode } }: RetryLimits,
-  failed: FailedAttempt,
+  context: DelayContext,
+  { verdict, objection, obstacle, remainingMs }: Considered,
   withdraw: () => boolean,
   onFault?: (error: unknown) => void,
 ): number | Stopped {
-  if (failed.verdict === false) return 'vetoed';
-  if (failed.objection === 'success' && !failed.verdict) return 'success';
-  if (retries > 0 && failed.attempt > retries) return 'exhausted';
-  if (failed.objection && !failed.verdict) return failed.objection;
-  if (failed.attempt > retries) return 'exhausted';
-  if (failed.obstacle) return failed.obstacle;
-  const { key, attempt, previousMs, error, response, retryAfterMs, random } = failed;
-  const context = { key, attempt, previousMs, error, response, retryAfterMs, random };
+  const { attempt, retryAfterMs } = context;
+  if (verdict === false) return 'vetoed';
+  if (objection === 'success' && !verdict) return objection;
+  if (retries > 0 && attempt > retries) return 'exhausted';
+  if (objection && !verdict) return objection;
+  if (attempt > retries) return 'exhausted';
+  if (obstacle) return obstacle;
   const serverMs = retryAfterMs ?? 0;
   const backoffMs = retryAfterMs !== undefined && mode === 'alone' ? 0 : delayAfter(backoff, context, onFault);
   const totalMs = mode === 'larger' ? Math.max(serverMs, backoffMs) : serverMs + backoffMs;
-  if (totalMs >= failed.remainingMs) return 'deadline';
+  if (totalMs >= remainingMs) return 'deadline';
   return withdraw() ? totalMs : 'budget';
 }
 

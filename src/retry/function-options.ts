@@ -1,6 +1,15 @@
 import { type Clock, MAX_TIMER_MS } from '../clock.js';
 import { aDelay, type Delay } from '../delay.js';
-import { aBoolean, aFunction, anInteger, eitherOf, milliseconds, options, withMethods } from '../validation.js';
+import {
+  aBoolean,
+  aFunction,
+  anInteger,
+  eitherOf,
+  milliseconds,
+  options,
+  type Rule,
+  withMethods,
+} from '../validation.js';
 import { aBudget, type BudgetOptions, type RetryBudget } from './budget.js';
 import { RETRY_AFTER_RULES, RETRY_AFTER_SWITCH, type RetryAfterOptions } from './decision.js';
 import type { Classify, RetryGuard, RetryLimiter } from './entry.js';
@@ -88,19 +97,25 @@ export interface RetryFunctionOptions<T = unknown> {
   random?: (() => number) | undefined;
 }
 
-export const checkRetryOptions = options({
-  retries: anInteger(0),
-  backoff: aDelay,
-  retryAfter: eitherOf({ boolean: aBoolean }, options(RETRY_AFTER_RULES, RETRY_AFTER_SWITCH)),
-  deadlineMs: milliseconds(1, MAX_TIMER_MS),
-  budget: aBudget,
-  shouldRetry: aFunction,
-  onRetry: aFunction,
-  breaker: withMethods('a CircuitBreaker', 'acquireWithin', 'judge'),
-  limiter: withMethods('a Limiter', 'enter', 'judge'),
-  maxWaitMs: milliseconds(),
-  classify: aFunction,
-  signal: withMethods('an AbortSignal', 'addEventListener'),
-  clock: withMethods('a clock with a method now()', 'now'),
-  random: aFunction,
-});
+let rules: Rule | undefined;
+
+export function checkRetryOptions(given: object, path: string): void {
+  // Made with the first call: bundlers keep what is made beside it, also where nobody calls `retry`.
+  rules ??= options({
+    retries: anInteger(0),
+    backoff: aDelay,
+    retryAfter: eitherOf({ boolean: aBoolean }, options(RETRY_AFTER_RULES, RETRY_AFTER_SWITCH)),
+    deadlineMs: milliseconds(1, MAX_TIMER_MS),
+    budget: aBudget,
+    shouldRetry: aFunction,
+    onRetry: aFunction,
+    breaker: withMethods('a CircuitBreaker', 'acquireWithin', 'judge'),
+    limiter: withMethods('a Limiter', 'enter', 'judge'),
+    maxWaitMs: milliseconds(),
+    classify: aFunction,
+    signal: withMethods('an AbortSignal', 'addEventListener'),
+    clock: withMethods('a clock with a method now()', 'now'),
+    random: aFunction,
+  });
+  rules(given, path);
+}

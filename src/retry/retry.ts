@@ -123,8 +123,8 @@ export async function retry<T>(
       const isLong = Number(context.retryAfterMs) > retryAfter.maxMs;
       const decision = decideRetry(
         limits,
+        context,
         {
-          ...context,
           verdict,
           objection: isRejection(lastError) ? 'not-retryable' : undefined,
           obstacle: isLong ? 'retry-after' : isOpen && isHopeless() ? 'circuit-open' : undefined,

@@ -1,6 +1,6 @@
 import type { Recorder, ResilienceEvent, ResilienceEvents } from '../events.js';
 import { withoutSecrets } from '../redaction.js';
-import { oneOf, options, own, withMethods } from '../validation.js';
+import { complete, oneOf, withMethods } from '../validation.js';
 
 const LEVELS = ['info', 'warn', 'error'] as const;
 
@@ -26,9 +26,6 @@ interface Line {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-const aLogger = withMethods('a logger with methods info, warn and error', ...LEVELS);
-const check = options({ level: oneOf(...LEVELS) });
-
 /**
  * One line per retry, transition, call that failed or that a fallback answered, rejection of a limiter and callback that threw,
  * and for the store of shared circuits. pino and winston are given the event's fields as well. No query strings, no credentials and no header values.
@@ -36,9 +33,14 @@ const check = options({ level: oneOf(...LEVELS) });
  * @throws a `TypeError` that names the option.
  */
 export function logSink(logger: Logger, given?: LogSinkOptions): Recorder {
-  aLogger(logger, 'logSink(logger)');
-  if (given !== undefined) check(given, 'logSink(options)');
-  const lowest = LEVELS.indexOf(own(given ?? {}).level ?? 'info');
+  withMethods('a logger with methods info, warn and error', ...LEVELS)(logger, 'logSink(logger)');
+  const { level } = complete<{ level: LogLevel }>(
+    given ?? {},
+    'logSink(options)',
+    { level: oneOf(...LEVELS) },
+    { level: 'info' },
+  );
+  const lowest = LEVELS.indexOf(level);
   const write = writerOf(logger as Writable);
   return {
     record(event) {

@@ -117,6 +117,23 @@ describe('setMode', () => {
 });
 
 describe('update', () => {
+  test('leaves `retryAfter: false` off, and so do the options of one circuit', () => {
+    const registry = create({
+      retryAfter: false,
+      cooldownMs: 100,
+      detector: consecutiveFailures(1),
+      perKey: () => ({ maxQueue: 5 }),
+    });
+    registry.update({ cooldownMs: 200 });
+    const breaker = registry.ensure('a');
+    acquire(breaker).settle('failure', undefined, { status: 503, retryAfterMs: 60_000 });
+    expect(breaker.stats().remainingCooldownMs).toBe(200);
+    registry.update({ retryAfter: { opens: true } });
+    breaker.reset();
+    acquire(breaker).settle('failure', undefined, { status: 503, retryAfterMs: 5_000 });
+    expect(breaker.stats().remainingCooldownMs).toBe(5_000);
+  });
+
   test('changes cooldown and probes of circuits that there are, and of those made later', () => {
     const registry = create();
     fail(registry.ensure('a'), 5);

@@ -42,6 +42,8 @@ await Sentry.startSpan({ name: 'checkout' }, async () => {
 await Sentry.startSpan({ name: 'failing' }, async () => {
   await api.get('/ill').catch((error: unknown) => Sentry.captureException(error));
 });
+// It reads the files that a stack names before it sends, so that the second error might overtake the first.
+await Sentry.flush(2_000);
 breakers.ensure(key).trip();
 await api.get('/rejected').catch((error: unknown) => Sentry.captureException(error));
 await Sentry.flush(2_000);

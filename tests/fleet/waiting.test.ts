@@ -119,9 +119,10 @@ describe('whoever is aborted while the store is asked for a probe that is taken'
     return { access, breaker, told };
   }
 
-  async function abortedIn10ms(ask: (signal: AbortSignal) => Promise<unknown>): Promise<unknown> {
+  async function abortedIn10ms(ask: (signal: AbortSignal) => Promise<unknown>) {
     const controller = new AbortController();
-    const ended = ask(controller.signal).catch((error: unknown) => error);
+    const startedAt = performance.now();
+    const ended = ask(controller.signal).catch((error: unknown) => ({ error, afterMs: performance.now() - startedAt }));
     await vi.advanceTimersByTimeAsync(10);
     controller.abort();
     await vi.advanceTimersByTimeAsync(50);
@@ -137,7 +138,8 @@ describe('whoever is aborted while the store is asked for a probe that is taken'
         breaker: { ...SUMMED, cooldownMs: COOLDOWN_MS, store, maxWaitMs: 5_000 },
       }).breakers.ensure(KEY);
     });
-    const error = await abortedIn10ms((signal) => api.get('/', { signal }));
+    const ended = await abortedIn10ms((signal) => api.get('/', { signal }));
+    const { error } = ended as { error: unknown };
     expect(reportOf(error)).toMatchObject({ attempts: 0, stopped: 'aborted', elapsedMs: 10, waitedMs: { circuit: 0 } });
     expect(access.of()).toMatchObject([{ operation: 'acquire' }]);
     expect([breaker.queued, breaker.inFlight, told]).toEqual([0, 0, []]);
@@ -147,11 +149,12 @@ describe('whoever is aborted while the store is asked for a probe that is taken'
     ['execute', (breaker, signal) => breaker.execute(() => 'done', { signal, maxWaitMs: 5_000 })],
     ['acquire', (breaker, signal) => breaker.acquire({ signal, maxWaitMs: 5_000 })],
     ['retry', (breaker, signal) => retry(() => 'done', { breaker, signal, maxWaitMs: 5_000 })],
-  ])('does not queue afterwards: %s', async (_name, ask) => {
+  ])('hears of it at once, and does not queue afterwards: %s', async (_name, ask) => {
     const process = await halfOpen(
       (given) => new CircuitBreaker(KEY, { ...SUMMED, ...OPTIONS, store: sharedStore(given) }),
     );
-    expect(await abortedIn10ms((signal) => ask(process.breaker, signal))).toMatchObject({ name: 'AbortError' });
+    const ended = await abortedIn10ms((signal) => ask(process.breaker, signal));
+    expect(ended).toMatchObject({ error: { name: 'AbortError' }, afterMs: 10 });
     expect(process.access.of()).toMatchObject([{ operation: 'acquire' }]);
     expect([process.breaker.queued, process.breaker.inFlight, process.told]).toEqual([0, 0, []]);
   });

@@ -7,13 +7,8 @@ type Asked = readonly [now?: number | undefined, leaseMs?: number | undefined, c
 /** A permit or a rejection, as an attempt that does not wait gets it; a promise where a store is asked. */
 export function request(breaker: CircuitBreaker, ...asked: Asked): Permit | Rejection | Promise<Permit | Rejection> {
   const [now, leaseMs = DEFAULT_LEASE_MS, caller] = asked;
-  const answered = (answer: Permit | number): Permit | Rejection => {
-    if (typeof answer !== 'number') return answer;
-    const asking = { until: Number.NEGATIVE_INFINITY, leaseMs, mayProbe: true, caller };
-    return breaker.waitOrReject(asking, answer, now ?? timeOf(breaker)) as Rejection;
-  };
-  const answer = breaker.ask(now, leaseMs, caller);
-  return answer instanceof Promise ? answer.then(answered) : answered(answer);
+  const next = breaker.seek({ now, leaseMs, caller, mayProbe: true, patienceMs: () => 0 });
+  return 'admitted' in next ? next : next.answer;
 }
 
 /** As `request`, of a circuit that has no store to ask. */
@@ -22,5 +17,3 @@ export function tryAcquire(breaker: CircuitBreaker, ...asked: Asked): Permit | R
   if (answer instanceof Promise) throw new Error('The store was asked');
   return answer;
 }
-
-const timeOf = (breaker: CircuitBreaker): number => (breaker as unknown as { readonly now: number }).now;

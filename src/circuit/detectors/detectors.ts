@@ -1,4 +1,4 @@
-import { aBoolean, anInteger, merged, milliseconds, options, unexpected, withMethods } from '../../validation.js';
+import { aBoolean, anInteger, complete, milliseconds, unexpected, withMethods } from '../../validation.js';
 import type { SharedThreshold } from '../link.js';
 
 /**
@@ -193,12 +193,6 @@ function isSavedFailures(saved: unknown): saved is SavedFailures {
   return Number.isSafeInteger(failures) && Number(failures) >= 0 && Array.isArray(agesMs) && agesMs.every(isAge);
 }
 
-const checkConsecutive = options({
-  minSpanMs: milliseconds(),
-  maxAgeMs: milliseconds(1, Number.POSITIVE_INFINITY),
-  perCall: aBoolean,
-});
-
 /**
  * Trips at the nth failure in a row; any success starts the count anew.
  *
@@ -207,9 +201,13 @@ const checkConsecutive = options({
  */
 export function consecutiveFailures(failures: number, given: ConsecutiveFailuresOptions = {}): DetectorFactory {
   anInteger(1)(failures, 'consecutiveFailures(failures)');
-  checkConsecutive(given, 'consecutiveFailures(options)');
-  const defaults = { minSpanMs: 0, maxAgeMs: Number.POSITIVE_INFINITY, perCall: false };
-  const rules = { failures, ...merged(defaults, given) };
+  const run = complete(
+    given,
+    'consecutiveFailures(options)',
+    { minSpanMs: milliseconds(), maxAgeMs: milliseconds(1, Number.POSITIVE_INFINITY), perCall: aBoolean },
+    { minSpanMs: 0, maxAgeMs: Number.POSITIVE_INFINITY, perCall: false },
+  );
+  const rules = { failures, ...run };
   if (rules.maxAgeMs < rules.minSpanMs) {
     throw unexpected('consecutiveFailures(options).maxAgeMs', 'at least `minSpanMs`', rules.maxAgeMs, RangeError);
   }

@@ -1,4 +1,3 @@
-import type { NewEvent } from '../../emitter.js';
 import { anInteger, aShare, oneOf } from '../../validation.js';
 import type { SharedThreshold } from '../link.js';
 import { CIRCUIT_DEFAULTS } from '../options.js';
@@ -8,8 +7,7 @@ const aCount = anInteger(0);
 const aReason = oneOf('threshold', 'slow');
 
 interface Owner {
-  readonly key: string;
-  emit(event: NewEvent): void;
+  complain(source: string, error: unknown): void;
 }
 
 /** A detector that may be the user's: what it throws, or answers wrongly, is reported and fails no call. */
@@ -120,7 +118,7 @@ export class GuardedDetector {
   }
 
   #complain<T>(error: unknown, otherwise: T): T {
-    this.#owner.emit({ type: 'callbackError', key: this.#owner.key, source: 'breaker.detector', error });
+    this.#owner.complain('breaker.detector', error);
     return otherwise;
   }
 }

@@ -1,4 +1,4 @@
-import { anInteger, aRatio, merged, milliseconds, options, own } from '../../validation.js';
+import { anInteger, aRatio, complete, milliseconds } from '../../validation.js';
 import type { SharedThreshold } from '../link.js';
 import type { DetectorFactory, FailureDetector } from './detectors.js';
 import { CountWindow, type RollingWindow, type SavedOutcome, TimeWindow } from './rolling-window.js';
@@ -95,9 +95,7 @@ class WindowDetector implements FailureDetector {
   }
 }
 
-const aCount = anInteger(1);
-const aSize = anInteger(1, 1_000_000);
-const aDuration = milliseconds(1);
+const MOST_ATTEMPTS = 1_000_000;
 
 /** Options of `failuresInWindow`. */
 export interface FailuresInWindowOptions {
@@ -113,12 +111,14 @@ export interface FailuresInWindowOptions {
   windowMs?: number | undefined;
 }
 
-const checkFailuresInWindow = options({ failures: aCount, windowMs: aDuration });
-
 /** Trips when so many attempts failed in the last `windowMs`, whatever succeeded between. */
 export function failuresInWindow(given: FailuresInWindowOptions = {}): DetectorFactory {
-  checkFailuresInWindow(given, 'failuresInWindow(options)');
-  const { failures, windowMs } = merged({ failures: 5, windowMs: 60_000 }, given);
+  const { failures, windowMs } = complete(
+    given,
+    'failuresInWindow(options)',
+    { failures: anInteger(1), windowMs: milliseconds(1) },
+    { failures: 5, windowMs: 60_000 },
+  );
   const limits = { ...ANY, failures, windowMs };
   return () => new WindowDetector(new TimeWindow(windowMs), limits);
 }
@@ -147,8 +147,6 @@ export interface FailureRateOptions {
   maxAgeMs?: number | undefined;
 }
 
-const checkFailureRate = options({ size: aSize, rate: aRatio, minAttempts: aCount, maxAgeMs: aDuration });
-
 const checkMinimum = (size: number, minAttempts: number, path: string) =>
   anInteger(1, size)(minAttempts, `${path}.minAttempts`);
 
@@ -156,8 +154,12 @@ const SIZED = { size: 10, rate: 0.5, minAttempts: 5 };
 
 /** Trips when at least this share of the last `size` attempts failed. */
 export function failureRate(given: FailureRateOptions = {}): DetectorFactory {
-  checkFailureRate(given, 'failureRate(options)');
-  const { size, rate, minAttempts, maxAgeMs } = merged({ ...SIZED, maxAgeMs: undefined as number | undefined }, given);
+  const { size, rate, minAttempts, maxAgeMs } = complete(
+    given,
+    'failureRate(options)',
+    { size: anInteger(1, MOST_ATTEMPTS), rate: aRatio, minAttempts: anInteger(1), maxAgeMs: milliseconds(1) },
+    { ...SIZED, maxAgeMs: undefined as number | undefined },
+  );
   checkMinimum(size, minAttempts, 'failureRate(options)');
   const limits = { ...ANY, rate, minAttempts };
   return () => new WindowDetector(new CountWindow(size, maxAgeMs), limits);
@@ -182,12 +184,14 @@ export interface FailureRateInWindowOptions {
   minAttempts?: number | undefined;
 }
 
-const checkFailureRateInWindow = options({ windowMs: aDuration, rate: aRatio, minAttempts: aCount });
-
 /** Trips when at least this share of the attempts of the last `windowMs` failed. */
 export function failureRateInWindow(given: FailureRateInWindowOptions = {}): DetectorFactory {
-  checkFailureRateInWindow(given, 'failureRateInWindow(options)');
-  const { windowMs, rate, minAttempts } = merged({ windowMs: 60_000, rate: 0.5, minAttempts: 5 }, given);
+  const { windowMs, rate, minAttempts } = complete(
+    given,
+    'failureRateInWindow(options)',
+    { windowMs: milliseconds(1), rate: aRatio, minAttempts: anInteger(1) },
+    { windowMs: 60_000, rate: 0.5, minAttempts: 5 },
+  );
   const limits = { ...ANY, rate, minAttempts, windowMs };
   return () => new WindowDetector(new TimeWindow(windowMs), limits);
 }
@@ -213,13 +217,16 @@ export interface SlowCallRateOptions {
   minAttempts?: number | undefined;
 }
 
-const checkSlowCallRate = options({ slowMs: aDuration, size: aSize, rate: aRatio, minAttempts: aCount });
-
 /** Trips when at least this share of the last `size` attempts was slow: a service that hangs is as ill as one that fails. */
 export function slowCallRate(given: SlowCallRateOptions): DetectorFactory {
-  checkSlowCallRate(given, 'slowCallRate(options)');
-  aDuration(own(given).slowMs, 'slowCallRate(options).slowMs');
-  const { size, rate, minAttempts, slowMs } = merged({ ...SIZED, slowMs: 0 }, given);
+  const aDuration = milliseconds(1);
+  const { size, rate, minAttempts, slowMs } = complete(
+    given,
+    'slowCallRate(options)',
+    { slowMs: aDuration, size: anInteger(1, MOST_ATTEMPTS), rate: aRatio, minAttempts: anInteger(1) },
+    { ...SIZED, slowMs: undefined as number | undefined },
+  );
+  aDuration(slowMs, 'slowCallRate(options).slowMs');
   checkMinimum(size, minAttempts, 'slowCallRate(options)');
   const limits = { ...ANY, rate, minAttempts, slowMs };
   return () => new WindowDetector(new CountWindow(size, undefined), limits);

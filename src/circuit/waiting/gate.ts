@@ -46,7 +46,7 @@ export class Gate {
   wait(asking: Asking, now: number): Waiting | undefined {
     const outlook = this.#circuit.outlook(now);
     if (!this.isWorthIt(asking.until, now, outlook)) return undefined;
-    if (this.#queue.size === 0) this.#ramp.usually(this.#circuit.slowestMs, now);
+    if (this.#queue.size === 0) this.#ramp.usually(this.#circuit.usualMs, now);
     const waiter = new Waiter(asking, (left, isRejected) => this.#leave(left, isRejected));
     this.#queue.add(waiter);
     if (outlook.name === 'passing' || (outlook.name === 'probing' && outlook.hasSeat)) this.look(now);
@@ -59,9 +59,9 @@ export class Gate {
     tellAfterwards(() => this.#look(now));
   }
 
-  /** To be called when the circuit has moved: what the store said before is void. */
+  /** To be called when the circuit has moved: what was found before is void. */
   moved(now: number): void {
-    this.#deniedAt = undefined;
+    this.#deniedAt = this.#judgedBy = undefined;
     this.look(now);
   }
 
@@ -166,8 +166,6 @@ export class Gate {
         return outlook.until <= until;
       case 'probing':
         return now < until && now < this.#endOf(outlook, now);
-      case 'shut':
-        return false;
     }
   }
 

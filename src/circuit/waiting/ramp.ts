@@ -1,6 +1,5 @@
 import type { Outcome } from '../../events.js';
 import type { Permit } from '../contract.js';
-import type { FailureDetails } from '../options.js';
 
 /** The most that are let through at a time, however well it goes. */
 const MOST = 4;
@@ -34,7 +33,7 @@ export class Ramp {
   /** The next pause, in times of what a slow answer took. */
   #pause = 1;
   /** In the order in which they were let through. */
-  readonly #underWay = new Set<CountedPermit>();
+  readonly #underWay = new Set<{ readonly holdsUntil: number }>();
 
   /**
    * When there is room for another, ms; at once where that is not later than `now`.
@@ -42,9 +41,7 @@ export class Ramp {
    * @param until Until when it is willing to wait: pauses end then.
    */
   roomAt(now: number, until: number): number {
-    for (const permit of this.#underWay) {
-      if (permit.holdsUntil <= now) this.#underWay.delete(permit);
-    }
+    for (const stay of this.#underWay) if (stay.holdsUntil <= now) this.#underWay.delete(stay);
     const [oldest] = this.#underWay;
     const isFull = oldest && this.#underWay.size >= this.#allowed;
     return Math.max(Math.min(this.#pausedUntil, until), isFull ? oldest.holdsUntil : now);
@@ -67,18 +64,26 @@ export class Ramp {
     this.#pause = 1;
   }
 
-  /** Counts one that is let through; its permit stands for the given one. */
+  /**
+   * Counts one that is let through; its permit stands for the given one, which is settled first: a failure may open the circuit,
+   * and then nobody else is let through.
+   */
   enter(permit: Permit, now: number, clock: { readonly now: number }, onEnd: (now: number) => void): Permit {
-    const counted = new CountedPermit(permit, now + LONGEST_HOLD_MS, (outcome) => {
+    const stay = { holdsUntil: now + LONGEST_HOLD_MS };
+    this.#underWay.add(stay);
+    let isSettled = false;
+    const settle: Permit['settle'] = (outcome, settledAt, details) => {
+      if (isSettled) return;
+      isSettled = true;
+      permit.settle(outcome, settledAt, details);
       const endedAt = clock.now;
-      this.#underWay.delete(counted);
+      this.#underWay.delete(stay);
       const isHeld = endedAt <= this.#begunAt + HELD_BACK_MS;
       if (outcome === 'success' && isHeld && endedAt - now > this.#usualMs) this.#holdBack(endedAt, endedAt - now);
       else this.#learn(outcome);
       onEnd(endedAt);
-    });
-    this.#underWay.add(counted);
-    return counted;
+    };
+    return { admitted: true, timeoutMs: permit.timeoutMs, settle };
   }
 
   /** There is no room for more: a pause before the next. */
@@ -98,31 +103,5 @@ export class Ramp {
       this.#allowed = Math.min(MOST, this.#allowed + 1);
       this.#successes = 0;
     }
-  }
-}
-
-/** Settles the circuit's permit first: a failure may open the circuit, and then nobody else is let through. */
-class CountedPermit implements Permit {
-  readonly admitted = true;
-  readonly holdsUntil: number;
-  readonly #permit: Permit;
-  #onEnd: ((outcome: Outcome) => void) | undefined;
-
-  constructor(permit: Permit, holdsUntil: number, onEnd: (outcome: Outcome) => void) {
-    this.holdsUntil = holdsUntil;
-    this.#permit = permit;
-    this.#onEnd = onEnd;
-  }
-
-  get timeoutMs(): number | undefined {
-    return this.#permit.timeoutMs;
-  }
-
-  settle(outcome: Outcome, now?: number, details?: FailureDetails): void {
-    const onEnd = this.#onEnd;
-    this.#onEnd = undefined;
-    if (!onEnd) return;
-    this.#permit.settle(outcome, now, details);
-    onEnd(outcome);
   }
 }

@@ -5,7 +5,10 @@ import type { Permit, Rejection } from '../contract.js';
 export type Outlook =
   /** The circuit is closed, or only observed: they go on, a few at a time. */
   | { readonly name: 'passing'; readonly startsInMs: number }
-  /** The circuit is open until then: at its end the first of them becomes a probe. */
+  /**
+   * The circuit is open until then: at its end the first of them becomes a probe. `Infinity` where a hand keeps it open: nobody
+   * knows for how long.
+   */
   | { readonly name: 'cooling'; readonly until: number }
   /**
    * The circuit is half-open. `since` is the beginning of the oldest probe that this process knows of; it is worth waiting
@@ -16,9 +19,7 @@ export type Outlook =
       readonly hasSeat: boolean;
       readonly since: number | undefined;
       readonly patienceMs: number;
-    }
-  /** A hand keeps the circuit open: nobody knows for how long. */
-  | { readonly name: 'shut' };
+    };
 
 /** An attempt that would rather wait than be rejected. */
 export interface Asking {
@@ -32,6 +33,18 @@ export interface Asking {
   readonly caller?: object | undefined;
 }
 
+/** An attempt that asks for a permit, and would rather wait than be rejected. */
+export interface Seeking extends Omit<Asking, 'until'> {
+  /** The time on the circuit's clock, if that has been read, ms. */
+  readonly now?: number | undefined;
+  /** How long it may wait from now, ms; asked where it would be rejected. */
+  readonly patienceMs: () => number;
+  /** Asked before it waits: whether it would. */
+  readonly agrees?: (retryAfterMs: number) => boolean;
+  /** Told that it waits. */
+  readonly onQueue?: () => void;
+}
+
 /** The circuit behind a gate. */
 export interface GatedCircuit {
   /** How many may wait at a time. */
@@ -39,7 +52,7 @@ export interface GatedCircuit {
   /** The time on the circuit's clock, ms. */
   readonly now: number;
   /** What the slowest success of the last minute with any took, ms. */
-  readonly slowestMs: number | undefined;
+  readonly usualMs: number | undefined;
   outlook(now: number): Outlook;
   /** A permit if there is one to be had; a promise where a store has to be asked. It is never rejected. */
   admit(asking: Asking, now: number): Permit | undefined | Promise<Permit | undefined>;

@@ -6,8 +6,9 @@ import { interruptible } from '../call/interruptible.js';
 import { resolveAdapter } from '../config/adapters.js';
 import { discard } from '../config/bodies.js';
 import { writeOwnHeader } from '../config/concealment.js';
+import { failed } from '../outcome/diagnosis.js';
 import { dispatchWithin, isDeadlineError } from '../time/deadline.js';
-import { settleAnswer, settleError, settleUnmade } from './settlement.js';
+import { settle, settleUnmade } from './settlement.js';
 
 type Config = InternalAxiosRequestConfig;
 type Sent = ReturnType<AxiosAdapter>;
@@ -27,7 +28,6 @@ export function armed(call: Call, config: Config): Sent {
   try {
     const adapter = resolveAdapter(captured.adapter, config);
     attempt.key = keyOf(config, captured.policy);
-    if (captured.policy.breaker.enabled) attempt.circuitKey = attempt.key;
     if (call.report) call.report.key = attempt.key;
     call.attachment.times.see(attempt.startedAt);
     return pass(attempt, adapter);
@@ -128,13 +128,14 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   return dispatch(adapter, config, attempt.remainingMs).then(
     (response) => {
       restore?.();
-      settleAnswer(attempt, response);
+      attempt.response = response;
+      settle(attempt);
       return response;
     },
     (error: unknown) => {
       const { timeout } = config;
       restore?.();
-      settleError(attempt, error, timeout);
+      settle(attempt, failed(error), timeout);
       throw error;
     },
   );

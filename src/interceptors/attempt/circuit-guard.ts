@@ -2,19 +2,16 @@ import type { CircuitBreaker } from '../../circuit/breaker.js';
 import type { Permit, Rejection } from '../../circuit/contract.js';
 import { DEFAULT_LEASE_MS } from '../../circuit/options.js';
 import type { BreakerRegistry } from '../../circuit/registry.js';
-import type { Waiting } from '../../circuit/waiting/waiting.js';
 import type { Clock } from '../../clock.js';
 import { CircuitOpenError, markRejection, type RejectionContext } from '../../errors.js';
 import type { Attempt } from '../call/call.js';
 import { contextOf } from '../call/context.js';
 import { hasFallback } from '../call/fallback-condition.js';
-import type { Admission, Guard, Later, Pass, Refusal } from '../call/guard.js';
+import type { Guard, Pass, Refusal } from '../call/guard.js';
 import { openReport } from '../call/records.js';
 import { conceal } from '../config/concealment.js';
+import { failed } from '../outcome/diagnosis.js';
 import type { AttemptTimes } from '../time/attempt-times.js';
-
-/** What the circuit says; `undefined` where nobody waits for it any more. */
-type Eventual = Admission | undefined | Promise<Admission | undefined>;
 
 /** How late a timeout may be before its probe counts as lost. */
 const LEASE_GRACE_MS = 1_000;
@@ -23,49 +20,43 @@ const LEASE_GRACE_MS = 1_000;
 export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: AttemptTimes): Guard<Attempt> {
   const isOnItsClock = registry.clock === clock;
 
-  const passOf = ({ call }: Attempt, permit: Permit): Pass => {
-    call.waits?.end();
-    return isOnItsClock ? permit : onAnotherClock(permit);
-  };
+  const passOf = (permit: Permit): Pass => (isOnItsClock ? permit : onAnotherClock(permit));
 
   /** Goes to a circuit that is not simply closed: there may be a store to ask, and a queue to stand in. */
-  const ask = (attempt: Attempt, breaker: CircuitBreaker, now: number | undefined): Admission | Later | undefined => {
-    const { call, circuitKey, config } = attempt;
+  const seek = (
+    attempt: Attempt,
+    breaker: CircuitBreaker,
+    now: number | undefined,
+  ): ReturnType<Guard<Attempt>['admit']> => {
+    const { call, config } = attempt;
+    const { key } = breaker;
     const { timeout }: { timeout?: unknown } = config;
-    const leaseMs = timeout ? Number(timeout) + LEASE_GRACE_MS : DEFAULT_LEASE_MS;
     const remainingMs = call.remainingMs();
-    const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(circuitKey ?? '') ?? 0);
-    let isLeft = false;
-    let place: Waiting | undefined;
-
-    const admissionOf = (given: Permit | Rejection) =>
-      given.admitted ? passOf(attempt, given) : refusalOf(attempt, given);
-    const answered = (answer: Permit | number): Eventual => {
-      if (typeof answer !== 'number') return passOf(attempt, answer);
-      if (isLeft) return undefined;
-      const at = registry.clock.now();
-      const asking = { until: at + patienceMs(attempt), leaseMs, mayProbe, caller: call };
-      const next = breaker.waitOrReject(asking, answer, at, () => !answersInstead(attempt, answer));
-      if ('admitted' in next) return admissionOf(next);
-      place = next;
-      openReport(call);
-      call.openWaits().enterQueue();
-      return next.answer.then((given) => {
-        call.waits?.end();
-        return admissionOf(given);
-      });
-    };
-
-    const answer = breaker.ask(now, leaseMs, call, mayProbe);
-    const admission = answer instanceof Promise ? answer.then(answered) : answered(answer);
-    const leave = () => {
-      isLeft = true;
+    const next = breaker.seek({
+      now,
+      leaseMs: timeout ? Number(timeout) + LEASE_GRACE_MS : DEFAULT_LEASE_MS,
+      caller: call,
+      mayProbe: remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (times.usualMs(key) ?? 0),
+      patienceMs: () => patienceMs(attempt),
+      agrees: (retryAfterMs) => !answersInstead(attempt, key, retryAfterMs),
+      onQueue: () => {
+        openReport(call);
+        call.openWaits().enterQueue();
+      },
+    });
+    const admissionOf = (given: Permit | Rejection) => {
       call.waits?.end();
-      place?.leave();
+      return given.admitted ? passOf(given) : refusalOf(attempt, key, given);
     };
-    return admission instanceof Promise
-      ? { admitted: 'later', answer: admission, leave, end: () => place?.end() }
-      : admission;
+    if (!('admitted' in next)) {
+      const leave = () => {
+        call.waits?.end();
+        next.leave();
+      };
+      return { admitted: 'later', answer: next.answer.then(admissionOf), leave, end: () => next.end() };
+    }
+    const admission = admissionOf(next);
+    return admission instanceof Promise ? { admitted: 'later', answer: admission } : admission;
   };
 
   return {
@@ -75,7 +66,9 @@ export function circuitGuard(registry: BreakerRegistry, clock: Clock, times: Att
       const breaker = registry.ensure(circuitKey);
       const now = isOnItsClock ? attempt.startedAt : undefined;
       const permit = breaker.enter(now, call);
-      return permit ? passOf(attempt, permit) : ask(attempt, breaker, now);
+      if (!permit) return seek(attempt, breaker, now);
+      call.waits?.end();
+      return passOf(permit);
     },
   };
 }
@@ -89,23 +82,19 @@ function patienceMs({ call, captured: { policy } }: Attempt): number {
 }
 
 /** Whether a fallback would answer the call if its circuit rejected it. */
-function answersInstead({ call, circuitKey, config, captured }: Attempt, retryAfterMs: number): boolean {
-  const key = circuitKey ?? '';
-  const { policy } = captured;
-  return hasFallback(policy, 'circuit-open', call.failure?.outcome, () => {
-    const error = new CircuitOpenError({ key, retryAfterMs, config });
-    const last = call.failure ?? { error, attempt: undefined, outcome: undefined };
-    return contextOf(call, { key, config: captured.config, ...last });
-  });
+function answersInstead({ call, config, captured }: Attempt, key: string, retryAfterMs: number): boolean {
+  const rejected = () => ({ result: failed(new CircuitOpenError({ key, retryAfterMs, config })) });
+  return hasFallback(captured.policy, () => contextOf(call, key, captured.config, call.failure ?? rejected()));
 }
 
 /** An error of the user's own may take its time. */
-function refusalOf(attempt: Attempt, rejection: Rejection): Refusal | Promise<Refusal> {
+function refusalOf(
+  { call, config, captured }: Attempt,
+  key: string,
+  { retryAfterMs, cause }: Rejection,
+): Refusal | Promise<Refusal> {
   const refusal = (error: unknown): Refusal => ({ admitted: false, stopped: 'circuit-open', error });
-  const { call, config, captured } = attempt;
-  const key = attempt.circuitKey ?? '';
   conceal(call, config);
-  const { retryAfterMs, cause } = rejection;
   const context: RejectionContext = { key, retryAfterMs, config, cause };
   const marked = (error: unknown): Refusal => {
     const given = error ?? new CircuitOpenError(context);

@@ -6,7 +6,7 @@ import type { Outcome, Stopped } from '../../events.js';
 import type { RetryBudgets } from '../../retry/budget.js';
 import type { Fare } from '../../retry/fare.js';
 import type { Dispatch, Fields } from '../config/dispatch.js';
-import type { Diagnosis } from '../outcome/diagnosis.js';
+import type { Diagnosis, Result } from '../outcome/diagnosis.js';
 import type { AttemptTimes } from '../time/attempt-times.js';
 import type { Guard, Pass } from './guard.js';
 import { byMethodAndBaseUrl } from './key.js';
@@ -59,12 +59,18 @@ export interface Caretakers {
   readonly refused: (call: Call, error: unknown) => unknown;
 }
 
-/** What the last attempt came to. */
-interface Failure {
-  readonly error?: unknown;
-  readonly response?: AxiosResponse | undefined;
-  readonly outcome: Outcome | undefined;
-  readonly attempt: Attempt | undefined;
+/** What one dispatch of a call came to. */
+export interface Round {
+  readonly result: Result;
+  /** `undefined` where the adapter was not asked. */
+  readonly attempt?: Attempt | undefined;
+  /** What the last attempt that was made said about the service. */
+  readonly outcome?: Outcome | undefined;
+}
+
+/** The last round of a call, and why there is no other. */
+export interface Ending extends Round {
+  readonly stopped: Stopped;
 }
 
 /**
@@ -99,7 +105,7 @@ export class Call implements CallHandlers {
   /** Written by `decide`: what the retry costs that is to be sent next. */
   fare: Fare | undefined;
   /** Written by `repeat`: the failure that is to be repeated. */
-  failure: Failure | undefined;
+  failure: Round | undefined;
   /** Written by `repeat`: the response of the attempt before, which the next one replaces. */
   superseded: AxiosResponse | undefined;
   /** The headers that the call puts on its requests by itself, in lower case; written where they are. */
@@ -153,8 +159,6 @@ export class Attempt {
   readonly captured: Captured;
   /** The config that the adapter was given. */
   readonly config: Config;
-  /** The circuit's key; `null` where there is none. */
-  circuitKey: string | null = null;
   /** What the call is counted by, whether or not there is a circuit; `null` where the user says so. */
   key: string | null = null;
   /** When it was admitted, on the attachment's clock, ms. */
@@ -185,6 +189,11 @@ export class Attempt {
     this.captured = captured;
     this.config = config;
     this.startedAt = (call.made === 0 ? captured.readyAt : undefined) ?? call.attachment.clock.now();
+  }
+
+  /** The circuit's key; `null` where there is none. */
+  get circuitKey(): string | null {
+    return this.captured.policy.breaker.enabled ? this.key : null;
   }
 
   /** The key, or the default one where there is none: budget and times are kept by it. */

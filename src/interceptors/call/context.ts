@@ -1,24 +1,17 @@
-import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { InternalAxiosRequestConfig } from 'axios';
 import type { CallContext } from '../../contexts.js';
-import type { Outcome } from '../../events.js';
+import { read } from '../../fields.js';
 import { serverDelay } from '../../retry-after.js';
-import { read } from '../outcome/error-chain.js';
-import type { Attempt, Call } from './call.js';
+import type { Call, Round } from './call.js';
 import { recordOf } from './records.js';
 
-/** What a callback is to be told. */
-interface Told {
-  readonly key: string | null;
-  readonly config: InternalAxiosRequestConfig;
-  /** The last attempt that was made. */
-  readonly attempt: Attempt | undefined;
-  readonly error?: unknown;
-  readonly response?: AxiosResponse | undefined;
-  readonly outcome: Outcome | undefined;
-}
-
-/** The context that all callbacks have. */
-export function contextOf(call: Call, { key, config, attempt, error, response, outcome }: Told): CallContext {
+/** What all callbacks are told of a call and its last round. */
+export function contextOf(
+  call: Call,
+  key: string | null,
+  config: InternalAxiosRequestConfig,
+  { attempt, outcome, result: { error, response } }: Round,
+): CallContext {
   const { status = response?.status, code, durationMs } = attempt?.number ? recordOf(attempt) : unmade(error);
   return {
     key,

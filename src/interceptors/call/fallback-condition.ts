@@ -1,5 +1,4 @@
 import type { CallContext } from '../../contexts.js';
-import type { Outcome, Stopped } from '../../events.js';
 import type { Policy } from './policy.js';
 
 /**
@@ -8,27 +7,14 @@ import type { Policy } from './policy.js';
  *
  * @param contextOf What the predicate is told; asked where there is one.
  */
-export function hasFallback(
-  { fallback, fallbackOn }: Policy,
-  stopped: Stopped,
-  outcome: Outcome | undefined,
-  contextOf: () => CallContext,
-): boolean {
+export function hasFallback({ fallback, fallbackOn }: Policy, contextOf: () => CallContext): boolean {
   if (fallback === undefined) return false;
-  if (typeof fallbackOn !== 'function') return appliesTo(fallbackOn, stopped, outcome);
+  if (typeof fallbackOn !== 'function') return true;
   try {
-    const applies: unknown = fallbackOn({ ...contextOf(), stopped });
+    const applies: unknown = fallbackOn({ ...contextOf(), stopped: 'circuit-open' });
     if (applies instanceof Promise) applies.catch(() => undefined);
     return Boolean(applies);
   } catch {
     return true;
   }
 }
-
-/** What the names of conditions mean. */
-export const appliesTo = (
-  fallbackOn: 'rejected' | 'failure' | undefined,
-  stopped: Stopped,
-  outcome?: Outcome,
-): boolean =>
-  stopped === 'circuit-open' || stopped === 'limited' || (fallbackOn === 'failure' && outcome === 'failure');

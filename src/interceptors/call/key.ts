@@ -41,7 +41,9 @@ function learnt(method: string, base: string): string {
 }
 
 const named = (method: string, base: string, socket: string): string =>
-  [method.toUpperCase(), socket && `unix:${socket}`, normalise(base)].filter(Boolean).join(' ');
+  joined(method.toUpperCase(), socket, withoutTrailingSlashes(plain(base)));
+
+const joined = (...parts: readonly string[]): string => parts.filter(Boolean).join(' ');
 
 function parse(url: string): URL | undefined {
   try {
@@ -63,8 +65,6 @@ function plain(url: string): string {
   return path.replace(ORIGIN, (origin) => origin.toLowerCase());
 }
 
-const normalise = (base: string): string => withoutTrailingSlashes(plain(base));
-
 function withoutTrailingSlashes(text: string): string {
   let end = text.length;
   while (text[end - 1] === '/') end--;
@@ -80,11 +80,16 @@ const isOverridden = (url: string, { allowAbsoluteUrls }: Config): boolean =>
 /** Tells the most usual URLs without a regular expression. */
 const isPath = (url: string): boolean => url[0] === '/' && url[1] !== '/';
 
-/** The base URL as it was written, or the origin of the URL where that leads elsewhere. */
+/** The base URL as it was written; empty where the URL leads elsewhere. */
+function baseURLOf(config: Config, url: string): string {
+  const baseURL = textOf(config.baseURL);
+  return baseURL && isOverridden(url, config) ? '' : baseURL;
+}
+
+/** The base URL, or the origin of the URL in its place. */
 function base(config: Config): string {
   const url = textOf(config.url);
-  const baseURL = textOf(config.baseURL);
-  return baseURL && !isOverridden(url, config) ? baseURL : originOf(url);
+  return baseURLOf(config, url) || originOf(url);
 }
 
 function originOf(url: string): string {
@@ -95,7 +100,8 @@ function originOf(url: string): string {
   return CONTENT.test(url) ? shown : (ORIGIN.exec(shown)?.[0] ?? '');
 }
 
-const socketOf = ({ socketPath }: Config): string => (typeof socketPath === 'string' ? socketPath : '');
+const socketOf = ({ socketPath }: Config): string =>
+  typeof socketPath === 'string' && socketPath ? `unix:${socketPath}` : '';
 
 export const methodOf = ({ method }: Config): string => (method ?? 'get').toUpperCase();
 
@@ -109,9 +115,8 @@ export const byMethodAndBaseUrl = (config: Config): string =>
 
 /** One circuit per origin, whatever the method and the path of the base URL: `https://api.example.com`. */
 export function byOrigin(config: Config): string {
-  const socket = socketOf(config);
   const url = keyOf('', base(config), '');
-  return [socket && `unix:${socket}`, ORIGIN.exec(url)?.[0] ?? url].filter(Boolean).join(' ');
+  return joined(socketOf(config), ORIGIN.exec(url)?.[0] ?? url);
 }
 
 /** One circuit per method and origin: `GET https://api.example.com`. */
@@ -120,8 +125,7 @@ export const byMethodAndOrigin = (config: Config): string => `${methodOf(config)
 /** Where a request goes, fit for a log: without credentials, query and fragment, and no longer than a line. */
 export function urlWithoutSecrets(config: Config): string {
   const url = textOf(config.url);
-  const baseURL = textOf(config.baseURL);
-  const full =
-    baseURL && !isOverridden(url, config) ? `${withoutTrailingSlashes(baseURL)}/${url.replace(/^\/+/, '')}` : url;
+  const baseURL = baseURLOf(config, url);
+  const full = baseURL ? `${withoutTrailingSlashes(baseURL)}/${url.replace(/^\/+/, '')}` : url;
   return shortened(plain(full), LONGEST_URL);
 }

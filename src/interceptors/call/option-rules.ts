@@ -25,23 +25,18 @@ import {
   type Rule,
   type Rules,
   unexpected,
+  unless,
   withMethods,
 } from '../../validation.js';
 import { inOurWords } from './other-words.js';
 
-/** Takes a value that the test says is one; else the other rule decides. */
-const orElse =
-  (isOne: (value: unknown) => boolean, otherwise: Rule): Rule =>
-  (value, path) => {
-    if (!isOne(value)) otherwise(value, path);
-  };
-
 const hasMethod = (name: string) => (value: unknown) =>
   typeof (value as Record<string, unknown> | null | undefined)?.[name] === 'function';
 
+const groupOf = (rules: Rules, expected: string): Rule => options(rules, expected, hintFor);
+
 /** `true`, `false` or options. */
-const switchOf = (rules: Rules, expected: string): Rule =>
-  eitherOf({ boolean: aBoolean }, options(rules, expected, hintFor));
+const switchOf = (rules: Rules, expected: string): Rule => eitherOf({ boolean: aBoolean }, groupOf(rules, expected));
 
 const aMethodName = aToken('a method such as GET');
 const METHODS = [...DEFAULTS.retry.methods, 'POST', 'PATCH'];
@@ -91,7 +86,7 @@ const CALL_RULES = {
   deadlineMs: milliseconds(1, MAX_TIMER_MS),
   idempotencyKey: switchOf(IDEMPOTENCY_KEY_RULES, "true, false or an object such as { header: 'Idempotency-Key' }"),
   fallback: aFallback,
-  fallbackOn: orElse(
+  fallbackOn: unless(
     (value) => value === 'rejected' || value === 'failure',
     ofType('function', '"rejected", "failure" or a function'),
   ),
@@ -101,14 +96,13 @@ const aLimit = withMethods('a limit, such as adaptiveLimit()', 'limiters');
 
 const LIMITER_RULES = { ...REQUEST_LIMITER_RULES, limit: aLimit, maxQueue: anInteger(0), key: aFunction };
 
-const limiterRules = options(
+const limiterRules = groupOf(
   LIMITER_RULES,
   'false, a limit such as concurrencyLimit(10), a Limiter or an object such as { limit: adaptiveLimit() }',
-  hintFor,
 );
 
 /** Options, of which the limit is needed, or a limit or a limiter alone. */
-const aLimiter = orElse(hasMethod('limiters'), (value, path) => {
+const aLimiter = unless(hasMethod('limiters'), (value, path) => {
   limiterRules(value, path);
   aLimit((value as { limit?: unknown }).limit, `${path}.limit`);
 });
@@ -134,52 +128,44 @@ const ATTACH_RULES = {
   ...CALL_RULES,
   ...INSTANCE_RULES,
   retry: retryOf(RETRY_RULES),
-  breaker: orElse(
+  breaker: unless(
     isRegistry,
     switchOf(BREAKER_RULES, 'true, false, a BreakerRegistry or an object such as { detector: consecutiveFailures(5) }'),
   ),
   limiter: orFalse(aLimiter),
 };
 
-const AFTER_ATTACH_RULES = {
-  ...CALL_RULES,
-  ...onlyAtAttach(INSTANCE_RULES),
-  limiter: switchOf(
-    { ...onlyAtAttach(LIMITER_RULES), ...REQUEST_LIMITER_RULES },
-    "true, false or an object such as { priority: 'high' }, since limits are given to attach alone",
-  ),
-};
-
-const breakerAfterAttach = (rules: Rules): Rule =>
-  switchOf(
-    { ...onlyAtAttach(BREAKER_RULES), ...rules },
-    'true, false or an object such as { maxWaitMs: 0 }, since registries are given to attach alone',
+/** What can be changed once an instance is attached, or given for one request. */
+const afterAttach = (retryRules: Rules, breakerRules: Rules, expected: string): Rule =>
+  groupOf(
+    {
+      ...CALL_RULES,
+      ...onlyAtAttach(INSTANCE_RULES),
+      retry: retryOf(retryRules),
+      breaker: switchOf(
+        { ...onlyAtAttach(BREAKER_RULES), ...breakerRules },
+        'true, false or an object such as { maxWaitMs: 0 }, since registries are given to attach alone',
+      ),
+      limiter: switchOf(
+        { ...onlyAtAttach(LIMITER_RULES), ...REQUEST_LIMITER_RULES },
+        "true, false or an object such as { priority: 'high' }, since limits are given to attach alone",
+      ),
+    },
+    expected,
   );
 
-export const checkAttachOptions: (given: ResilienceOptions, path: string) => void = options(
-  ATTACH_RULES,
+export const checkAttachOptions: (given: ResilienceOptions, path: string) => void = groupOf(ATTACH_RULES, 'an object');
+
+export const checkUpdateOptions: (given: UpdateOptions, path: string) => void = afterAttach(
+  RETRY_RULES,
+  { ...REQUEST_BREAKER_RULES, mode: aMode },
   'an object',
-  hintFor,
 );
 
-export const checkUpdateOptions: (given: UpdateOptions, path: string) => void = options(
-  {
-    ...AFTER_ATTACH_RULES,
-    retry: retryOf(RETRY_RULES),
-    breaker: breakerAfterAttach({ ...REQUEST_BREAKER_RULES, mode: aMode }),
-  },
-  'an object',
-  hintFor,
-);
-
-export const checkRequestOptions: (given: ResilienceRequestOptions, path: string) => void = options(
-  {
-    ...AFTER_ATTACH_RULES,
-    retry: retryOf({ ...RETRY_RULES, budget: aBoolean }),
-    breaker: breakerAfterAttach(REQUEST_BREAKER_RULES),
-  },
+export const checkRequestOptions: (given: ResilienceRequestOptions, path: string) => void = afterAttach(
+  { ...RETRY_RULES, budget: aBoolean },
+  REQUEST_BREAKER_RULES,
   'false or an object',
-  hintFor,
 );
 
 /** What `axios.create` was given for all requests: at fault, it would fail every one of them. */

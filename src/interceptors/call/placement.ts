@@ -1,4 +1,5 @@
 import axios, { type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
+import { hide } from '../../fields.js';
 import type { Dispatch } from '../config/dispatch.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -11,7 +12,7 @@ export interface Handler {
   readonly runWhen?: ((config: Config) => boolean) | null;
 }
 
-export const handler = (fulfilled: (value: never) => unknown): Handler => ({
+export const handler = (fulfilled: Handler['fulfilled']): Handler => ({
   fulfilled,
   rejected: undefined,
   synchronous: true,
@@ -55,9 +56,7 @@ export function place({ interceptors }: AxiosInstance, begin: (config: Config) =
   let active = true;
   let begun: CallHandlers | undefined;
   const beginning: Handler = {
-    fulfilled: undefined,
-    rejected: undefined,
-    synchronous: true,
+    ...handler(undefined),
     runWhen: (config) => {
       begun = begin(config);
       return false;
@@ -106,7 +105,7 @@ function shadow(manager: Manager, wrap: (original: ForEach) => ForEach): () => v
         if (manager.handlers?.length !== 0) original(visit);
       };
   const ours = wrap(walk);
-  Object.defineProperty(manager, 'forEach', { value: ours, writable: true, configurable: true });
+  hide(manager, 'forEach', ours);
   return () => {
     if (manager.forEach !== ours) return;
     if (before) Object.defineProperty(manager, 'forEach', before);

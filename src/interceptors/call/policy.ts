@@ -99,10 +99,12 @@ function budgetOver(base: RetryPolicy['budget'], given: RetryOptions['budget']):
 }
 
 /** The options of one call in those of `attach`: circuits and limiters have the others. */
-export function callOptionsOf(given: ResilienceOptions, limiter: UpdateOptions['limiter']): UpdateOptions {
-  const { key, classify, deadlineMs, idempotencyKey, fallback, fallbackOn, retry, breaker } = own(given);
-  const ofCalls = { key, classify, deadlineMs, idempotencyKey, fallback, fallbackOn, retry, limiter };
-  if (typeof breaker !== 'object') return { ...ofCalls, breaker };
+export function callOptionsOf(
+  given: Omit<ResilienceOptions, 'limiter'>,
+  limiter: UpdateOptions['limiter'],
+): UpdateOptions {
+  const { sinks, clock, random, breaker, ...ofCalls } = own(given);
+  if (typeof breaker !== 'object') return { ...ofCalls, limiter, breaker };
   const { createError, maxWaitMs } = own(breaker as RequestGroup<'breaker'>);
-  return { ...ofCalls, breaker: { createError, maxWaitMs } };
+  return { ...ofCalls, limiter, breaker: { createError, maxWaitMs } };
 }

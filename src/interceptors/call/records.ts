@@ -13,6 +13,7 @@ export function openReport(call: Call): CallState {
   const report = new CallState();
   const { attempt } = call;
   if (attempt) report.key = attempt.key;
+  report.attempts = call.made;
   if (attempt?.outcome) recordAttempt(report, attempt);
   call.report = report;
   return report;
@@ -20,6 +21,5 @@ export function openReport(call: Call): CallState {
 
 /** Adds an attempt that has ended. */
 export function recordAttempt(report: CallState, attempt: Attempt): void {
-  report.attempts = Math.max(report.attempts, attempt.number);
   report.history = [...report.history, recordOf(attempt)];
 }

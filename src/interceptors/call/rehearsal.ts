@@ -48,9 +48,15 @@ function tryDelay(path: string, delay: (context: DelayContext) => unknown, conte
 function contextOf503(defaults: Partial<AxiosInstance['defaults']>): DelayContext {
   const url = defaults.baseURL ? '/' : 'https://api.example.com/';
   const config = { ...defaults, method: 'get', url, headers: new AxiosHeaders() } as InternalAxiosRequestConfig;
-  const [status, statusText] = [503, 'Service Unavailable'];
-  const response: AxiosResponse = { status, statusText, headers: new AxiosHeaders(), data: '', config, request: {} };
-  const message = `Request failed with status code ${status}`;
+  const response: AxiosResponse = {
+    status: 503,
+    statusText: 'Service Unavailable',
+    headers: new AxiosHeaders(),
+    data: '',
+    config,
+    request: {},
+  };
+  const message = 'Request failed with status code 503';
   const error = new AxiosError(message, 'ERR_BAD_RESPONSE', config, response.request, response);
   const key = byMethodAndBaseUrl(config);
   return { key, attempt: 1, previousMs: undefined, error, response, retryAfterMs: undefined, random: () => 0.5 };

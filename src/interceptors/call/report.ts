@@ -1,5 +1,6 @@
-import type { AxiosResponse } from 'axios';
 import type { Stopped } from '../../events.js';
+import { hide } from '../../fields.js';
+import type { Result } from '../outcome/diagnosis.js';
 
 /** One attempt, as it is kept in a report. */
 export interface AttemptRecord {
@@ -44,6 +45,21 @@ export interface Reported extends ResilienceReport {
   toJSON(): ResilienceReport;
 }
 
+/** A report as plain data that nothing of ours changes any more. */
+function plainCopyOf(report: ResilienceReport): ResilienceReport {
+  const { key, attempts, delaysMs, waitedMs, elapsedMs, stopped, fallback, history } = report;
+  return {
+    key,
+    attempts,
+    delaysMs: [...delaysMs],
+    waitedMs: { ...waitedMs },
+    elapsedMs,
+    stopped,
+    fallback,
+    history: [...history],
+  };
+}
+
 /** The report of a call that is more than a success at the first attempt. */
 export class CallState implements Reported {
   /** Empty until it is known. */
@@ -57,17 +73,7 @@ export class CallState implements Reported {
   history: readonly AttemptRecord[] = NONE;
 
   toJSON(): ResilienceReport {
-    const { key, attempts, delaysMs, waitedMs, elapsedMs, stopped, fallback, history } = this;
-    return {
-      key,
-      attempts,
-      delaysMs: [...delaysMs],
-      waitedMs: { ...waitedMs },
-      elapsedMs,
-      stopped,
-      fallback,
-      history: [...history],
-    };
+    return plainCopyOf(this);
   }
 }
 
@@ -110,8 +116,7 @@ export class FirstSuccess implements Reported {
   }
 
   toJSON(): ResilienceReport {
-    const { key, attempts, delaysMs, waitedMs, elapsedMs, stopped, fallback, history } = this;
-    return { key, attempts, delaysMs, waitedMs: { ...waitedMs }, elapsedMs, stopped, fallback, history };
+    return plainCopyOf(this);
   }
 }
 
@@ -129,18 +134,17 @@ export function remember(errorOrResponse: unknown, state: Reported): void {
 }
 
 /** What an attempt came to, as the cause of an error: where it was answered, an error that stands for the response. */
-export function asCause(error: unknown, response: AxiosResponse | undefined, state: Reported): unknown {
+export function asCause({ error, response }: Result, state: Reported): unknown {
   const isError = typeof (error as Error | undefined)?.message === 'string';
   if (isError || !response) return error;
   const cause = new Error(`The attempt was answered with status ${response.status}`);
-  Reflect.defineProperty(cause, 'response', { value: response, configurable: true, writable: true });
+  hide(cause, 'response', response);
   remember(cause, state);
   return cause;
 }
 
 /** Puts the report on the config of its call; whether it could. The JSON of an error shows its config, but nothing of ours. */
-export const show = (config: object, state: CallState): boolean =>
-  Reflect.defineProperty(config, STATE, { value: state, writable: true, configurable: true, enumerable: false });
+export const show = (config: object, state: CallState): boolean => hide(config, STATE, state);
 
 /** The same of a success at the first attempt: a plain field is quicker to write. */
 export function showSuccess(config: { [STATE]?: unknown }, state: Reported): boolean {
@@ -174,7 +178,7 @@ export function reportOf(responseOrError: unknown): ResilienceReport | undefined
 }
 
 /** Makes `reportOf` know what an attempt came to, whatever config that carries: an adapter may have copied it. */
-export function rememberResult({ error, response }: { error: unknown; response: unknown }, state: Reported): void {
+export function rememberResult({ error, response }: Result, state: Reported): void {
   remember(error, state);
   remember(response, state);
 }

@@ -1,6 +1,6 @@
 import type { AxiosResponse } from 'axios';
-import type { Outcome, Stopped } from '../../events.js';
-import { type Attempt, type Call, type Captured, setAdapter } from '../call/call.js';
+import { hide } from '../../fields.js';
+import { type Attempt, type Call, type Captured, type Ending, setAdapter } from '../call/call.js';
 import { keyOf } from '../call/circuit-key.js';
 import { byMethodAndBaseUrl } from '../call/key.js';
 import { openReport } from '../call/records.js';
@@ -16,18 +16,7 @@ import {
 import { exchangeConfig } from '../config/carried-config.js';
 import { conceal } from '../config/concealment.js';
 import { overwrite } from '../config/writable-config.js';
-import type { Result } from '../outcome/diagnosis.js';
 import { fallbackFor } from './fallback.js';
-
-/** The end of a call: what it came to, and why it was not tried again. */
-export interface Ending {
-  readonly stopped: Stopped;
-  readonly result: Result;
-  /** The last attempt; `undefined` where the adapter was not asked. */
-  readonly attempt?: Attempt | undefined;
-  /** What the last attempt that was made said about the service. */
-  readonly outcome?: Outcome | undefined;
-}
 
 /**
  * Closes a call: its config is put in order, its report completed; a failure is answered by fallback if there is data for it.
@@ -50,7 +39,7 @@ export function conclude(
   if (report.key === '') report.key = keyAtTheEnd(captured);
   restore(call, captured, result.response, report);
   const isAnswered = stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected);
-  if (!isAnswered && captured.policy.fallback !== undefined) return answerInstead(call, captured, report, ending);
+  if (!isAnswered) return answerInstead(call, captured, report, ending);
   tellOfEnd(call, report, result.error);
   return undefined;
 }
@@ -75,11 +64,12 @@ async function answerInstead(
   }
 }
 
-function tellOfEnd({ attachment: { events } }: Call, report: CallState, error: unknown): void {
+function tellOfEnd({ attachment: { events } }: Call, report: Reported, error?: unknown): void {
   if (!events.active) return;
   const { key, attempts, elapsedMs, fallback, stopped = 'success' } = report;
   const event = { type: 'call' as const, key, attempts, stopped, elapsedMs, fallback };
-  events.emit(error === undefined ? event : Object.defineProperty(event, 'error', { value: error }));
+  if (error !== undefined) hide(event, 'error', error);
+  events.emit(event);
 }
 
 /** The key of a call whose adapter was not asked. */
@@ -98,11 +88,10 @@ export function succeed(
   { key, startedAt, endedAt }: Attempt,
   response: AxiosResponse,
 ): void {
-  const { events } = call.attachment;
-  const elapsedMs = endedAt - call.startedAt;
+  const report = new FirstSuccess(key, endedAt - call.startedAt, response.status, endedAt - startedAt);
   call.over = true;
-  restore(call, captured, response, new FirstSuccess(key, elapsedMs, response.status, endedAt - startedAt));
-  if (events.active) events.emit({ type: 'call', key, attempts: 1, stopped: 'success', elapsedMs, fallback: false });
+  restore(call, captured, response, report);
+  tellOfEnd(call, report);
 }
 
 /** The call's own config shows the last attempt, and is the one that is carried. */

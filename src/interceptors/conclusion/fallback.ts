@@ -1,74 +1,55 @@
 import { AxiosHeaders, type AxiosResponse } from 'axios';
 import type { FallbackContext } from '../../contexts.js';
 import { giveCause, isAbort } from '../../errors.js';
-import type { Outcome, Stopped } from '../../events.js';
 import { unexpected } from '../../validation.js';
-import type { Attempt, Call, Captured } from '../call/call.js';
+import type { Call, Captured, Ending } from '../call/call.js';
 import { contextOf } from '../call/context.js';
-import { appliesTo } from '../call/fallback-condition.js';
 import { interruptible } from '../call/interruptible.js';
+import type { Policy } from '../call/policy.js';
 import { asCause, type CallState } from '../call/report.js';
 import { discard, isPlain } from '../config/bodies.js';
-import type { Result } from '../outcome/diagnosis.js';
 import { isDeadlineError } from '../time/deadline.js';
 
-/** How the call ended. */
-interface FallbackCause {
-  readonly stopped: Stopped;
-  readonly outcome?: Outcome | undefined;
-  readonly attempt?: Attempt | undefined;
-  readonly result: Result;
-}
-
-/** The answer to a call that ended without one; `undefined` where there is no data for it. */
-export function fallbackFor(
+/**
+ * The answer to a call that ended without one; `undefined` where there is no data for it. What the user's functions throw ends
+ * the call, and its cause is the failure.
+ */
+export async function fallbackFor(
   call: Call,
   { config, policy }: Captured,
   report: CallState,
-  { stopped, outcome, attempt, result: { error, response } }: FallbackCause,
-): Promise<AxiosResponse | undefined> | undefined {
-  const { fallback, fallbackOn } = policy;
+  ending: Ending,
+): Promise<AxiosResponse | undefined> {
+  const { stopped, result } = ending;
+  const { fallback } = policy;
   if (fallback === undefined || stopped === 'aborted') return undefined;
-  const told = { key: report.key, config, attempt, error, response, outcome };
-  const context: FallbackContext = { ...contextOf(call, told), stopped };
-  const applies =
-    typeof fallbackOn === 'function' ? asked(fallbackOn, context, report) : appliesTo(fallbackOn, stopped, outcome);
-  if (applies instanceof Promise) throw unexpected('fallbackOn(context)', 'a boolean', applies);
-  if (!applies) return undefined;
-  const respond = async (): Promise<AxiosResponse | undefined> => {
-    const yielded = (): unknown =>
-      typeof fallback === 'function' ? (fallback as FallbackFunction)(context) : copyOf(fallback);
-    const limitMs = Math.max(0, call.remainingMs());
-    const data = await interruptible(config, limitMs, yielded).catch((thrown: unknown) => {
-      if (isDeadlineError(thrown)) return;
-      discard(response);
-      if (!isAbort(thrown)) giveCause(thrown, asCause(error, response, report));
-      throw thrown;
-    });
+  try {
+    const context: FallbackContext = { ...contextOf(call, report.key, config, ending), stopped };
+    if (!applies(policy, context)) return undefined;
+    const data = await interruptible(config, Math.max(0, call.remainingMs()), (): unknown =>
+      typeof fallback === 'function' ? (fallback as (context: FallbackContext) => unknown)(context) : copyOf(fallback),
+    );
     if (data === undefined) return undefined;
-    discard(response);
+    discard(result.response);
     report.fallback = true;
     const headers = new AxiosHeaders({ 'cache-control': 'no-store' });
     return { data, status: 200, statusText: 'OK (fallback)', headers, config };
-  };
-  return respond();
-}
-
-type FallbackFunction = (context: FallbackContext) => unknown;
-
-/** A predicate that throws ends the call with its error; the failure that it was asked about is the cause. */
-function asked(
-  fallbackOn: (context: FallbackContext) => unknown,
-  context: FallbackContext,
-  report: CallState,
-): unknown {
-  try {
-    return fallbackOn(context);
   } catch (thrown) {
-    discard(context.response);
-    giveCause(thrown, asCause(context.error, context.response, report));
+    if (isDeadlineError(thrown)) return undefined;
+    discard(result.response);
+    if (!isAbort(thrown)) giveCause(thrown, asCause(result, report));
     throw thrown;
   }
+}
+
+/** Whether it is a case for the fallback. */
+function applies({ fallbackOn }: Policy, context: FallbackContext): boolean {
+  const { stopped, outcome } = context;
+  if (typeof fallbackOn !== 'function')
+    return stopped === 'circuit-open' || stopped === 'limited' || (fallbackOn === 'failure' && outcome === 'failure');
+  const answer: unknown = fallbackOn(context);
+  if (answer instanceof Promise) throw unexpected('fallbackOn(context)', 'a boolean', answer);
+  return Boolean(answer);
 }
 
 /** Plain objects and lists are copied for every answer; whatever else is in them is the same. */

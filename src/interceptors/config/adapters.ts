@@ -1,5 +1,5 @@
 import axios, { type AxiosAdapter, AxiosHeaders, getAdapter, type InternalAxiosRequestConfig } from 'axios';
-import { accepted, failed, type Result } from '../outcome/diagnosis.js';
+import { accepted, failed, handedOn } from '../outcome/diagnosis.js';
 import { plainHeaders } from './headers.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -13,18 +13,10 @@ export function resolveAdapter(adapter: Config['adapter'], config: Config): Axio
   const named = getAdapter(adapter ?? axios.defaults.adapter, config);
   if (config.headers instanceof AxiosHeaders) return named;
   config.headers = new AxiosHeaders(plainHeaders(config.headers));
-  const flatten = ({ response }: Result) => {
+  return async (given) => {
+    const result = await named(given).then(accepted, failed);
+    const { response } = result;
     if (response) response.headers = Object.assign({}, response.headers);
+    return handedOn(result);
   };
-  return (given) =>
-    named(given).then(
-      (response) => {
-        flatten(accepted(response));
-        return response;
-      },
-      (error: unknown) => {
-        flatten(failed(error));
-        throw error;
-      },
-    );
 }

@@ -1,6 +1,6 @@
 import type { InternalAxiosRequestConfig } from 'axios';
+import { read } from '../../fields.js';
 import type { Result } from '../outcome/diagnosis.js';
-import { read } from '../outcome/error-chain.js';
 
 /** Where an error, its response, or a response carries the one config, it carries the other from now on. */
 export function exchangeConfig(

@@ -1,4 +1,5 @@
 import { AxiosHeaders, type InternalAxiosRequestConfig } from 'axios';
+import { hide } from '../../fields.js';
 import { plainHeaders, writeHeader } from './headers.js';
 
 /** Has put headers on its requests by itself, which are kept in lower case. */
@@ -39,5 +40,5 @@ function hideIn(target: object, isHidden: (name: string) => boolean): void {
     if (typeof asStrings !== 'string') return fields;
     return Object.fromEntries(Object.entries(fields).filter(([name]) => !isHidden(name)));
   };
-  Reflect.defineProperty(target, 'toJSON', { value: toJSON, writable: true, configurable: true });
+  hide(target, 'toJSON', toJSON);
 }

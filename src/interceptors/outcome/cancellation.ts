@@ -1,6 +1,6 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import { isAbort } from '../../errors.js';
-import { read } from './error-chain.js';
+import { read } from '../../fields.js';
 
 /**
  * Whether the caller cancelled: by its signal, its token, or an adapter or a fetch of its own. An `AbortError` of axios's

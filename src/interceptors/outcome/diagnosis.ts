@@ -1,8 +1,9 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { Outcome } from '../../events.js';
+import { read } from '../../fields.js';
 import { isTimeoutCode } from '../../out-of-time.js';
 import { isCancelled, timeoutBehind } from './cancellation.js';
-import { chainOf, type Link, read } from './error-chain.js';
+import { chainOf, type Link } from './error-chain.js';
 import { isDismissed, isOwnDoing } from './own-doing.js';
 import { isOnlyThePage } from './page.js';
 
@@ -21,6 +22,12 @@ export function failed(error: unknown): Result {
   const response = read(error, 'response');
   const isResponse = typeof response === 'object' && response !== null;
   return { rejected: true, error, response: isResponse ? (response as AxiosResponse) : undefined };
+}
+
+/** Returns the response, or throws the error. */
+export function handedOn({ rejected, error, response }: Result): AxiosResponse {
+  if (rejected) throw error;
+  return response as AxiosResponse;
 }
 
 /** What can be told from how an attempt ended. */

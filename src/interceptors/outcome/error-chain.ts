@@ -1,3 +1,5 @@
+import { read } from '../../fields.js';
+
 /** What can be read of one error: its fields that are strings. */
 export interface Link {
   /** The thing itself, to compare with. */
@@ -12,16 +14,6 @@ export interface Link {
 const MAX_LINKS = 16;
 const MAX_CODE = 64;
 const MAX_MESSAGE = 500;
-
-/** A field of anything; `undefined` where reading it throws. */
-export function read(value: unknown, field: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  try {
-    return (value as Record<string, unknown>)[field];
-  } catch {
-    return undefined;
-  }
-}
 
 /** The error, the members of AggregateErrors and its causes, as far as they can be read; at most 16. */
 export function chainOf(error: unknown, chain: Link[] = []): readonly Link[] {

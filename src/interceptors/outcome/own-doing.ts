@@ -1,6 +1,7 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import { isRejection } from '../../errors.js';
-import { type Link, read } from './error-chain.js';
+import { read } from '../../fields.js';
+import type { Link } from './error-chain.js';
 
 /**
  * What a caller does to itself, and so says nothing of the service. Whatever is not here, and ended an attempt without a

@@ -2,7 +2,7 @@ import type { AxiosResponse } from 'axios';
 import { hasStatus } from '../../retry/statuses.js';
 import type { Call, Captured } from '../call/call.js';
 import { conclude, succeed } from '../conclusion/conclusion.js';
-import { accepted, failed, type Result } from '../outcome/diagnosis.js';
+import { accepted, failed, handedOn, type Result } from '../outcome/diagnosis.js';
 import { repeat } from './repeat.js';
 
 /** The response side of a call that axios accepts: hands on what is good, and repeats the rest before the call is closed. */
@@ -30,7 +30,5 @@ export async function refused(call: Call, error: unknown): Promise<unknown> {
 async function repeated(call: Call, captured: Captured, first: Result): Promise<AxiosResponse | undefined> {
   const ending = await repeat(call, captured, first);
   const answer = await conclude(call, captured, ending);
-  if (answer) return answer;
-  if (ending.result.rejected) throw ending.result.error;
-  return ending.result.response;
+  return answer ?? handedOn(ending.result);
 }

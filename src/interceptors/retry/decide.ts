@@ -1,10 +1,11 @@
 import type { AxiosResponse } from 'axios';
 import type { RetryContext } from '../../contexts.js';
-import type { Outcome, Stopped } from '../../events.js';
+import type { Stopped } from '../../events.js';
+import { hide } from '../../fields.js';
 import { isTimeoutCode } from '../../out-of-time.js';
 import { decideRetry } from '../../retry/decision.js';
 import { serverDelay } from '../../retry-after.js';
-import type { Attempt, Call, Captured } from '../call/call.js';
+import type { Attempt, Call, Captured, Round } from '../call/call.js';
 import { keyOf } from '../call/circuit-key.js';
 import { contextOf } from '../call/context.js';
 import { hasFallback } from '../call/fallback-condition.js';
@@ -17,14 +18,6 @@ import { accepted, type Diagnosis, diagnose, type Result } from '../outcome/diag
 import { leavingMs } from '../outcome/page.js';
 import { isDeadlineError } from '../time/deadline.js';
 import { objectionTo } from './objection.js';
-
-/** How one attempt ended. */
-export interface Round {
-  readonly result: Result;
-  /** `undefined` where the adapter was not asked. */
-  readonly attempt: Attempt | undefined;
-  readonly outcome: Outcome | undefined;
-}
 
 /** The delay before the next attempt in ms, or why there is none. */
 export async function decide(
@@ -62,6 +55,8 @@ export async function decide(
       response,
       retryAfterMs,
       random: attachment.random,
+    },
+    {
       verdict,
       objection,
       obstacle: circuit === 'hopeless' ? 'circuit-open' : obstacleTo(call, captured, retryAfterMs ?? 0),
@@ -72,7 +67,7 @@ export async function decide(
         call.fare = attachment.budgets.fareOf(made.name, retry.budget, diagnosis.codes.some(isTimeoutCode));
       return circuit === 'open' || (call.fare?.pay(attachment.clock.now()) ?? true);
     },
-    (error) => attachment.events.emit({ type: 'callbackError', key, source: 'retry.backoff', error }),
+    (error) => attachment.events.complain(key, 'retry.backoff', error),
   );
   if (typeof delayMs === 'string') return delayMs;
   const pageMs = diagnosis.broken ? leavingMs() : 0;
@@ -82,7 +77,9 @@ export async function decide(
   const reason = objection ? hook : String(diagnosis.status ?? diagnosis.code ?? hook);
   const [method, url] = [methodOf(made.config), urlWithoutSecrets(made.config)];
   const event = { type: 'retry' as const, key, attempt, delayMs, reason, method, url };
-  attachment.events.emit(Object.defineProperties(event, { error: { value: result.error }, config: { value: config } }));
+  hide(event, 'error', result.error);
+  hide(event, 'config', config);
+  attachment.events.emit(event);
   return delayMs;
 }
 
@@ -110,7 +107,7 @@ function circuitAhead(
   call: Call,
   { config, policy }: Captured,
   latestKey: string | null,
-  { result, outcome, attempt }: Round,
+  round: Round,
 ): 'hopeless' | 'open' | undefined {
   const keys = policy.breaker.enabled ? new Set([keyOf(config, policy), latestKey]) : [];
   let answer: 'open' | undefined;
@@ -120,8 +117,7 @@ function circuitAhead(
     const waits = call.openWaits();
     waits.begin();
     const isWorthIt = breaker.isWorthWaiting(waits.leftMs(policy, call.remainingMs()));
-    const context = () => contextOf(call, { key, config, attempt, outcome, ...result });
-    if (!isWorthIt || hasFallback(policy, 'circuit-open', outcome, context)) return 'hopeless';
+    if (!isWorthIt || hasFallback(policy, () => contextOf(call, key, config, round))) return 'hopeless';
     answer = 'open';
   }
   return answer;
@@ -138,10 +134,10 @@ export const retryContext = (
   call: Call,
   { config, policy }: Captured,
   key: string | null,
-  { result: { error, response }, attempt: made, outcome }: Round,
+  round: Round,
   attempt: number,
 ): RetryContext => ({
-  ...contextOf(call, { key, config, attempt: made, error, response, outcome }),
+  ...contextOf(call, key, config, round),
   attempt,
   retriesLeft: policy.retry.retries - attempt + 1,
 });

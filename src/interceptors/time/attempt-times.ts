@@ -1,4 +1,5 @@
 import { SuccessTimes, sleepOf } from '../../out-of-time.js';
+import { keepRecent } from '../../recent.js';
 
 const MAX_KEYS = 256;
 const SHORTEST_SLEEP_MS = sleepOf(0);
@@ -36,11 +37,7 @@ export class AttemptTimes {
 
   succeeded(key: string, durationMs: number, now: number): void {
     const times = this.#successes.get(key) ?? new SuccessTimes();
-    this.#successes.delete(key);
-    this.#successes.set(key, times);
-    times.record(durationMs, now);
-    const [oldest] = this.#successes.keys();
-    if (this.#successes.size > MAX_KEYS) this.#successes.delete(oldest as string);
+    keepRecent(this.#successes, key, times, MAX_KEYS).record(durationMs, now);
   }
 
   /** What the slowest success of the last minute took, ms. */

@@ -2,7 +2,7 @@ import { type AxiosAdapter, AxiosError, type InternalAxiosRequestConfig } from '
 import { whenRead } from '../config/bodies.js';
 import { exchangeConfig } from '../config/carried-config.js';
 import { overwrite } from '../config/writable-config.js';
-import { accepted, failed } from '../outcome/diagnosis.js';
+import { accepted, failed, handedOn } from '../outcome/diagnosis.js';
 
 const deadlineErrors = new WeakSet();
 
@@ -42,21 +42,12 @@ export async function dispatchWithin(
   }
   const release = () => void signal?.removeEventListener?.('abort', forward);
   const attempt = async () => adapter(given);
-  let body: unknown;
-  try {
-    const response = await Promise.race([attempt(), outOfTime]);
-    body = accepted(response).response?.data;
-    exchangeConfig(accepted(response), given, config);
-    return response;
-  } catch (error) {
-    body = failed(error).response?.data;
-    exchangeConfig(failed(error), given, config);
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    const isStreamed = config.responseType === 'stream' && whenRead(body, release);
-    if (!isStreamed) release();
-    const { signal: _own, ...written } = given;
-    overwrite(config, written);
-  }
+  const result = await Promise.race([attempt(), outOfTime]).then(accepted, failed);
+  clearTimeout(timer);
+  exchangeConfig(result, given, config);
+  const isStreamed = config.responseType === 'stream' && whenRead(result.response?.data, release);
+  if (!isStreamed) release();
+  const { signal: _own, ...written } = given;
+  overwrite(config, written);
+  return handedOn(result);
 }

@@ -99,9 +99,9 @@ class Play {
   #hadWaiting = false;
   #seen = 0;
 
-  constructor(probes: number, maxQueue: number, slowestMs: number) {
-    this.#allowance = new Allowance(slowestMs);
-    this.circuit = new ScriptedCircuit({ probes, maxQueue, patienceMs: 300, slowestMs });
+  constructor(probes: number, maxQueue: number, usualMs: number) {
+    this.#allowance = new Allowance(usualMs);
+    this.circuit = new ScriptedCircuit({ probes, maxQueue, patienceMs: 300, usualMs });
   }
 
   get #waiting(): Guest[] {
@@ -240,9 +240,9 @@ test(`keeps the order, loses nobody, and lets no more go than may, in ${SEQUENCE
       fc.integer({ min: 0, max: 20 }),
       fc.constantFrom(50, 500, Number.POSITIVE_INFINITY),
       fc.array(aStep, { minLength: 1, maxLength: 40, size: 'max' }),
-      async (probes, maxQueue, slowestMs, steps) => {
+      async (probes, maxQueue, usualMs, steps) => {
         vi.clearAllTimers();
-        const play = new Play(probes, maxQueue, slowestMs);
+        const play = new Play(probes, maxQueue, usualMs);
         for (const step of steps) await play.take(step);
         await play.finish();
       },

@@ -233,29 +233,29 @@ describe('coming back', () => {
 
   describe('where answers take longer than any before the circuit opened', () => {
     test('goes one by one, with pauses of once, twice and four times that', async () => {
-      const circuit = await closedWith(60, { slowestMs: 199 }, 30_000);
+      const circuit = await closedWith(60, { usualMs: 199 }, 30_000);
       expect(await answeredAfter(circuit, 200, 4_900)).toEqual([0, 400, 1_000, 2_000, 3_800]);
     });
 
     test('pauses for no longer than eight times that', async () => {
-      const circuit = await closedWith(60, { slowestMs: 99 }, 30_000);
+      const circuit = await closedWith(60, { usualMs: 99 }, 30_000);
       expect(await answeredAfter(circuit, 100, 4_000)).toEqual([0, 200, 500, 1_000, 1_900, 2_800, 3_700]);
     });
 
     test('goes on as usual after five seconds, since the service may stay as slow', async () => {
-      const circuit = await closedWith(60, { slowestMs: 199 }, 30_000);
+      const circuit = await closedWith(60, { usualMs: 199 }, 30_000);
       expect(await answeredAfter(circuit, 200, 5_600)).toEqual([
         0, 400, 1_000, 2_000, 3_800, 5_000, 5_200, 5_200, 5_400, 5_400, 5_400, 5_600, 5_600, 5_600, 5_600,
       ]);
     });
 
     test('pauses for no longer than the first in the queue is willing to wait, and goes on one by one', async () => {
-      const circuit = await closedWith(60, { slowestMs: 199 }, 1_500);
+      const circuit = await closedWith(60, { usualMs: 199 }, 1_500);
       expect(await answeredAfter(circuit, 200, 2_300)).toEqual([0, 400, 1_000, 1_500, 1_700, 1_900, 2_100, 2_300]);
     });
 
     test('pauses for no longer than the next is willing to wait, where the first leaves', async () => {
-      const circuit = new ScriptedCircuit({ slowestMs: 199 });
+      const circuit = new ScriptedCircuit({ usualMs: 199 });
       circuit.open(400);
       comers(circuit, 2, 30_000);
       comers(circuit, 1, 500);
@@ -270,7 +270,7 @@ describe('coming back', () => {
     });
 
     test('begins with the shortest pause again after an answer that did not', async () => {
-      const circuit = await closedWith(60, { slowestMs: 199 }, 30_000);
+      const circuit = await closedWith(60, { usualMs: 199 }, 30_000);
       expect(await answeredAfter(circuit, 200, 900)).toEqual([0, 400]);
       await pass(50);
       expect(circuit.given.length).toBe(3);
@@ -286,7 +286,7 @@ describe('coming back', () => {
     });
 
     test('is not held up by failures, which may be quick', async () => {
-      const circuit = await closedWith(60, { slowestMs: 199 }, 30_000);
+      const circuit = await closedWith(60, { usualMs: 199 }, 30_000);
       await pass(500);
       await end(circuit.visitors[0], 'failure');
       expect(circuit.given.length).toBe(2);
@@ -294,7 +294,7 @@ describe('coming back', () => {
   });
 
   test('lets more go at a time where answers take as long as the slowest before', async () => {
-    const circuit = await closedWith(60, { slowestMs: 200 });
+    const circuit = await closedWith(60, { usualMs: 200 });
     expect(await answeredAfter(circuit, 200, 400)).toEqual([0, 200, 200, 400, 400, 400]);
   });
 
@@ -302,12 +302,12 @@ describe('coming back', () => {
     ['as it was before, where it opened again within a minute', 60_000, 1],
     ['as it is now, after more than a minute', 60_001, 3],
   ])('goes by what is usual %s', async (_, afterMs, given) => {
-    const circuit = new ScriptedCircuit({ slowestMs: 100 });
+    const circuit = new ScriptedCircuit({ usualMs: 100 });
     circuit.open(400);
     circuit.come(1_000)?.waiting.leave();
     circuit.close();
     await pass(afterMs);
-    circuit.slowestMs = 500;
+    circuit.usualMs = 500;
     circuit.open(400);
     const [first] = comers(circuit, 5);
     circuit.close();

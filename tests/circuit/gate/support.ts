@@ -23,7 +23,7 @@ interface CircuitPlan {
   readonly probes?: number;
   readonly patienceMs?: number;
   readonly startsInMs?: number;
-  readonly slowestMs?: number;
+  readonly usualMs?: number;
 }
 
 /** A circuit that does what it is told, with a gate before it, on the clock of the fake timers. */
@@ -34,7 +34,7 @@ export class ScriptedCircuit implements GatedCircuit {
   /** In the order in which they were given. */
   readonly given: number[] = [];
   isObserved = false;
-  slowestMs: number | undefined;
+  usualMs: number | undefined;
   cooldownMs = 400;
   rejections = 0;
   /** How often it was asked for a permit, and how often what lies ahead. */
@@ -45,7 +45,7 @@ export class ScriptedCircuit implements GatedCircuit {
   constructor(plan: CircuitPlan = {}) {
     this.#plan = plan;
     this.maxQueue = plan.maxQueue ?? 100;
-    this.slowestMs = plan.slowestMs;
+    this.usualMs = plan.usualMs;
   }
 
   get now(): number {
@@ -107,7 +107,7 @@ export class ScriptedCircuit implements GatedCircuit {
     const { probes: seats = 1, patienceMs = 1_000, startsInMs = 0 } = this.#plan;
     const state = this.#at(now);
     if (this.isObserved || state.name === 'closed') return { name: 'passing', startsInMs };
-    if (state.name === 'open') return state.byHand ? { name: 'shut' } : { name: 'cooling', until: state.until };
+    if (state.name === 'open') return { name: 'cooling', until: state.byHand ? Number.POSITIVE_INFINITY : state.until };
     const [oldest] = state.probes as Set<Permit & { at: number }>;
     return { name: 'probing', hasSeat: state.probes.size < seats, since: oldest?.at, patienceMs };
   }
