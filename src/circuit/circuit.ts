@@ -288,13 +288,13 @@ export class Circuit {
   }
 
   #transition(next: State, reason: TransitionReason, now: number, cooldownMs = 0, saved?: unknown): void {
-    const change = { from: this.#state.name, to: next.name, reason, failures: this.#detector.failures(now), cooldownMs };
+    const [from, failures] = [this.#state.name, this.#detector.failures(now)];
     this.#state = next;
     this.#generation++;
     if (next.name === 'open') this.#remembered().lastMs = cooldownMs;
     if (next === CLOSED) this.#past?.closed(reason, now);
     this.#detector.reset();
     this.#detector.load(saved, now);
-    this.#owner.moved(change, now);
+    this.#owner.moved({ from, to: next.name, reason, failures, cooldownMs }, now);
   }
 }

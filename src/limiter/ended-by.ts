@@ -2,7 +2,7 @@ import { isAbort, isRejection } from '../errors.js';
 import type { Outcome } from '../events.js';
 import { isTimeoutError, isTimeUp } from '../out-of-time.js';
 import { limitedReason } from './reason.js';
-import type { Ended } from './turnstile.js';
+import { type Ended, endedAs } from './turnstile.js';
 
 /**
  * What it means to a limit that a function threw.
@@ -10,12 +10,12 @@ import type { Ended } from './turnstile.js';
  * @param outOfTime Asked where the time of the signal is over.
  */
 export function endedBy(error: unknown, signal: AbortSignal | undefined, outOfTime: () => Outcome): Ended {
-  if (isTimeUp(signal) && outOfTime() === 'failure') return { outcome: 'failure', reason: 'timeout' };
-  if (signal?.aborted || isAbort(error) || isRejection(error)) return { outcome: 'neutral' };
+  if (isTimeUp(signal) && outOfTime() === 'failure') return endedAs('failure', 'timeout');
+  if (signal?.aborted || isAbort(error) || isRejection(error)) return endedAs('neutral');
   try {
     return failureBy(error);
   } catch {
-    return { outcome: 'failure' };
+    return endedAs('failure');
   }
 }
 
@@ -27,6 +27,7 @@ function failureBy(error: unknown): Ended {
     reason: limitedReason(answered, isTimeoutError({ code, name })),
     status: typeof answered === 'number' ? answered : undefined,
     header: headers && readerOf(headers),
+    timeoutMs: undefined,
   };
 }
 

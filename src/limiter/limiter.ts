@@ -23,7 +23,7 @@ import type {
   TurnedAwayAnswer,
 } from './contract.js';
 import { endedBy } from './ended-by.js';
-import { type Ended, Slot, type Turnstile, type TurnstileOptions, type Waiter } from './turnstile.js';
+import { type Ended, endedAs, Slot, type Turnstile, type TurnstileOptions, type Waiter } from './turnstile.js';
 import { PRIORITIES, type Priority } from './waiting-line.js';
 
 /** How a limiter lets attempts wait. */
@@ -138,10 +138,10 @@ export class Limiter {
     const { signal } = own(options);
     const askedAt = this.#clock.now();
     const slot = await this.acquire(options);
-    let ended: Ended = { outcome: 'neutral' };
+    let ended = endedAs('neutral');
     try {
       const result = await fn({ signal });
-      ended = { outcome: 'success' };
+      ended = endedAs('success');
       if (signal) this.took(this.#clock.now() - slot.startedAt);
       return result;
     } catch (error) {
@@ -219,7 +219,7 @@ export class Limiter {
     signal: AbortSignal,
     outOfTime: () => Outcome,
   ): Ended {
-    return hasThrown ? endedBy(error, signal, outOfTime) : { outcome: 'success' };
+    return hasThrown ? endedBy(error, signal, outOfTime) : endedAs('success');
   }
 
   /** @internal A success of a call whose time is limited took so long, ms. */

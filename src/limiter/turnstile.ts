@@ -28,6 +28,15 @@ export interface Waiter extends Waiting {
 /** What became of an attempt. */
 export type Ended = Pick<LimitedAttempt, 'outcome' | 'reason' | 'status' | 'header' | 'timeoutMs'>;
 
+/** No more is known of it than that. Each field is its own, so that none is read from `Object.prototype`. */
+export const endedAs = (outcome: Outcome, reason?: LimitedAttempt['reason']): Ended => ({
+  outcome,
+  reason,
+  status: undefined,
+  header: undefined,
+  timeoutMs: undefined,
+});
+
 export interface TurnstileOptions {
   readonly rule: LimitRule;
   readonly maxQueue: number;
