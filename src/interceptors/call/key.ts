@@ -22,6 +22,7 @@ const MAX_METHODS = 32;
 const remembered = new Map<string, Map<string, string>>();
 /** The one that was asked for last: calls come in rows of their like. */
 let latest: { readonly method: string; readonly base: string; readonly key: string } | undefined;
+let latestOrigin: { readonly base: string; readonly origin: string } | undefined;
 
 function keyOf(method: string, base: string, socket: string): string {
   if (!socket && base === latest?.base && method === latest.method) return latest.key;
@@ -115,8 +116,17 @@ export const byMethodAndBaseUrl = (config: Config): string =>
 
 /** One circuit per origin, whatever the method and the path of the base URL: `https://api.example.com`. */
 export function byOrigin(config: Config): string {
-  const url = keyOf('', base(config), '');
-  return joined(socketOf(config), ORIGIN.exec(url)?.[0] ?? url);
+  const from = base(config);
+  const origin = from === latestOrigin?.base ? latestOrigin.origin : originBy(from);
+  const socket = socketOf(config);
+  return socket ? joined(socket, origin) : origin;
+}
+
+function originBy(from: string): string {
+  const url = keyOf('', from, '');
+  const origin = ORIGIN.exec(url)?.[0] ?? url;
+  if (from.length <= LONGEST_URL) latestOrigin = { base: from, origin };
+  return origin;
 }
 
 /** One circuit per method and origin: `GET https://api.example.com`. */
