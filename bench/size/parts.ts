@@ -14,8 +14,8 @@ const PARTS: readonly (readonly [string, RegExp])[] = [
   ['what an attempt says: outcomes, deadlines, sleep', /^interceptors\/(outcome|time)\/|^(out-of-time|abort)\./],
   ['retries: decision, backoff, budget, Retry-After', /^interceptors\/retry\/|^retry\/|^(delay|retry-after)\./],
   [
-    'how a call ends: fallback, errors, events, no secrets in them',
-    /^interceptors\/conclusion\/|^(errors|emitter|redaction)\./,
+    'how a call ends: fallback, errors, events, no secrets in them; small helpers',
+    /^interceptors\/conclusion\/|^(errors|emitter|redaction|fields|recent)\./,
   ],
   [
     'options: checks, messages, defaults',
