@@ -1,3 +1,4 @@
+import { reasonOf } from '../abort.js';
 import { SuccessTimes } from '../out-of-time.js';
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
@@ -118,8 +119,10 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
   ): Permit | Rejection | Promise<Permit | Rejection> {
     const permit = this.enter(undefined, caller);
     if (permit) return permit;
+    if (signal?.aborted) return Promise.reject(reasonOf(signal));
     const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (this.usualMs ?? 0);
-    const next = this.seek({ leaseMs: DEFAULT_LEASE_MS, caller, mayProbe, patienceMs });
+    const asking = { now: undefined, leaseMs: DEFAULT_LEASE_MS, caller, mayProbe };
+    const next = this.seek({ ...asking, patienceMs, agrees: undefined, onQueue: undefined });
     return 'admitted' in next ? next : unlessAborted(next, signal);
   }
 

@@ -2,7 +2,7 @@ import type { Emitter } from '../emitter.js';
 import type { Outcome } from '../events.js';
 import { read } from '../fields.js';
 import { serverDelay } from '../retry-after.js';
-import { anOutcome } from '../validation.js';
+import { anOutcome, own } from '../validation.js';
 import { AdmittingCircuit } from './admission.js';
 import type { CircuitSnapshot, CircuitStats } from './contract.js';
 import {
@@ -83,7 +83,7 @@ export class CircuitBreaker extends AdmittingCircuit {
 
   /** @internal What the end of a function means for this circuit. */
   judge<T>(ended: Ended<T>, judgedBy: JudgedBy<T> = {}): Outcome {
-    return outcomeOf(ended, judgedBy, (error) => this.complain('classify', error));
+    return outcomeOf(ended, own(judgedBy), (error) => this.complain('classify', error));
   }
 
   /** @internal A success of a call whose time is limited took so long, ms. */

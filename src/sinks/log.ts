@@ -35,7 +35,7 @@ interface Line {
 export function logSink(logger: Logger, given?: LogSinkOptions): Recorder {
   withMethods('a logger with methods info, warn and error', ...LEVELS)(logger, 'logSink(logger)');
   const { level } = complete<{ level: LogLevel }>(
-    given ?? {},
+    given === undefined ? {} : given,
     'logSink(options)',
     { level: oneOf(...LEVELS) },
     { level: 'info' },

@@ -584,3 +584,35 @@ test('sinks hear of waits', async () => {
   await call;
   expect(JSON.stringify(sink.summary())).toContain('queued');
 });
+
+describe('retry of a function', () => {
+  test.each([0, 5_000])(
+    'that is aborted at once ends with the reason, and the circuit says nothing (%i ms)',
+    async (maxWaitMs) => {
+      const breaker = new CircuitBreaker(KEY, { detector: consecutiveFailures(1), cooldownMs: 100 });
+      await breaker.execute(() => Promise.reject(new Error('down'))).catch(() => undefined);
+      await pass(150);
+      await breaker.acquire();
+      const events: string[] = [];
+      breaker.on('*', ({ type }) => events.push(type));
+      const { signal, abort } = abortable();
+      const call = retry(() => 1, { breaker, signal, maxWaitMs, retries: 0 });
+      abort('enough');
+      await expect(call).rejects.toBe('enough');
+      expect(events).toEqual([]);
+      expect(breaker.stats().counts.rejected).toBe(0);
+    },
+  );
+
+  test('does not wait for an isolated circuit, however patient it is', async () => {
+    const breaker = new CircuitBreaker(KEY);
+    breaker.isolate();
+    const call = retry(() => 1, { breaker, backoff: Number.MAX_VALUE });
+    await expect(call).rejects.toMatchObject({ code: 'ERR_CIRCUIT_OPEN' });
+  });
+});
+
+const abortable = () => {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: (reason: unknown) => controller.abort(reason) };
+};

@@ -349,6 +349,7 @@ describe('whoever calls', () => {
     const work = vi.fn(async () => 'done');
     const controller = new AbortController();
     const result = retry(work, { breaker, signal: controller.signal }).catch((error: unknown) => error);
+    await flush();
     controller.abort(new Error('enough'));
     await vi.advanceTimersByTimeAsync(2 * LATE_MS);
     expect(await result).toMatchObject({ message: 'enough' });

@@ -266,3 +266,11 @@ describe('reports and events', () => {
     expect(data).toEqual(urls);
   });
 });
+
+test('managers that can take no mark are refused, whatever else can be written to them', () => {
+  const api = axios.create();
+  const manager = api.interceptors.request as unknown as { forEach: () => void };
+  manager.forEach = manager.forEach.bind(manager);
+  Object.preventExtensions(manager);
+  expect(() => attach(api)).toThrow('not to be frozen');
+});

@@ -108,6 +108,11 @@ const READERS: Readonly<Record<string, () => unknown>> = {
     breaker.trip();
     return breaker.acquire().then((permit) => permit.settle('success'));
   },
+  'a call that waits for its circuit': async () => {
+    const breaker = new CircuitBreaker('key', { detector: consecutiveFailures(1), cooldownMs: 5 });
+    await breaker.execute(() => Promise.reject(new Error('no'))).catch(() => undefined);
+    await breaker.execute(() => 1, { maxWaitMs: 50 });
+  },
   retry: () => retry(() => 1, {}),
   'retry after a failure': () =>
     retry(({ attempt }) => (attempt === 1 ? Promise.reject(new Error('no')) : 1), { backoff: () => 0 }),

@@ -284,6 +284,10 @@ test('winston writes the fields of the event beside the text, at its level', asy
   ]);
 });
 
+test('options of null are refused', () => {
+  expect(() => logSink(console, null as never)).toThrow('Expected `logSink(options)` to be');
+});
+
 test('on a console each event is one line of text', () => {
   const warn = vi.spyOn(console, 'warn').mockReturnValue();
   logSink(console).record(RETRY);

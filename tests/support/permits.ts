@@ -7,7 +7,8 @@ type Asked = readonly [now?: number | undefined, leaseMs?: number | undefined, c
 /** A permit or a rejection, as an attempt that does not wait gets it; a promise where a store is asked. */
 export function request(breaker: CircuitBreaker, ...asked: Asked): Permit | Rejection | Promise<Permit | Rejection> {
   const [now, leaseMs = DEFAULT_LEASE_MS, caller] = asked;
-  const next = breaker.seek({ now, leaseMs, caller, mayProbe: true, patienceMs: () => 0 });
+  const hooks = { patienceMs: () => 0, agrees: undefined, onQueue: undefined };
+  const next = breaker.seek({ now, leaseMs, caller, mayProbe: true, ...hooks });
   return 'admitted' in next ? next : next.answer;
 }
 

@@ -163,7 +163,7 @@ export class Gate {
       case 'passing':
         return true;
       case 'cooling':
-        return outlook.until <= until;
+        return outlook.until <= until && outlook.until < Number.POSITIVE_INFINITY;
       case 'probing':
         return now < until && now < this.#endOf(outlook, now);
     }

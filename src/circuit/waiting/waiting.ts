@@ -36,13 +36,13 @@ export interface Asking {
 /** An attempt that asks for a permit, and would rather wait than be rejected. */
 export interface Seeking extends Omit<Asking, 'until'> {
   /** The time on the circuit's clock, if that has been read, ms. */
-  readonly now?: number | undefined;
+  readonly now: number | undefined;
   /** How long it may wait from now, ms; asked where it would be rejected. */
   readonly patienceMs: () => number;
   /** Asked before it waits: whether it would. */
-  readonly agrees?: (retryAfterMs: number) => boolean;
+  readonly agrees: ((retryAfterMs: number) => boolean) | undefined;
   /** Told that it waits. */
-  readonly onQueue?: () => void;
+  readonly onQueue: (() => void) | undefined;
 }
 
 /** The circuit behind a gate. */

@@ -83,7 +83,8 @@ function patienceMs({ call, captured: { policy } }: Attempt): number {
 
 /** Whether a fallback would answer the call if its circuit rejected it. */
 function answersInstead({ call, config, captured }: Attempt, key: string, retryAfterMs: number): boolean {
-  const rejected = () => ({ result: failed(new CircuitOpenError({ key, retryAfterMs, config })) });
+  const error = () => new CircuitOpenError({ key, retryAfterMs, config });
+  const rejected = () => ({ result: failed(error()), attempt: undefined, outcome: undefined });
   return hasFallback(captured.policy, () => contextOf(call, key, captured.config, call.failure ?? rejected()));
 }
 

@@ -63,9 +63,9 @@ export interface Caretakers {
 export interface Round {
   readonly result: Result;
   /** `undefined` where the adapter was not asked. */
-  readonly attempt?: Attempt | undefined;
+  readonly attempt: Attempt | undefined;
   /** What the last attempt that was made said about the service. */
-  readonly outcome?: Outcome | undefined;
+  readonly outcome: Outcome | undefined;
 }
 
 /** The last round of a call, and why there is no other. */

@@ -49,7 +49,7 @@ export function place({ interceptors }: AxiosInstance, begin: (config: Config) =
   const response = interceptors.response as unknown as Manager;
   for (const manager of [request, response]) {
     const own = Object.getOwnPropertyDescriptor(manager, 'forEach');
-    if (own ? !own.configurable : !Object.isExtensible(manager)) {
+    if (!Object.isExtensible(manager) || own?.configurable === false) {
       throw new TypeError('Expected the interceptor managers of `instance` not to be frozen');
     }
   }

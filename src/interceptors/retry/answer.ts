@@ -9,14 +9,17 @@ import { repeat } from './repeat.js';
 export function answered(call: Call, response: AxiosResponse): unknown {
   const { captured, attempt } = call;
   if (!captured || call.over) return response;
-  if (!attempt)
-    return conclude(call, captured, { stopped: 'adapter-replaced', result: accepted(response) }) ?? response;
+  if (!attempt) {
+    const unasked = { result: accepted(response), attempt, outcome: undefined };
+    return conclude(call, captured, { ...unasked, stopped: 'adapter-replaced' }) ?? response;
+  }
   const { enabled, statusCodes, shouldRetryResponse } = captured.policy.retry;
+  const { outcome } = attempt;
   const isDoubtful =
-    attempt.outcome === 'failure' || hasStatus(statusCodes, response.status) || (enabled && shouldRetryResponse);
+    outcome === 'failure' || hasStatus(statusCodes, response.status) || (enabled && shouldRetryResponse);
   if (isDoubtful) return repeated(call, captured, accepted(response));
   if (call.report || call.limitedMs || attempt.config !== captured.config)
-    return conclude(call, captured, { stopped: 'success', result: accepted(response), attempt }) ?? response;
+    return conclude(call, captured, { stopped: 'success', result: accepted(response), attempt, outcome }) ?? response;
   succeed(call, captured, attempt, response);
   return response;
 }
