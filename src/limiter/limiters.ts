@@ -1,5 +1,6 @@
 import { LimitError } from '../errors.js';
 import type { Outcome } from '../events.js';
+import { keepRecent } from '../recent.js';
 import { own, unexpected } from '../validation.js';
 import type {
   Admission,
@@ -54,7 +55,8 @@ export class Limiters implements AttachedLimiters {
     if (key === null) return undefined;
     const told = this.#ensure(key);
     if (!told) return undefined;
-    if (circuitKey !== null && this.#ofCircuits.get(circuitKey) !== told) this.#rememberCircuit(circuitKey, told);
+    if (circuitKey !== null && this.#ofCircuits.get(circuitKey) !== told)
+      keepRecent(this.#ofCircuits, circuitKey, told, MAX_CIRCUITS);
     const patienceMs = Math.min(config.timeout || Number.POSITIVE_INFINITY, call.remainingMs());
     const given = told.limiter.ask({
       priority,
@@ -132,13 +134,6 @@ export class Limiters implements AttachedLimiters {
       },
       end: () => place.end(),
     };
-  }
-
-  #rememberCircuit(circuitKey: string, told: Told): void {
-    this.#ofCircuits.delete(circuitKey);
-    this.#ofCircuits.set(circuitKey, told);
-    const [oldest] = this.#ofCircuits.keys();
-    if (this.#ofCircuits.size > MAX_CIRCUITS) this.#ofCircuits.delete(oldest as string);
   }
 
   /** None where its rule could not be made. */

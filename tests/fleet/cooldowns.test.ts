@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { consecutiveFailures } from '../../src/index.js';
 import { fail, succeed } from '../circuit/support.js';
-import { closeAll, flush, type Process, startAll } from './support.js';
+import { closeAll, flush, MOST_JUDGING_MS, type Process, startAll, states } from './support.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -10,11 +10,6 @@ afterEach(async () => {
   await closeAll();
   vi.useRealTimers();
 });
-
-/** In which the successes of the other processes are asked for, and the counts are judged. */
-const MOST_JUDGING_MS = 301;
-
-const states = (processes: readonly Process[]) => processes.map(({ breaker }) => breaker.state);
 
 describe('the cooldown of the fleet', () => {
   test('has begun with that of the process that opened by itself', async () => {

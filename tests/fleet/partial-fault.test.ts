@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CIRCUIT_DEFAULTS } from '../../src/circuit/options.js';
 import { consecutiveFailures } from '../../src/index.js';
 import { acquire, fail } from '../circuit/support.js';
-import { closeAll, flush, type Process, startAll } from './support.js';
+import { closeAll, flush, MOST_JUDGING_MS, type Process, startAll, states } from './support.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -13,11 +13,6 @@ afterEach(async () => {
 });
 
 const OPTIONS = { detector: consecutiveFailures(5), cooldownMs: CIRCUIT_DEFAULTS.cooldownMs };
-/** In which the successes of the other processes are asked for, and the counts are judged. */
-const MOST_JUDGING_MS = 301;
-
-const states = (processes: readonly Process[]) => processes.map(({ breaker }) => breaker.state);
-
 const reasons = ({ events }: Process) =>
   events.filter((event) => event.type === 'stateChange').map(({ to, reason }) => `${to}: ${reason}`);
 

@@ -156,6 +156,11 @@ export function startAll(
   return Promise.all(Array.from({ length: count }, () => start(store, options, fleetOptions)));
 }
 
+/** In which the successes of the other processes are asked for, and the counts are judged, ms. */
+export const MOST_JUDGING_MS = 301;
+
+export const states = (processes: readonly Process[]) => processes.map(({ breaker }) => breaker.state);
+
 export async function closeAll(): Promise<void> {
   await Promise.all(running.splice(0).map((one) => one.close()));
 }
