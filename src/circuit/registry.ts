@@ -107,7 +107,7 @@ export class BreakerRegistry implements Iterable<CircuitBreaker> {
 
   /** The breaker of the key, if there is one. Looking does not count as use. */
   get(key: string): CircuitBreaker | undefined {
-    return this.#breakers.get(key);
+    return this.#latest?.key === key ? this.#latest : this.#breakers.get(key);
   }
 
   /** The breaker of the key, made if there is none yet. */

@@ -1,5 +1,4 @@
 import { LimitError } from '../errors.js';
-import type { Outcome } from '../events.js';
 import { keepRecent } from '../recent.js';
 import { own, unexpected } from '../validation.js';
 import type {
@@ -13,7 +12,7 @@ import type {
   TurnedAwayAnswer,
 } from './contract.js';
 import { Limiter } from './limiter.js';
-import { limitedReason } from './reason.js';
+import { SlotPass } from './slot-pass.js';
 import type { Slot } from './turnstile.js';
 
 const MAX_LIMITERS = 256;
@@ -28,12 +27,12 @@ const TELL_EVERY_MS = 1_000;
 interface Told {
   readonly key: string;
   readonly limiter: LimiterLike;
+  /** Tells that it has changed. */
+  readonly changed: () => void;
   toldAt: number;
   /** Whether somebody was in flight, or waited, then. */
   wasBusy: boolean;
 }
-
-type Pass = Extract<Admission, { admitted: true }>;
 
 /** The limiters of an attached instance, the least recently used first. Past the cap those go that are at rest. */
 export class Limiters implements AttachedLimiters {
@@ -42,6 +41,8 @@ export class Limiters implements AttachedLimiters {
   /** The limiter that the attempts of a circuit went through last. */
   readonly #ofCircuits = new Map<string, Told>();
   #latest: Told | undefined;
+  #latestCircuit: string | undefined;
+  #latestLinked: Told | undefined;
 
   constructor(options: LimitersOptions) {
     this.#options = own(options);
@@ -55,15 +56,15 @@ export class Limiters implements AttachedLimiters {
     if (key === null) return undefined;
     const told = this.#ensure(key);
     if (!told) return undefined;
-    if (circuitKey !== null && this.#ofCircuits.get(circuitKey) !== told)
-      keepRecent(this.#ofCircuits, circuitKey, told, MAX_CIRCUITS);
+    if (circuitKey !== null && (this.#latestCircuit !== circuitKey || this.#latestLinked !== told))
+      this.#link(circuitKey, told);
     const patienceMs = Math.min(config.timeout || Number.POSITIVE_INFINITY, call.remainingMs());
     const given = told.limiter.ask({
       priority,
       isRetry: call.made > 0,
       maxWaitMs: maxWaitMs ?? (patienceMs < Number.POSITIVE_INFINITY ? patienceMs : undefined),
     });
-    this.#tellOfChange(told);
+    told.changed();
     return 'answer' in given ? this.#later(attempt, told, given) : this.#pass(attempt, given, told);
   }
 
@@ -71,7 +72,7 @@ export class Limiters implements AttachedLimiters {
     const told = this.#ofCircuits.get(circuitKey);
     if (!told) return;
     told.limiter.recovered();
-    this.#tellOfChange(told);
+    told.changed();
   }
 
   stats(): Readonly<Record<string, LimiterStats>> {
@@ -87,25 +88,8 @@ export class Limiters implements AttachedLimiters {
     return key;
   }
 
-  #pass(attempt: LimitedRequest, slot: Slot, told: Told): Pass {
-    const { readHeader } = this.#options;
-    return {
-      admitted: true,
-      settle: (said: Outcome, now?: number, details?: { readonly isTimeout?: boolean | undefined }): Outcome => {
-        if (now === undefined) {
-          slot.cancel();
-          this.#tellOfChange(told);
-          return said;
-        }
-        const { outcome = said, response, config } = attempt;
-        const status = response?.status;
-        const header = response && ((name: string) => readHeader(response.headers, name));
-        const reason = outcome === 'failure' ? limitedReason(status, details?.isTimeout) : undefined;
-        slot.end({ outcome, reason, status, header, timeoutMs: Number(config.timeout) || undefined });
-        this.#tellOfChange(told);
-        return status === 429 && told.limiter.heldMs > 0 ? 'neutral' : said;
-      },
-    };
+  #pass(attempt: LimitedRequest, slot: Slot, told: Told): SlotPass {
+    return new SlotPass(attempt, slot, told, this.#options);
   }
 
   #later(attempt: LimitedRequest, told: Told, place: Place): ReturnType<AttachedLimiters['admit']> {
@@ -114,7 +98,7 @@ export class Limiters implements AttachedLimiters {
     const over = () => {
       if (since !== undefined) attempt.call.limitedMs = (attempt.call.limitedMs ?? 0) + clock.now() - since;
       since = undefined;
-      this.#tellOfChange(told);
+      told.changed();
     };
     if (place.isQueued && isHeard())
       tell(told.key, { type: 'queued', by: 'limiter', queued: told.limiter.stats().queued });
@@ -134,6 +118,12 @@ export class Limiters implements AttachedLimiters {
       },
       end: () => place.end(),
     };
+  }
+
+  #link(circuitKey: string, told: Told): void {
+    this.#latestCircuit = circuitKey;
+    this.#latestLinked = told;
+    if (this.#ofCircuits.get(circuitKey) !== told) keepRecent(this.#ofCircuits, circuitKey, told, MAX_CIRCUITS);
   }
 
   /** None where its rule could not be made. */
@@ -161,7 +151,14 @@ export class Limiters implements AttachedLimiters {
     const hooks = { onError: (error: unknown) => onError(key, error) };
     const limiter = only ?? new Limiter(key, { limit, maxQueue, clock, random }, hooks);
     this.#makeRoom();
-    return { key, limiter, toldAt: Number.NEGATIVE_INFINITY, wasBusy: false };
+    const told: Told = {
+      key,
+      limiter,
+      changed: () => this.#tellOfChange(told),
+      toldAt: Number.NEGATIVE_INFINITY,
+      wasBusy: false,
+    };
+    return told;
   }
 
   #makeRoom(): void {

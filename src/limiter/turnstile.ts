@@ -75,9 +75,13 @@ export class Slot {
     this.#turnstile = turnstile;
   }
 
-  /** The attempt has ended. */
-  end(ended: Ended): void {
-    this.#leave()?.ended(this, ended);
+  /**
+   * The attempt has ended.
+   *
+   * @param now The present on the limiter's clock, where it is known.
+   */
+  end(ended: Ended, now?: number): void {
+    this.#leave()?.ended(this, ended, now);
   }
 
   /** The attempt was not made. */
@@ -199,8 +203,7 @@ export class Turnstile {
   }
 
   /** @internal */
-  ended({ startedAt, moment: { inFlight }, wasFull }: Slot, ended: Ended): void {
-    const now = this.#clock.now();
+  ended({ startedAt, moment: { inFlight }, wasFull }: Slot, ended: Ended, now = this.#clock.now()): void {
     this.#inFlight--;
     this.#counts[ended.outcome]++;
     const { outcome, reason, status, header, timeoutMs } = ended;

@@ -20,6 +20,7 @@ export class WaitingLine<Waiter extends Waiting> {
   }
 
   get first(): Waiter | undefined {
+    if (this.#size === 0) return undefined;
     for (const lane of this.#lanes) {
       for (const waiter of lane) return waiter;
     }

@@ -567,6 +567,15 @@ test('a limiter can be shared by instances', async () => {
   expect(limiter.stats().counts.started).toBe(3);
 });
 
+test('a shared limiter measures attempts by its own clock', async () => {
+  const ends: { readonly at: number; readonly durationMs: number }[] = [];
+  const limit = customLimit(() => ({ waitMs: () => 0, ended: ({ durationMs }, at) => ends.push({ at, durationMs }) }));
+  const clock = { now: () => 7_000 };
+  const { api } = setup(new Limiter('shared', { limit, clock }));
+  await settled([api.get('/a')]);
+  expect(ends).toEqual([{ at: 7_000, durationMs: 0 }]);
+});
+
 test('a shared limiter goes by its own key, and tells of itself through each instance', async () => {
   const limiter = new Limiter('shared', { limit: concurrencyLimit(1) });
   const { api, sink, resilience } = setup(limiter, { retry: false });

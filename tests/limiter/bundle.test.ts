@@ -1,6 +1,11 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import webpack from 'webpack';
 
 const INDEX = fileURLToPath(new URL('../../dist/index.js', import.meta.url)).replaceAll('\\', '/');
 
@@ -14,10 +19,17 @@ const WORDS = {
   quota: 'x-ratelimit',
 };
 
-/** The parts of the limiter that a bundle of the published file carries. */
-async function partsIn(source: string): Promise<string[]> {
+let directory: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'limiter-bundle-'));
+});
+
+afterAll(() => rm(directory, { recursive: true }));
+
+async function withEsbuild(source: string): Promise<string> {
   const { outputFiles } = await build({
-    stdin: { contents: source.replace('axios-resilience', INDEX), resolveDir: '.' },
+    stdin: { contents: source, resolveDir: '.' },
     bundle: true,
     write: false,
     minify: true,
@@ -25,20 +37,57 @@ async function partsIn(source: string): Promise<string[]> {
     platform: 'neutral',
     external: ['axios'],
   });
-  const text = outputFiles[0]?.text ?? '';
-  return Object.entries(WORDS).flatMap(([part, word]) => (text.includes(word) ? [part] : []));
+  return outputFiles[0]?.text ?? '';
 }
 
-test('attach carries none of the limiter', async () => {
-  expect(await partsIn(`import { attach } from 'axios-resilience'; attach(globalThis.api);`)).toEqual([]);
-});
+async function withWebpack(source: string): Promise<string> {
+  const entry = join(directory, 'entry.mjs');
+  await writeFile(entry, source);
+  const stats = await promisify<webpack.Configuration, webpack.Stats | undefined>(webpack)({
+    mode: 'production',
+    entry,
+    target: 'es2022',
+    externalsType: 'module',
+    externals: ['axios'],
+    experiments: { outputModule: true },
+    output: { path: directory, filename: 'bundle.mjs', module: true },
+    performance: false,
+  });
+  expect(stats?.toJson({ all: false, errors: true, warnings: true })).toMatchObject({ errors: [], warnings: [] });
+  return await readFile(join(directory, 'bundle.mjs'), 'utf8');
+}
 
-test.each([
-  ['concurrencyLimit(3)', ['queue', 'error', 'fixed']],
-  ['rateLimit({ perSecond: 10 })', ['queue', 'error', 'rate', 'quota']],
-  ['adaptiveLimit()', ['queue', 'error', 'adaptive']],
-])('%s carries its own rule and no other', async (limit, parts) => {
-  const [name] = limit.split('(');
-  const source = `import { attach, ${name} } from 'axios-resilience'; attach(globalThis.api, { limiter: ${limit} });`;
-  expect(await partsIn(source)).toEqual(parts);
+describe.each([
+  ['esbuild', withEsbuild],
+  ['webpack', withWebpack],
+])('a bundle by %s', (_bundler, bundled) => {
+  const bundleOf = (source: string) => bundled(source.replace('axios-resilience', INDEX));
+
+  async function partsIn(source: string): Promise<string[]> {
+    const text = await bundleOf(source);
+    return Object.entries(WORDS).flatMap(([part, word]) => (text.includes(word) ? [part] : []));
+  }
+
+  test('carries none of the limiter with attach', async () => {
+    expect(await partsIn(`import { attach } from 'axios-resilience'; attach(globalThis.api);`)).toEqual([]);
+  });
+
+  test('takes no byte more where limits are imported and not used', async () => {
+    const attached = `{ attach } from 'axios-resilience'; attach(globalThis.api);`;
+    const plain = await bundleOf(`import ${attached}`);
+    const unused = await bundleOf(
+      `import ${attached.replace('attach }', 'attach, adaptiveLimit, concurrencyLimit, customLimit, Limiter, rateLimit }')}`,
+    );
+    expect(unused).toHaveLength(plain.length);
+  });
+
+  test.each([
+    ['concurrencyLimit(3)', ['queue', 'error', 'fixed']],
+    ['rateLimit({ perSecond: 10 })', ['queue', 'error', 'rate', 'quota']],
+    ['adaptiveLimit()', ['queue', 'error', 'adaptive']],
+  ])('carries for %s its own rule and no other', async (limit, parts) => {
+    const [name] = limit.split('(');
+    const source = `import { attach, ${name} } from 'axios-resilience'; attach(globalThis.api, { limiter: ${limit} });`;
+    expect(await partsIn(source)).toEqual(parts);
+  });
 });

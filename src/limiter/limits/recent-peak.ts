@@ -6,24 +6,24 @@ const PARTS = 6;
 export class RecentPeak {
   readonly #peaks = new Float64Array(PARTS);
   #part = 0;
+  #most = 0;
 
   at(now: number): number {
-    this.#moveTo(now);
-    let most = 0;
-    for (let index = 0; index < PARTS; index++) most = Math.max(most, this.#peaks[index] as number);
-    return most;
+    const part = Math.floor(now / PART_MS);
+    if (part > this.#part) this.#moveTo(part);
+    return this.#most;
   }
 
   add(value: number, now: number): void {
-    this.#moveTo(now);
+    if (value > this.at(now)) this.#most = value;
     const index = this.#part % PARTS;
-    this.#peaks[index] = Math.max(this.#peaks[index] as number, value);
+    if (value > (this.#peaks[index] as number)) this.#peaks[index] = value;
   }
 
-  #moveTo(now: number): void {
-    const part = Math.floor(now / PART_MS);
+  #moveTo(part: number): void {
     const passed = Math.min(part - this.#part, PARTS);
     for (let step = 0; step < passed; step++) this.#peaks[(part - step) % PARTS] = 0;
-    if (passed > 0) this.#part = part;
+    this.#part = part;
+    this.#most = Math.max(...this.#peaks);
   }
 }
