@@ -121,8 +121,15 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     if (permit) return permit;
     if (signal?.aborted) return Promise.reject(reasonOf(signal));
     const mayProbe = remainingMs === Number.POSITIVE_INFINITY || remainingMs >= (this.usualMs ?? 0);
-    const asking = { now: undefined, leaseMs: DEFAULT_LEASE_MS, caller, mayProbe };
-    const next = this.seek({ ...asking, patienceMs, agrees: undefined, onQueue: undefined });
+    const next = this.seek({
+      now: undefined,
+      leaseMs: DEFAULT_LEASE_MS,
+      caller,
+      mayProbe,
+      patienceMs,
+      agrees: undefined,
+      onQueue: undefined,
+    });
     return 'admitted' in next ? next : unlessAborted(next, signal);
   }
 
