@@ -762,6 +762,21 @@ test('a rate limit is not forgotten before a new one would say the same', async 
   expect(Object.keys(resilience.limiters)).toHaveLength(256);
 });
 
+test('an adaptive limit that was cut is remembered for a minute', async () => {
+  const { api, service, resilience } = setup(adaptiveLimit(), { breaker: false, retry: false });
+  const others = async (name: string, count: number) => {
+    for (let host = 0; host < count; host++) await settled([api.get(`https://${name}-${host}.example/`)], 1);
+  };
+  service.answer = (path) => ({ afterMs: 0, isLost: path === 'https://slow.example/' });
+  await settled([api.get('https://slow.example/')], 1_000);
+  await others('first', 300);
+  expect(resilience.limiters).toHaveProperty(['https://slow.example', 'limit'], 0.35);
+  await vi.advanceTimersByTimeAsync(60_000);
+  await others('second', 300);
+  expect(resilience.limiters).not.toHaveProperty(['https://slow.example']);
+  expect(Object.keys(resilience.limiters)).toHaveLength(256);
+});
+
 test('the default limit finds its way in an attached instance', async () => {
   const { api, service, resilience } = setup(adaptiveLimit());
   await settled(

@@ -57,6 +57,9 @@ const PAUSE = 0.75;
 /** The longest gap between starts below one, in timeouts. */
 const LONGEST_GAP = 3;
 
+/** For how long a cut is worth remembering where no attempt is made, ms. */
+const CUT_KEPT_MS = 60_000;
+
 const RECENT_WEIGHT = 0.3;
 const PRESUMED_MS = 100;
 
@@ -93,6 +96,11 @@ class AdaptiveRule implements LimitRule {
   waitMs(now: number, inFlight: number): number {
     if (this.limit >= 1) return inFlight < Math.floor(this.limit) ? 0 : Number.POSITIVE_INFINITY;
     return inFlight > 0 ? Number.POSITIVE_INFINITY : Math.max(0, this.#nextStart - now);
+  }
+
+  /** A cut outlasts the quiet after it for a while. */
+  isAtRest(now: number): boolean {
+    return this.#isWell || now - this.#cutAt > CUT_KEPT_MS;
   }
 
   started(now: number, inFlight: number): void {
