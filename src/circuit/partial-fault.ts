@@ -66,7 +66,7 @@ export class PartialFault {
 
   /** Whether the last failures in a row were no outage, as the success of an attempt from among them tells. */
   isRefutedBy(permit: IssuedPermit, now: number): boolean {
-    const isLate = now - this.#failedAt > LATELY_MS || this.#failedProbes > MOST_FAILED_PROBES;
+    const isLate = now - this.#failedAt > LATELY_MS || this.#failedProbes >= MOST_FAILED_PROBES;
     return !isLate && this.#isEndedBy(permit);
   }
 
