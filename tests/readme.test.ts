@@ -134,12 +134,8 @@ const COMPILER_OPTIONS: ts.CompilerOptions = {
   skipLibCheck: true,
   experimentalDecorators: true,
   noEmit: true,
-  paths: {
-    'axios-resilience': [join(root, 'src/index.ts')],
-    'axios-resilience/redis': [join(root, 'src/redis/index.ts')],
-    'axios-resilience/opentelemetry': [join(root, 'src/opentelemetry/opentelemetry.ts')],
-    'axios-resilience/prometheus': [join(root, 'src/prometheus/prometheus.ts')],
-  },
+  // As it is published: what is internal is not there.
+  paths: { 'axios-resilience': [join(root, 'dist/index.d.ts')], 'axios-resilience/*': [join(root, 'dist/*.d.ts')] },
 };
 
 const pathOf = ({ page, line }: Block): string => join(root, 'tests', `${page}-line-${line}.ts`);

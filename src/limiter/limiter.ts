@@ -137,7 +137,7 @@ export class Limiter {
     checks?.execution(options, 'execute(options)');
     const { signal } = own(options);
     const askedAt = this.#clock.now();
-    const slot = await this.acquire(options);
+    const slot = await this.enter(options);
     let ended = endedAs('neutral');
     try {
       const result = await fn({ signal });
@@ -153,16 +153,11 @@ export class Limiter {
   }
 
   /**
-   * @internal A slot, as soon as the limit lets one pass: end it with what became of the attempt, or cancel it.
-   *
-   * @throws a `LimitError` where none came in time; the signal's reason when that ends the wait.
+   * @internal A slot, as soon as the limit lets one pass: end it with what became of the attempt, or cancel it. A promise only where
+   * it has to wait, which is rejected with a `LimitError` where none came in time, and with the signal's reason when that ends the
+   * wait. It does not throw.
    */
-  async acquire(options: LimiterExecuteOptions & Asking = {}): Promise<Slot> {
-    return this.enter(options);
-  }
-
-  /** @internal As `acquire`: a promise only where it has to wait. It does not throw. */
-  enter(options: LimiterExecuteOptions & Asking): Slot | Promise<Slot> {
+  enter(options: LimiterExecuteOptions & Asking = {}): Slot | Promise<Slot> {
     const asking = own(options);
     const { signal } = asking;
     if (signal?.aborted) return Promise.reject(reasonOf(signal));

@@ -56,8 +56,10 @@ export interface RetrySlot {
 
 /** What `retry` needs of a limiter; `Limiter` has it. */
 export interface RetryLimiter {
-  acquire(options: SlotOptions): Promise<RetrySlot>;
-  /** @internal As `acquire`: a promise only where it has to wait. It does not throw. */
+  readonly key: string;
+  /** How many it lets be in flight. */
+  stats(): { readonly limit: number | undefined };
+  /** @internal A promise only where it has to wait. It does not throw. */
   enter(options: SlotOptions): RetrySlot | Promise<RetrySlot>;
   /** @internal */
   judge(ended: Ended<unknown>, signal: AbortSignal, outOfTime: () => Outcome): object;

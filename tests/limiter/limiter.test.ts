@@ -232,8 +232,8 @@ test('an abort ends the wait with its reason, and leaves no listener', async () 
 test('an abort in the moment in which a slot is given gives the slot back', async () => {
   const { limiter } = oneSeat();
   const controller = new AbortController();
-  const slot = await limiter.acquire();
-  const waiting = limiter.acquire({ signal: controller.signal });
+  const slot = await limiter.enter();
+  const waiting = limiter.enter({ signal: controller.signal });
   slot.end({ outcome: 'success' });
   controller.abort(new Error('too late'));
   await expect(waiting).rejects.toThrow('too late');
@@ -312,17 +312,17 @@ test('has no time to wait with a `maxWaitMs` of 0, though the clock moves on mea
   let now = 0;
   const clock = { now: () => now++ };
   const limiter = new Limiter('db', { limit: concurrencyLimit(1), clock });
-  await limiter.acquire();
-  await expect(limiter.acquire({ maxWaitMs: 0 })).rejects.toMatchObject({ why: 'wait', retryAfterMs: 0 });
+  await limiter.enter();
+  await expect(limiter.enter({ maxWaitMs: 0 })).rejects.toMatchObject({ why: 'wait', retryAfterMs: 0 });
 });
 
 test('whoever finds the queue full while the process was busy does not go over board if those in it may go', async () => {
   const limiter = new Limiter('db', { limit: rateLimit({ perSecond: 10, burst: 1 }), maxQueue: 2, maxWaitMs: 5_000 });
-  await limiter.acquire();
-  const waiting = [limiter.acquire(), limiter.acquire()];
+  await limiter.enter();
+  const waiting = [limiter.enter(), limiter.enter()];
   const { now } = performance;
   vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 100);
-  const late = limiter.acquire();
+  const late = limiter.enter();
   vi.restoreAllMocks();
   await vi.advanceTimersByTimeAsync(1_000);
   expect(await Promise.all([...waiting, late])).toHaveLength(3);
@@ -330,8 +330,8 @@ test('whoever finds the queue full while the process was busy does not go over b
 
 test('whose wait ended while the process slept waits on for what came meanwhile, and no longer than a second', async () => {
   const { limiter } = oneSeat({ maxWaitMs: 1_000 });
-  const slot = await limiter.acquire();
-  const waiting = limiter.acquire();
+  const slot = await limiter.enter();
+  const waiting = limiter.enter();
   const { now } = performance;
   let sleptMs = 0;
   vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + sleptMs);
@@ -340,7 +340,7 @@ test('whose wait ended while the process slept waits on for what came meanwhile,
   await vi.advanceTimersByTimeAsync(1);
   slot.end({ outcome: 'success' });
   expect(await waiting).toHaveProperty('moment.inFlight', 1);
-  const another = limiter.acquire({ maxWaitMs: 100 }).catch((error: unknown) => error);
+  const another = Promise.resolve(limiter.enter({ maxWaitMs: 100 })).catch((error: unknown) => error);
   await vi.advanceTimersByTimeAsync(99);
   sleptMs = 120_000;
   await vi.advanceTimersByTimeAsync(1_000);

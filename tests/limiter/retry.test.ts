@@ -45,7 +45,7 @@ test.each([
   async (_what, tokens, broken) => {
     const limiter = new Limiter('db', { limit: concurrencyLimit(1), maxQueue: 0 });
     const budget = new RetryBudget({ ratio: 0.1, minPerSecond: 0.1 * tokens });
-    const slot = await limiter.acquire();
+    const slot = await limiter.enter();
     await expect(retry(() => 1, { limiter })).rejects.toMatchObject(LIMITED);
     slot.end({ outcome: 'success' });
     const fn = async () => {
@@ -74,7 +74,7 @@ test('a retry stands behind first attempts that came later', async () => {
   };
   const all = [run('a')];
   await vi.advanceTimersByTimeAsync(15);
-  const slot = await limiter.acquire();
+  const slot = await limiter.enter();
   await vi.advanceTimersByTimeAsync(10);
   all.push(run('b'));
   await vi.advanceTimersByTimeAsync(10);
@@ -89,7 +89,7 @@ test('a call that gets no slot gives nothing back that it did not take, and need
   const limiter = new Limiter('db', { limit: concurrencyLimit(1), maxQueue: 0 });
   const budget = new RetryBudget();
   const given = vi.spyOn(budget, 'giveBack');
-  const slot = await limiter.acquire();
+  const slot = await limiter.enter();
   await expect(retry(() => 1, { limiter, budget })).rejects.toMatchObject(LIMITED);
   slot.end({ outcome: 'success' });
   const broken = new Error('broken');
@@ -136,7 +136,7 @@ test('an open breaker rejects without a wait, and a rejected permit gives the sl
   const limiter = new Limiter('db', concurrencyLimit(1));
   const breaker = new CircuitBreaker('db');
   breaker.trip();
-  const slot = await limiter.acquire();
+  const slot = await limiter.enter();
   await expect(retry(() => 1, { limiter, breaker, retries: 0 })).rejects.toMatchObject({ code: 'ERR_CIRCUIT_OPEN' });
   const waiting = (() => {
     breaker.reset();
@@ -151,7 +151,7 @@ test('an open breaker rejects without a wait, and a rejected permit gives the sl
 
 test('a deadline ends the wait', async () => {
   const limiter = new Limiter('db', concurrencyLimit(1));
-  await limiter.acquire();
+  await limiter.enter();
   const late = retry(() => 1, { limiter, deadlineMs: 50 }).catch((error: unknown) => error);
   await vi.advanceTimersByTimeAsync(50);
   expect(await late).toMatchObject({ name: 'TimeoutError' });
@@ -215,14 +215,14 @@ test('after a wait for its breaker an attempt goes through the limiter like any 
 test('neither is a slot held while the breaker is waited for, nor a permit while the limiter is', async () => {
   const limiter = new Limiter('db', concurrencyLimit(1));
   const breaker = opening();
-  const slot = await limiter.acquire();
+  const slot = await limiter.enter();
   const waiting = retry(() => performance.now() - from, { limiter, breaker, retries: 0, maxWaitMs: 5_000 });
   const from = performance.now();
   await breaker.execute(() => Promise.reject(new Error('broken'))).catch(() => undefined);
   slot.end({ outcome: 'success' });
   await vi.advanceTimersByTimeAsync(10);
   expect([limiter.stats().inFlight, breaker.stats().queued]).toEqual([0, 1]);
-  const other = await limiter.acquire();
+  const other = await limiter.enter();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(limiter.stats()).toMatchObject({ inFlight: 1, queued: 1 });
   expect(breaker.stats()).toMatchObject({ state: 'half-open', inFlight: 0, queued: 0 });
@@ -275,7 +275,7 @@ test('whoever is cancelled while it waits for a slot with a permit given back le
   const breaker = opening();
   const controller = new AbortController();
   await breaker.execute(() => Promise.reject(new Error('broken'))).catch(() => undefined);
-  const slot = await limiter.acquire();
+  const slot = await limiter.enter();
   const gone = retry(() => 1, { limiter, breaker, maxWaitMs: 5_000, signal: controller.signal }).catch(
     (error: unknown) => error,
   );

@@ -728,7 +728,7 @@ describe('a breaker', () => {
 
   test('the rejection of a limiter inside the function is neutral, and is not retried', async () => {
     const limiter = new Limiter('inner', { limit: concurrencyLimit(1), maxQueue: 0 });
-    await limiter.acquire();
+    await limiter.enter();
     const breaker = openAfter(1);
     const fn = vi.fn(() => limiter.execute(async () => 'done'));
     const { error, afterMs } = await ending(retry(fn, { breaker }));
