@@ -97,7 +97,8 @@ export interface RetryOptions {
    */
   shouldRetry?: ((context: RetryContext) => Promisable<boolean | undefined>) | undefined;
   /**
-   * Asked about each accepted response whose status is not retried anyway: whether it is to be fetched again.
+   * Asked about each accepted response whose status is not retried anyway: whether it is to be fetched again. Methods are left as
+   * they are: a POST is sent again only with an idempotency key, or with POST in `methods`.
    * @example ({ response }) => response.data.state === 'pending'
    */
   shouldRetryResponse?:

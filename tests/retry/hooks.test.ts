@@ -457,6 +457,32 @@ test.each([
   expect(reportOf(await api.get('/'))).toMatchObject({ attempts: 2, stopped });
 });
 
+test.each<[string, Partial<InternalAxiosRequestConfig> & { resilience?: { retry: RetryOptions } }, unknown]>([
+  ['a POST is left as it is', { method: 'POST' }, { attempts: 1, stopped: 'method' }],
+  ['a PUT is sent again', { method: 'PUT' }, { attempts: 2, stopped: 'success' }],
+  [
+    'a POST with an idempotency key is sent again',
+    { method: 'POST', headers: { 'Idempotency-Key': '7' } as never },
+    { attempts: 2, stopped: 'success' },
+  ],
+  [
+    'a POST is sent again where methods has it',
+    { method: 'POST', resilience: { retry: { methods: ['POST'] } } },
+    { attempts: 2, stopped: 'success' },
+  ],
+])('shouldRetryResponse asks for a retry: %s', async (_what, config, report) => {
+  const { api, adapter } = start({ shouldRetryResponse: ({ response }) => response.data === 'pending' });
+  adapter.script({ status: 202, data: 'pending' }, { status: 200, data: 'done' });
+  expect(reportOf(await api.request({ url: '/jobs', ...config }))).toMatchObject(report as object);
+});
+
+test('shouldRetryResponse does not overrule the method of a failure that axios accepts either', async () => {
+  const { api, adapter } = start({ shouldRetryResponse: () => true });
+  adapter.script({ status: 503 }, 200);
+  const response = await api.post('/jobs', {}, { validateStatus: null });
+  expect(reportOf(response)).toMatchObject({ attempts: 1, stopped: 'method' });
+});
+
 test('shouldRetryResponse that throws rejects the call with its error, whose cause stands for the response', async () => {
   const thrown = new Error('cannot read');
   const { api, adapter } = start({

@@ -236,6 +236,30 @@ describe('idempotency keys', () => {
     expect(server.requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['mine', 'mine']);
   });
 
+  test.each([[false], [''], [' '], ['""'], [[]]])('%j is none: a POST is not sent again', async (key) => {
+    server.script(503, 200);
+    const { api } = resilient();
+    const headers = { 'Idempotency-Key': key as string };
+    expect(await reported(api.post('/', {}, { headers }))).toEqual([1, 'method']);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test.each([[''], [' '], ['""'], [[]]])('with the option %j is replaced', async (key) => {
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey: { generate: () => 'made' } });
+    await api.post('/', {}, { headers: { 'idempotency-key': key as string } });
+    expect(server.requests[0]?.headers['idempotency-key']).toBe('made');
+  });
+
+  test('with the option false leaves the request without one', async () => {
+    server.script(503, 200);
+    const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey: true });
+    expect(await reported(api.post('/', {}, { headers: { 'Idempotency-Key': false as never } }))).toEqual([
+      1,
+      'method',
+    ]);
+    expect(server.requests.map(({ headers }) => headers['idempotency-key'])).toEqual([undefined]);
+  });
+
   test('with the option one that is there is kept too', async () => {
     const { api } = resilient({}, { retry: { ...FAST }, idempotencyKey: true });
     await api.post('/', {}, { headers: { 'IDEMPOTENCY-KEY': 'mine' } });

@@ -4,7 +4,7 @@ import { readHeader } from '../../retry-after.js';
 import { aName } from '../../validation.js';
 import { concealFallback, writeOwnHeader } from '../config/concealment.js';
 import { fieldsOf } from '../config/dispatch.js';
-import { IDEMPOTENCY_KEY, plainHeaders } from '../config/headers.js';
+import { IDEMPOTENCY_KEY, idempotencyKeyOf, plainHeaders } from '../config/headers.js';
 import { writable } from '../config/writable-config.js';
 import { type Call, setAdapter } from './call.js';
 import { checkRequestOptions } from './option-rules.js';
@@ -56,7 +56,7 @@ function policyOf(policy: Policy, resilience: Exclude<Config['resilience'], fals
 function giveIdempotencyKey(call: Call, config: Config, { idempotencyKey }: Policy): void {
   if (!idempotencyKey.enabled || !/^(post|patch)$/i.test(config.method ?? '')) return;
   const { header = IDEMPOTENCY_KEY, generate = randomUuid, quoted } = idempotencyKey;
-  if (readHeader(config.headers, header) !== undefined) return;
+  if (idempotencyKeyOf(config.headers, idempotencyKey) || readHeader(config.headers, header) === false) return;
   const key: unknown = generate();
   aName(key, 'idempotencyKey.generate()');
   writeOwnHeader(call, config, header, quoted ? `"${String(key)}"` : String(key));

@@ -7,6 +7,10 @@ interface HeaderMethods {
   set?: (name: string, value: string) => unknown;
 }
 
+interface KeyOptions {
+  readonly header?: string | undefined;
+}
+
 export function writeHeader(headers: object, name: string, value: string): void {
   const { set } = headers as HeaderMethods;
   if (typeof set === 'function') set.call(headers, name, value);
@@ -16,16 +20,24 @@ export function writeHeader(headers: object, name: string, value: string): void 
 /** The headers as a plain object, which every copy and version of axios understands. */
 export const plainHeaders = (headers: AnyHeaders): RawAxiosHeaders => ({ ...headers });
 
+/**
+ * The key that is sent with a request; `undefined` where none is, or an empty one, by which no service can tell a repetition.
+ * axios leaves out a header that is `false`.
+ */
+export function idempotencyKeyOf(headers: AnyHeaders, { header = IDEMPOTENCY_KEY }: KeyOptions): string | undefined {
+  const value = readHeader(headers, header);
+  return value === false || value == null || /^[\s"]*$/.test(String(value)) ? undefined : String(value);
+}
+
 /** Puts the key of the call back where a hook has lost it: without it the service would do the work twice. */
 export function keepIdempotencyKey(
   config: InternalAxiosRequestConfig,
   sent: RawAxiosHeaders,
-  {
-    idempotencyKey: { header = IDEMPOTENCY_KEY },
-  }: { readonly idempotencyKey: { readonly header?: string | undefined } },
+  { idempotencyKey }: { readonly idempotencyKey: KeyOptions },
 ): void {
-  const key = readHeader(sent, header);
-  if (key && !readHeader(config.headers, header)) {
-    config.headers = new AxiosHeaders({ ...plainHeaders(config.headers), [header]: key as string });
+  const key = idempotencyKeyOf(sent, idempotencyKey);
+  if (key && !idempotencyKeyOf(config.headers, idempotencyKey)) {
+    const { header = IDEMPOTENCY_KEY } = idempotencyKey;
+    config.headers = new AxiosHeaders({ ...plainHeaders(config.headers), [header]: key });
   }
 }

@@ -17,7 +17,7 @@ import { isCancelled } from '../outcome/cancellation.js';
 import { accepted, type Diagnosis, diagnose, type Result } from '../outcome/diagnosis.js';
 import { leavingMs } from '../outcome/page.js';
 import { isDeadlineError } from '../time/deadline.js';
-import { objectionTo } from './objection.js';
+import { isRepeatable, objectionTo } from './objection.js';
 
 /** The delay before the next attempt in ms, or why there is none. */
 export async function decide(
@@ -38,10 +38,14 @@ export async function decide(
   const { key, delaysMs } = report;
   const attempt = delaysMs.length + 1;
   const diagnosis = diagnosisOf(made, result, config);
-  const objection = objectionTo(outcome, diagnosis, result, policy, made.config);
+  let objection = objectionTo(outcome, diagnosis, result, policy, made.config);
   if (!retry.enabled) return objection === 'success' ? objection : 'disabled';
   const hook = objection && !result.rejected ? 'shouldRetryResponse' : 'shouldRetry';
-  const verdict = await verdictOf(hook, call, captured, retryContext(call, captured, key, round, attempt));
+  let verdict = await verdictOf(hook, call, captured, retryContext(call, captured, key, round, attempt));
+  if (verdict && hook === 'shouldRetryResponse' && !isRepeatable(policy, made.config)) {
+    verdict = undefined;
+    objection = 'method';
+  }
   const circuit = circuitAhead(call, captured, key, round);
   const response = result.response ?? made.response;
   const retryAfterMs = retry.retryAfter.enabled ? serverDelay({ response }) : undefined;

@@ -1,10 +1,9 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { Outcome, Stopped } from '../../events.js';
 import { hasStatus } from '../../retry/statuses.js';
-import { readHeader } from '../../retry-after.js';
 import { methodOf } from '../call/key.js';
 import type { Policy, RetryPolicy } from '../call/policy.js';
-import { IDEMPOTENCY_KEY } from '../config/headers.js';
+import { idempotencyKeyOf } from '../config/headers.js';
 import type { Diagnosis, Result } from '../outcome/diagnosis.js';
 
 /** Why the end of an attempt itself forbids a retry; `success` where there is no failure. */
@@ -31,10 +30,8 @@ function isRetryable({ status, broken, codes }: Diagnosis, rejected: boolean, re
 }
 
 /** RFC 9110, section 9.2.2: a request is repeated if doing it twice is as good as once. */
-function isRepeatable({ retry: { methods }, idempotencyKey }: Policy, config: InternalAxiosRequestConfig): boolean {
-  const method = methodOf(config);
-  const { header = IDEMPOTENCY_KEY } = idempotencyKey;
-  return isAmong(methods, method) || readHeader(config.headers, header) !== undefined;
+export function isRepeatable({ retry, idempotencyKey }: Policy, config: InternalAxiosRequestConfig): boolean {
+  return isAmong(retry.methods, methodOf(config)) || idempotencyKeyOf(config.headers, idempotencyKey) !== undefined;
 }
 
 /** In any case. */
