@@ -545,6 +545,16 @@ describe('rateLimit', () => {
   });
 });
 
+test('a 429 that rateLimit holds for is a failure to the circuit where classify says so', async () => {
+  const { api, service, resilience } = setup(rateLimit({ perSecond: 10 }), {
+    retry: false,
+    classify: ({ status }) => (status === 429 ? 'failure' : undefined),
+  });
+  service.answer = () => ({ status: 429, headers: { 'retry-after': '1' } });
+  await settled([api.get('/a')]);
+  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats().counts).toMatchObject({ failure: 1, neutral: 0 });
+});
+
 test('the rejection by a limiter of another instance that the adapter calls is neutral, and is not retried', async () => {
   const inner = setup({ limit: concurrencyLimit(1), maxQueue: 0 });
   const adapter = vi.fn<AxiosAdapter>((config) => inner.api.get(String(config.url)));
