@@ -12,7 +12,6 @@ import { circuitGuard } from './interceptors/attempt/circuit-guard.js';
 import { deadlineGuard } from './interceptors/attempt/deadline-guard.js';
 import { type Attachment, Call } from './interceptors/call/call.js';
 import { capture } from './interceptors/call/capture.js';
-import { isRejecting } from './interceptors/call/circuit-key.js';
 import { byOrigin } from './interceptors/call/key.js';
 import { checkAttachOptions, checkDefaults, checkUpdateOptions } from './interceptors/call/option-rules.js';
 import { checkPlacement, place } from './interceptors/call/placement.js';
@@ -26,7 +25,6 @@ import { AttemptTimes } from './interceptors/time/attempt-times.js';
 import type { AttachedLimiters, Limit, LimiterStats, LimitersOptions } from './limiter/contract.js';
 import type { BreakerOptions, ResilienceOptions, UpdateOptions } from './options.js';
 import { RetryBudgets } from './retry/budget.js';
-import { readHeader } from './retry-after.js';
 import { checkListener, own, unexpected } from './validation.js';
 
 /** What is needed of an axios instance; `axios`, `axios.create()` and `new Axios()` have it. */
@@ -93,12 +91,9 @@ export function attach(instance: Attachable, options: ResilienceOptions = {}): R
   const { limiters, policy: limiterPolicy } = limitersOf(given.limiter, {
     clock,
     random,
-    isHeard: () => events.active,
-    tell: (key, news) => events.emit({ ...news, key }),
-    onError: (key, error) => events.complain(key, 'limiter', error),
+    events,
+    registry,
     keyOf: byOrigin,
-    isOpen: (key) => isRejecting(registry, key),
-    readHeader,
   });
   const times = new AttemptTimes();
   const attachment: Attachment = {

@@ -118,6 +118,8 @@ export interface ResilienceEvents {
     /** Attempts made; 0 when the circuit rejected the call, or an interceptor answered it. */
     readonly attempts: number;
     readonly stopped: Stopped;
+    /** What the last attempt said about the service: `success` for a 404, too; `undefined` where none was made. */
+    readonly outcome?: Outcome | undefined;
     readonly elapsedMs: number;
     /** Whether fallback data answered. */
     readonly fallback: boolean;

@@ -86,6 +86,19 @@ export interface LimitedRequest {
   readonly response: { readonly status: number; readonly headers?: object | undefined } | undefined;
 }
 
+/** Tells of limiters, and of what rules of the user's throw. */
+interface LimiterEvents {
+  /** Whether anybody hears of it; asked before anything is told. */
+  readonly active: boolean;
+  emit(event: LimiterNews & { readonly key: string }): void;
+  complain(key: string, source: string, error: unknown): void;
+}
+
+/** The circuits of an attached instance, as far as limiters look at them. */
+interface CircuitsOfLimiters {
+  get(key: string): { readonly mode: string; readonly isOpen: boolean } | undefined;
+}
+
 /** How the limiters of an attached instance are made. */
 export interface LimitersOptions {
   readonly limit: Limit;
@@ -94,15 +107,10 @@ export interface LimitersOptions {
   readonly maxQueue?: number | undefined;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Asked before anything is told. */
-  readonly isHeard: () => boolean;
-  readonly tell: (key: string, news: LimiterNews) => void;
-  readonly onError: (key: string, error: unknown) => void;
+  readonly events: LimiterEvents;
   /** The default key. */
   readonly keyOf: (config: never) => string;
-  /** Whether the circuit of this key rejects at present. */
-  readonly isOpen: (circuitKey: string) => boolean;
-  readonly readHeader: (headers: object | undefined, name: string) => unknown;
+  readonly registry: CircuitsOfLimiters;
 }
 
 /** As guards of attempts answer. */

@@ -51,7 +51,7 @@ export class Limiters implements AttachedLimiters {
   admit(attempt: LimitedRequest): ReturnType<AttachedLimiters['admit']> {
     const { call, circuitKey, config, captured, held } = attempt;
     const { enabled, priority, maxWaitMs } = captured.policy.limiter;
-    if (!enabled || (!held && circuitKey !== null && this.#options.isOpen(circuitKey))) return undefined;
+    if (!enabled || (!held && circuitKey !== null && this.#isRejecting(circuitKey))) return undefined;
     const key = this.#keyOf(attempt);
     if (key === null) return undefined;
     const told = this.#ensure(key);
@@ -89,24 +89,25 @@ export class Limiters implements AttachedLimiters {
   }
 
   #pass(attempt: LimitedRequest, slot: Slot, told: Told): SlotPass {
-    return new SlotPass(attempt, slot, told, this.#options);
+    return new SlotPass(attempt, slot, told, !this.#options.only);
   }
 
   #later(attempt: LimitedRequest, told: Told, place: Place): ReturnType<AttachedLimiters['admit']> {
-    const { clock, isHeard, tell } = this.#options;
+    const { clock, events } = this.#options;
     let since: number | undefined = clock.now();
     const over = () => {
       if (since !== undefined) attempt.call.limitedMs = (attempt.call.limitedMs ?? 0) + clock.now() - since;
       since = undefined;
       told.changed();
     };
-    if (place.isQueued && isHeard())
-      tell(told.key, { type: 'queued', by: 'limiter', queued: told.limiter.stats().queued });
+    const { key } = told;
+    if (place.isQueued && events.active)
+      events.emit({ type: 'queued', key, by: 'limiter', queued: told.limiter.stats().queued });
     const admissionOf = (given: Slot | TurnedAwayAnswer): Admission => {
       over();
       if (!('why' in given)) return this.#pass(attempt, given, told);
-      if (isHeard()) tell(told.key, { type: 'rejected', by: 'limiter', ...given });
-      const error = new LimitError({ key: told.key, ...given, config: attempt.config as never });
+      events.emit({ type: 'rejected', key, by: 'limiter', ...given });
+      const error = new LimitError({ key, ...given, config: attempt.config as never });
       return { admitted: false, stopped: 'limited', error };
     };
     return {
@@ -118,6 +119,11 @@ export class Limiters implements AttachedLimiters {
       },
       end: () => place.end(),
     };
+  }
+
+  #isRejecting(circuitKey: string): boolean {
+    const breaker = this.#options.registry.get(circuitKey);
+    return breaker?.mode === 'enforce' && breaker.isOpen;
   }
 
   #link(circuitKey: string, told: Told): void {
@@ -141,14 +147,14 @@ export class Limiters implements AttachedLimiters {
     try {
       return this.#make(key);
     } catch (error) {
-      this.#options.onError(key, error);
+      this.#options.events.complain(key, 'limiter', error);
       return undefined;
     }
   }
 
   #make(key: string): Told {
-    const { limit, only, maxQueue, clock, random, onError } = this.#options;
-    const hooks = { onError: (error: unknown) => onError(key, error) };
+    const { limit, only, maxQueue, clock, random, events } = this.#options;
+    const hooks = { onError: (error: unknown) => events.complain(key, 'limiter', error) };
     const limiter = only ?? new Limiter(key, { limit, maxQueue, clock, random }, hooks);
     this.#makeRoom();
     const told: Told = {
@@ -171,8 +177,8 @@ export class Limiters implements AttachedLimiters {
   }
 
   #tellOfChange(told: Told): void {
-    const { clock, isHeard, tell } = this.#options;
-    if (!isHeard()) return;
+    const { clock, events } = this.#options;
+    if (!events.active) return;
     const { key, limiter } = told;
     const now = clock.now();
     const hasComeToRest = told.wasBusy && limiter.isIdle;
@@ -180,6 +186,6 @@ export class Limiters implements AttachedLimiters {
     const { limit, inFlight, queued } = limiter.stats();
     told.toldAt = now;
     told.wasBusy = inFlight > 0 || queued > 0;
-    tell(key, { type: 'limiter', limit, inFlight, queued });
+    events.emit({ type: 'limiter', key, limit, inFlight, queued });
   }
 }

@@ -1,5 +1,6 @@
 import type { Outcome } from '../events.js';
-import type { LimitedRequest, LimiterLike, LimitersOptions } from './contract.js';
+import { readHeader } from '../retry-after.js';
+import type { LimitedRequest, LimiterLike } from './contract.js';
 import { limitedReason } from './reason.js';
 import type { Slot } from './turnstile.js';
 
@@ -16,18 +17,14 @@ export class SlotPass {
   readonly #attempt: LimitedRequest;
   readonly #slot: Slot;
   readonly #giver: Giver;
-  readonly #options: Pick<LimitersOptions, 'only' | 'readHeader'>;
+  readonly #isOnItsClock: boolean;
 
-  constructor(
-    attempt: LimitedRequest,
-    slot: Slot,
-    giver: Giver,
-    options: Pick<LimitersOptions, 'only' | 'readHeader'>,
-  ) {
+  /** @param isOnItsClock Whether the limiter has the clock by which attempts are settled; one of the user's may have its own. */
+  constructor(attempt: LimitedRequest, slot: Slot, giver: Giver, isOnItsClock: boolean) {
     this.#attempt = attempt;
     this.#slot = slot;
     this.#giver = giver;
-    this.#options = options;
+    this.#isOnItsClock = isOnItsClock;
   }
 
   settle(said: Outcome, now?: number, details?: { readonly isTimeout?: boolean | undefined }): Outcome {
@@ -37,14 +34,12 @@ export class SlotPass {
       changed();
       return said;
     }
-    const { readHeader, only } = this.#options;
     const { outcome = said, response, config } = this.#attempt;
     const status = response?.status;
     const header = response && ((name: string) => readHeader(response.headers, name));
     const reason = outcome === 'failure' ? limitedReason(status, details?.isTimeout) : undefined;
     const ended = { outcome, reason, status, header, timeoutMs: Number(config.timeout) || undefined };
-    // A limiter of the user's may have a clock of its own.
-    this.#slot.end(ended, only ? undefined : now);
+    this.#slot.end(ended, this.#isOnItsClock ? now : undefined);
     changed();
     return status === 429 && limiter.heldMs > 0 ? 'neutral' : said;
   }

@@ -66,7 +66,8 @@ export const INSTRUMENTS = {
     kind: 'counter',
     unit: '{call}',
     labels: ['key', 'stopped'],
-    description: 'Calls that ended without an answer, by why there was no further attempt',
+    description:
+      'Calls that ended without a success or a fallback, also with a 404, by why there was no further attempt',
   },
   fallbacks: {
     name: 'axios.resilience.fallbacks',
@@ -94,7 +95,7 @@ export const INSTRUMENTS = {
     kind: 'counter',
     unit: '{circuit}',
     labels: [],
-    description: 'Circuits that were dropped because the registry was at its cap',
+    description: 'Circuits that were dropped: the registry was at its cap, or somebody deleted them',
   },
   limiterLimit: {
     name: 'axios.resilience.limiter.limit',

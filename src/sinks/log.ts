@@ -1,4 +1,4 @@
-import type { Recorder, ResilienceEvent, ResilienceEvents } from '../events.js';
+import type { Recorder, ResilienceEvent, ResilienceEvents, Stopped } from '../events.js';
 import { withoutSecrets } from '../redaction.js';
 import { complete, oneOf, withMethods } from '../validation.js';
 
@@ -27,7 +27,7 @@ interface Line {
 }
 
 /**
- * One line per retry, transition, call that failed or that a fallback answered, rejection of a limiter and callback that threw,
+ * One line per retry, transition, call that ended without an answer or that a fallback answered, rejection of a limiter and callback that threw,
  * and for the store of shared circuits. pino and winston are given the event's fields as well. No query strings, no credentials and no header values.
  *
  * @throws a `TypeError` that names the option.
@@ -79,8 +79,11 @@ function describe(event: ResilienceEvent): Line | undefined {
     case 'call': {
       const { attempts, elapsedMs, stopped, fallback, error } = event;
       if (fallback) return line('info', `${nameOf(event)}: answered by fallback (${stopped})`);
-      if (stopped === 'success' || (stopped === 'adapter-replaced' && error === undefined)) return undefined;
-      const text = `${nameOf(event)}: gave up after ${attempts} attempts in ${Math.round(elapsedMs)} ms (${stopped})`;
+      if (!hasGivenUp(event)) return undefined;
+      const many = attempts === 1 ? '1 attempt' : `${attempts} attempts`;
+      const met = error?.response?.status ?? error?.code;
+      const why = attempts > 0 && met ? `${stopped}: ${met}` : stopped;
+      const text = `${nameOf(event)}: gave up after ${many} in ${Math.round(elapsedMs)} ms (${why})`;
       return line(stopped === 'aborted' ? 'info' : 'warn', text);
     }
     case 'stateChange': {
@@ -102,6 +105,15 @@ function describe(event: ResilienceEvent): Line | undefined {
     default:
       return undefined;
   }
+}
+
+/** Where nobody wanted a retry. */
+const UNWANTED: readonly Stopped[] = ['not-retryable', 'disabled', 'vetoed'];
+
+/** Whether a call ended without an answer. A 404 is one, unless it was to be repeated. */
+function hasGivenUp({ stopped, outcome, error }: ResilienceEvents['call']): boolean {
+  if (stopped === 'adapter-replaced') return error !== undefined;
+  return stopped !== 'success' && (outcome !== 'success' || !UNWANTED.includes(stopped));
 }
 
 type MakeLine = (level: LogLevel, text: string, fields?: object) => Line;

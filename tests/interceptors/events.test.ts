@@ -129,7 +129,16 @@ describe('payloads', () => {
         guarded: true,
         at: START + 260,
       },
-      { type: 'call', key: KEY, attempts: 3, stopped: 'success', elapsedMs: 260, fallback: false, at: START + 260 },
+      {
+        type: 'call',
+        key: KEY,
+        attempts: 3,
+        stopped: 'success',
+        outcome: 'success',
+        elapsedMs: 260,
+        fallback: false,
+        at: START + 260,
+      },
     ]);
   });
 
@@ -186,6 +195,7 @@ describe('payloads', () => {
       key: KEY,
       attempts: 2,
       stopped: 'exhausted',
+      outcome: 'failure',
       elapsedMs: 140,
       fallback: false,
       at: START + 140,

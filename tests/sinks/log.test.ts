@@ -47,7 +47,35 @@ test.each<[string, ResilienceEvent, string]>([
   [
     'the end of a call that was cancelled as information',
     { ...base, type: 'call', attempts: 1, stopped: 'aborted', elapsedMs: 5, fallback: false },
-    `info [axios-resilience] ${KEY}: gave up after 1 attempts in 5 ms (aborted)`,
+    `info [axios-resilience] ${KEY}: gave up after 1 attempt in 5 ms (aborted)`,
+  ],
+  [
+    'the status that a call ended with',
+    {
+      ...base,
+      type: 'call',
+      attempts: 2,
+      stopped: 'exhausted',
+      outcome: 'failure',
+      elapsedMs: 5,
+      fallback: false,
+      error: { code: 'ERR_BAD_RESPONSE', response: { status: 503 } as never },
+    },
+    `warn [axios-resilience] ${KEY}: gave up after 2 attempts in 5 ms (exhausted: 503)`,
+  ],
+  [
+    'the code where no answer came',
+    {
+      ...base,
+      type: 'call',
+      attempts: 1,
+      stopped: 'method',
+      outcome: 'failure',
+      elapsedMs: 5,
+      fallback: false,
+      error: { code: 'ECONNRESET' },
+    },
+    `warn [axios-resilience] ${KEY}: gave up after 1 attempt in 5 ms (method: ECONNRESET)`,
   ],
   [
     'a text with line breaks on one line',
@@ -119,6 +147,8 @@ test.each<ResilienceEvent>([
   { ...base, type: 'wouldReject', retryAfterMs: 10 },
   { ...base, type: 'late', outcome: 'failure' },
   { ...base, type: 'call', attempts: 1, stopped: 'success', elapsedMs: 5, fallback: false },
+  { ...base, type: 'call', attempts: 1, stopped: 'not-retryable', outcome: 'success', elapsedMs: 5, fallback: false },
+  { ...base, type: 'call', attempts: 1, stopped: 'disabled', outcome: 'success', elapsedMs: 5, fallback: false },
   { ...base, type: 'breakerAdded', state: 'closed' },
   { ...base, type: 'breakerRemoved', state: 'closed' },
   { ...base, type: 'store', status: 'dropped', outcomes: 3 },
@@ -141,13 +171,25 @@ test('attached, it logs an outage line by line, without query strings and header
   const url = server.url;
   expect(lines.map((line) => line.replace(/in \d+ ms/, 'in n ms'))).toEqual([
     `warn [axios-resilience] GET ${url}/users: attempt 1 failed (503), next in n ms`,
-    `warn [axios-resilience] GET ${url}: gave up after 2 attempts in n ms (exhausted)`,
+    `warn [axios-resilience] GET ${url}: gave up after 2 attempts in n ms (exhausted: 503)`,
     `warn [axios-resilience] GET ${url}/users: attempt 1 failed (503), next in n ms`,
-    `warn [axios-resilience] GET ${url}: gave up after 2 attempts in n ms (exhausted)`,
+    `warn [axios-resilience] GET ${url}: gave up after 2 attempts in n ms (exhausted: 503)`,
     `error [axios-resilience] GET ${url}: circuit closed -> open (threshold, failures: 5)`,
-    `warn [axios-resilience] GET ${url}: gave up after 1 attempts in n ms (circuit-open)`,
+    `warn [axios-resilience] GET ${url}: gave up after 1 attempt in n ms (circuit-open: 503)`,
   ]);
   expect(lines.join()).not.toMatch(/secret|password/);
+});
+
+test('logs nothing for a 404, and a warning where it was to be repeated', async () => {
+  server = await startServer(404);
+  const { lines, sink } = createLog();
+  const api = axios.create({ baseURL: server.url });
+  attach(api, { retry: { retries: 1, backoff: 0 }, sinks: [sink] });
+  await api.get('/users').catch(() => undefined);
+  expect(lines).toEqual([]);
+  const shouldRetry = () => true;
+  await api.get('/users', { resilience: { retry: { shouldRetry } } }).catch(() => undefined);
+  expect(lines.at(-1)).toMatch(/gave up after 2 attempts in \d+ ms \(exhausted: 404\)$/);
 });
 
 test('calls the methods on the logger, so that those which need their `this` work', () => {

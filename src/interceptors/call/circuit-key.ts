@@ -1,5 +1,4 @@
 import type { InternalAxiosRequestConfig } from 'axios';
-import type { BreakerRegistry } from '../../circuit/registry.js';
 import { unexpected } from '../../validation.js';
 import { byMethodAndBaseUrl } from './key.js';
 import type { Policy } from './policy.js';
@@ -10,10 +9,4 @@ export function keyOf(config: InternalAxiosRequestConfig, policy: Policy): strin
   if (key === undefined) return byMethodAndBaseUrl(config);
   if (typeof key !== 'string' && key !== null) throw unexpected('key(config)', 'a string or null', key);
   return key;
-}
-
-/** Whether the circuit of this key lets nobody pass at present. */
-export function isRejecting(registry: BreakerRegistry, key: string): boolean {
-  const breaker = registry.get(key);
-  return breaker?.mode === 'enforce' && breaker.isOpen;
 }

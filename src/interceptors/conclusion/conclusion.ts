@@ -1,4 +1,5 @@
 import type { AxiosResponse } from 'axios';
+import type { Outcome } from '../../events.js';
 import { hide } from '../../fields.js';
 import { type Attempt, type Call, type Captured, type Ending, setAdapter } from '../call/call.js';
 import { keyOf } from '../call/circuit-key.js';
@@ -40,7 +41,7 @@ export function conclude(
   restore(call, captured, result.response, report);
   const isAnswered = stopped === 'success' || (stopped === 'adapter-replaced' && !result.rejected);
   if (!isAnswered) return answerInstead(call, captured, report, ending);
-  tellOfEnd(call, report, result.error);
+  tellOfEnd(call, report, ending.outcome, result.error);
   return undefined;
 }
 
@@ -60,14 +61,19 @@ async function answerInstead(
     throw thrown;
   } finally {
     report.elapsedMs = call.elapsedMs();
-    tellOfEnd(call, report, error);
+    tellOfEnd(call, report, ending.outcome, error);
   }
 }
 
-function tellOfEnd({ attachment: { events } }: Call, report: Reported, error?: unknown): void {
+function tellOfEnd(
+  { attachment: { events } }: Call,
+  report: Reported,
+  outcome: Outcome | undefined,
+  error?: unknown,
+): void {
   if (!events.active) return;
   const { key, attempts, elapsedMs, fallback, stopped = 'success' } = report;
-  const event = { type: 'call' as const, key, attempts, stopped, elapsedMs, fallback };
+  const event = { type: 'call' as const, key, attempts, stopped, outcome, elapsedMs, fallback };
   if (error !== undefined) hide(event, 'error', error);
   events.emit(event);
 }
@@ -91,7 +97,7 @@ export function succeed(
   const report = new FirstSuccess(key, endedAt - call.startedAt, response.status, endedAt - startedAt);
   call.over = true;
   restore(call, captured, response, report);
-  tellOfEnd(call, report);
+  tellOfEnd(call, report, 'success');
 }
 
 /** The call's own config shows the last attempt, and is the one that is carried. */

@@ -25,8 +25,8 @@ export const plainHeaders = (headers: AnyHeaders): RawAxiosHeaders => ({ ...head
  * axios leaves out a header that is `false`.
  */
 export function idempotencyKeyOf(headers: AnyHeaders, { header = IDEMPOTENCY_KEY }: KeyOptions): string | undefined {
-  const value = readHeader(headers, header);
-  return value === false || value == null || /^[\s"]*$/.test(String(value)) ? undefined : String(value);
+  const value = readHeader(headers, header) as string | false | undefined;
+  return value !== false && /[^\s"]/.test(value ?? '') ? value : undefined;
 }
 
 /** Puts the key of the call back where a hook has lost it: without it the service would do the work twice. */
