@@ -2,7 +2,7 @@ import { reasonOf } from '../abort.js';
 import { SuccessTimes } from '../out-of-time.js';
 import type { Permit, Rejection } from './contract.js';
 import { ControlledCircuit } from './control.js';
-import type { Lease, LeaseAnswer } from './link.js';
+import type { Lease } from './link.js';
 import { DEFAULT_LEASE_MS } from './options.js';
 import { Denial, IssuedPermit, UNCOUNTED } from './permit.js';
 import { Gate } from './waiting/gate.js';
@@ -69,13 +69,12 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     const permit = this.enter(now, caller);
     if (permit) return permit;
     const isLeased = this.#isLeasedAt(now, caller);
-    this.circuit.link?.touch();
+    const { link } = this.circuit;
+    link?.touch();
     if (!mayProbe && !this.isIsolated && this.circuit.at(now).name === 'half-open') return 0;
-    if (!isLeased) return this.#admit(now, leaseMs, caller);
-    const answer = this.circuit.link?.lease(this.circuit.heldMs(leaseMs));
-    return answer instanceof Promise
-      ? answer.then((later) => this.#admitLeased(later, this.now, leaseMs, caller))
-      : this.#admitLeased(answer, now, leaseMs, caller);
+    const give = (lease?: Lease, at = this.now) => this.#admit(at, leaseMs, caller, lease);
+    if (!link || !isLeased) return give(undefined, now);
+    return link.admit(now, this.circuit.heldMs(leaseMs), (at = this.now) => this.#isLeasedAt(at, caller), give);
   }
 
   /**
@@ -223,15 +222,6 @@ export abstract class AdmittingCircuit extends ControlledCircuit {
     const answer = this.circuit.admit(now, leaseMs, caller, lease);
     if (typeof answer !== 'number') this.#inFlight++;
     return answer;
-  }
-
-  /** While the store was asked, the circuit may have moved on. */
-  #admitLeased(answer: LeaseAnswer, now: number, leaseMs: number, caller: object | undefined): Answer {
-    if (answer && this.#isLeasedAt(now, caller)) {
-      return answer.granted ? this.#admit(now, leaseMs, caller, answer) : answer.retryAfterMs;
-    }
-    if (answer?.granted) this.circuit.link?.settle(answer, 'neutral', undefined);
-    return this.#admit(now, leaseMs, caller);
   }
 
   #reject(now: number, leftMs: number): Permit | Rejection {

@@ -168,8 +168,18 @@ export interface CircuitLink {
   touch(): void;
   /** Takes an outcome that counted in the closed circuit. */
   record(outcome: 'success' | 'failure', details?: RecordedFailure): void;
-  /** Asks for the right to probe. */
-  lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer>;
+  /**
+   * Asks for the right to probe, and gives a permit by it, or the ms to wait where all probes are taken.
+   *
+   * @param isNeeded Whether a lease is needed still: while the store was asked, the circuit may have moved on.
+   * @param give Gives a permit; without a lease where the store has no say. Both take the time, if that is known already.
+   */
+  admit<Permit>(
+    now: number,
+    leaseMs: number,
+    isNeeded: (now?: number) => boolean,
+    give: (lease?: Lease, now?: number) => Permit,
+  ): Permit | number | Promise<Permit | number>;
   /**
    * Says what a probe came to; `lease` is undefined for one that was admitted without the store.
    *

@@ -84,7 +84,22 @@ export class Link implements CircuitLink {
     this.#reports.record(outcome, details);
   }
 
-  lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer> {
+  admit<Permit>(
+    now: number,
+    leaseMs: number,
+    isNeeded: (now?: number) => boolean,
+    give: (lease?: Lease, now?: number) => Permit,
+  ): Permit | number | Promise<Permit | number> {
+    const admitted = (answer: LeaseAnswer, at?: number) => {
+      if (answer && isNeeded(at)) return answer.granted ? give(answer, at) : answer.retryAfterMs;
+      if (answer?.granted) this.settle(answer, 'neutral', undefined);
+      return give(undefined, at);
+    };
+    const answer = this.#lease(leaseMs);
+    return answer instanceof Promise ? answer.then((later) => admitted(later)) : admitted(answer, now);
+  }
+
+  #lease(leaseMs: number): LeaseAnswer | Promise<LeaseAnswer> {
     if (!this.#isShared || this.#closed || this.#context.health.isIll(this.circuit.key)) return undefined;
     const denial = this.#denial;
     if (denial.retryAfterMs > 0) return denial;

@@ -79,7 +79,7 @@ describe('whoever listens hears of changes in the order in which they were made'
 
   test('a trip that a listener answers with a reset reaches the fleet as trip and reset', () => {
     const told: string[] = [];
-    const link = { shared: SHARED, touch() {}, close() {}, lease: () => undefined, settle() {} };
+    const link = { shared: SHARED, touch() {}, close() {}, admit: () => 0, settle() {} };
     const store = {
       link: () => ({
         ...link,
@@ -210,7 +210,7 @@ function storeOf(linked: LinkedEvents[]): SharedStore {
         shared: SHARED,
         touch() {},
         record() {},
-        lease: () => undefined,
+        admit: () => 0,
         settle() {},
         close() {},
       };
