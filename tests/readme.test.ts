@@ -733,13 +733,14 @@ describe('on a real server', () => {
       answers.push([response.data, reportOf(response)?.fallback]);
       return response;
     });
-    server.script(503, 503, 503, 503, 404, 503);
+    server.script(503, 503, 503, 503, 404, 503, 503);
     await run('Fallback', { given: { cache: { get: (url: string) => `kept ${url}` } } });
     await expect(api.get('/gone')).rejects.toMatchObject({ response: { status: 404 } });
-    await api.get('/users');
+    await api.get('/users', { params: { page: 2 } });
+    await expect(api.delete('/users')).rejects.toMatchObject({ response: { status: 503 } });
     expect(answers).toEqual([
       [{ items: [] }, true],
-      ['kept /users', true],
+      [`kept ${server.url}/users?page=2`, true],
     ]);
   });
 
