@@ -97,8 +97,9 @@ export interface RetryOptions {
    */
   shouldRetry?: ((context: RetryContext) => Promisable<boolean | undefined>) | undefined;
   /**
-   * Asked about each accepted response whose status is not retried anyway: whether it is to be fetched again.
-   * @example ({ response }) => response.data.state === 'pending'
+   * Asked about each accepted response whose status is not retried anyway: whether the request is to be sent again. `true` does so
+   * for any method.
+   * @example ({ config, response }) => config.method === 'get' && response.data.state === 'pending'
    */
   shouldRetryResponse?:
     | ((context: RetryContext & { readonly response: AxiosResponse }) => Promisable<boolean | undefined>)
