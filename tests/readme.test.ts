@@ -808,7 +808,7 @@ describe('on a real server', () => {
     const { breakers } = attach(api, { clock: { now: () => 0 } });
     breakers.ensure(`GET ${server.url}`).trip({ cooldownMs: 10_000 });
     await run('Errors', { given: { console } });
-    expect(lines).toEqual([`GET ${server.url} is open, ask again in 10000 ms`, 'circuit-open ']);
+    expect(lines).toEqual([`GET ${server.url} lets nothing pass, ask again in 10000 ms`, 'circuit-open ']);
     expect(asked()).toEqual([]);
   });
 
