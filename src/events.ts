@@ -61,11 +61,11 @@ export type TransitionReason =
   | 'probe-succeeded'
   /** Failures in a row had opened it, and an attempt that began among them succeeded: only a part of the service fails. */
   | 'late-success'
-  /** `trip`, `reset` or `isolate`. */
+  /** `trip`, `reset` or `isolate`, and for a shared circuit a `trip` or `reset` of another process. */
   | 'manual'
   /** `restore`. */
   | 'restored'
-  /** Another process that shares the circuit changed it. */
+  /** Another process that shares the circuit changed it, and not by hand. */
   | 'shared';
 
 /**
@@ -112,7 +112,7 @@ type StoreNews =
 export interface ResilienceEvents {
   /**
    * A call came to its end, well or not; after its fallback, if it has one. Nothing is told of a call that ended in your request
-   * interceptors, or has `resilience: false`.
+   * interceptors, or has `resilience: false`. axios before 1.19 may end one that was aborted before it began; nor is that told.
    */
   call: OfCall<'call'> & {
     /** Attempts made; 0 when the circuit rejected the call, or an interceptor answered it. */

@@ -181,7 +181,7 @@ interface CallOptions {
   classify?: ((context: CallContext) => Outcome | undefined) | undefined;
   /**
    * The most that the whole call may take, from its beginning, ms from 1 to 2_147_483_647. Attempts, waits and hooks are cut
-   * off; request interceptors count but are not interrupted, response interceptors come after.
+   * off; request interceptors count but are not interrupted, response interceptors come after. A streamed body is not part of it.
    * @default none
    */
   deadlineMs?: number | undefined;
@@ -192,8 +192,8 @@ interface CallOptions {
   idempotencyKey?: Switch<IdempotencyKeyOptions> | undefined;
   /**
    * Data that answers a call in place of the service, or a function that yields it or a promise of it. Anything but `undefined`
-   * is an answer, also `null`.
-   * @example ({ config }) => cache.get(config.url)
+   * is an answer, also `null`. One for all calls should look at the method: a failed write must not look like a success.
+   * @example ({ config }) => (config.method === 'get' ? cache.get(api.getUri(config)) : undefined)
    */
   fallback?: ((context: FallbackContext) => unknown) | NonNullable<unknown> | null | undefined;
   /**

@@ -353,6 +353,7 @@ describe('the option tables', () => {
   });
 
   const OPTIONS_OF_DETECTORS: Record<string, string> = {
+    consecutiveFailures: 'ConsecutiveFailuresOptions',
     failuresInWindow: 'FailuresInWindowOptions',
     failureRate: 'FailureRateOptions',
     failureRateInWindow: 'FailureRateInWindowOptions',
@@ -430,12 +431,37 @@ describe('the option tables', () => {
   test('the defaults of the detectors are what they do, and twice as much is something else', async () => {
     for (const [factory, , field, shown] of documented['detectors']?.() ?? []) {
       const code = wholeCode(shown);
-      if (code === undefined) continue;
+      if (code === undefined || factory === 'consecutiveFailures') continue;
       const slow = factory === 'slowCallRate' && { slowMs: 500 };
       const make = (given: object) => (library as any)[factory]({ ...slow, ...given }) as DetectorFactory;
       const value = Number(await evaluate(code));
       expect([factory, field, tripsOf(make({ [field]: value }))]).toEqual([factory, field, tripsOf(make({}))]);
       expect([factory, field, tripsOf(make({ [field]: value * 2 }))]).not.toEqual([factory, field, tripsOf(make({}))]);
+    }
+  });
+
+  test('the defaults of consecutiveFailures are what it does, and other values are something else', async () => {
+    const rows = (documented['detectors']?.() ?? []).filter(([factory]) => factory === 'consecutiveFailures');
+    const call = {};
+    const endings: [number, object][] = [0, 10, 20_000, 20_010, 20_020, 50_000].map((now) => [
+      now,
+      now > 10 ? {} : call,
+    ]);
+    const trip = (given: object): number => {
+      const detector = library.consecutiveFailures(3, given)();
+      return endings.findIndex(([now, of]) => detector.record('failure', now, 5, of));
+    };
+    const others: Record<string, [unknown, number]> = {
+      minSpanMs: [30_000, 5],
+      maxAgeMs: [15_000, 4],
+      perCall: [true, 3],
+    };
+    expect(trip({})).toBe(2);
+    expect(rows.map(([, , field]) => field).sort()).toEqual(Object.keys(others).sort());
+    for (const [, , field, shown] of rows) {
+      expect([field, trip({ [field]: await evaluate(wholeCode(shown) ?? '') })]).toEqual([field, 2]);
+      const [other, later] = others[field] ?? [];
+      expect([field, trip({ [field]: other })]).toEqual([field, later]);
     }
   });
 
@@ -729,13 +755,14 @@ describe('on a real server', () => {
       answers.push([response.data, reportOf(response)?.fallback]);
       return response;
     });
-    server.script(503, 503, 503, 503, 404, 503);
+    server.script(503, 503, 503, 503, 404, 503, 503);
     await run('Fallback', { given: { cache: { get: (url: string) => `kept ${url}` } } });
     await expect(api.get('/gone')).rejects.toMatchObject({ response: { status: 404 } });
-    await api.get('/users');
+    await api.get('/users', { params: { page: 2 } });
+    await expect(api.delete('/users')).rejects.toMatchObject({ response: { status: 503 } });
     expect(answers).toEqual([
       [{ items: [] }, true],
-      ['kept /users', true],
+      [`kept ${server.url}/users?page=2`, true],
     ]);
   });
 
@@ -777,7 +804,7 @@ describe('on a real server', () => {
     const { breakers } = attach(api, { clock: { now: () => 0 } });
     breakers.ensure(`GET ${server.url}`).trip({ cooldownMs: 10_000 });
     await run('Errors', { given: { console } });
-    expect(lines).toEqual([`GET ${server.url} is open, ask again in 10000 ms`, 'circuit-open ']);
+    expect(lines).toEqual([`GET ${server.url} lets nothing pass, ask again in 10000 ms`, 'circuit-open ']);
     expect(asked()).toEqual([]);
   });
 

@@ -97,6 +97,6 @@ export class GuardedRule {
 }
 
 function msOf(said: unknown, question: string): number {
-  if (typeof said !== 'number') throw unexpected(question, 'a number of ms', said);
+  if (typeof said !== 'number' || Number.isNaN(said)) throw unexpected(question, 'a number of ms', said);
   return said > 0 ? said : 0;
 }

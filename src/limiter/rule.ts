@@ -30,17 +30,19 @@ export interface LimitedAttempt {
  * them.
  *
  * @example
- * customLimit(() => ({ waitMs: (_now, inFlight) => (inFlight < seats() ? 0 : Infinity) }))
+ * customLimit(() => ({ waitMs: () => (freemem() > 200_000_000 ? 0 : 50) }))
  */
 export interface LimitRule {
   /** How many may be in flight at once, for `stats()` and metrics; none where that is not what it limits. */
   readonly limit?: number | undefined;
   /**
-   * How long until an attempt may start, ms.
+   * How long until an attempt may start, ms. It is asked several times per attempt, so it should be cheap.
    *
    * @param now The time on the limiter's clock, ms.
    * @param inFlight Attempts that have started and not ended.
-   * @returns 0 to let it start, `Infinity` to be asked again when one ends.
+   * @returns 0 or less to let it start, else the time after which to ask again. It is also asked when an attempt ends or another
+   *   comes. `Infinity` leaves it at that, so it is only for a rule that waits for one in flight: with none in flight, an attempt
+   *   that is alone waits until its time is over. `NaN`, or what is no number, is an error, and the attempt starts.
    */
   waitMs(now: number, inFlight: number): number;
   /** How long no attempt can start, ms: one that cannot wait for so long is rejected at once. */

@@ -249,7 +249,11 @@ test('what was aborted before is not called', async () => {
 
 test.each<[string, Partial<LimitRule>, Error | undefined]>([
   ['that throws in waitMs', { waitMs: fail(new Error('bug')) }, new Error('bug')],
-  ['that answers NaN', { waitMs: () => Number.NaN }, undefined],
+  [
+    'that answers NaN',
+    { waitMs: () => Number.NaN },
+    new TypeError('Expected `waitMs()` to be a number of ms, got NaN'),
+  ],
   ['that throws in started', { started: fail(new Error('bug')) }, new Error('bug')],
   ['that throws in ended', { ended: fail(new Error('bug')) }, new Error('bug')],
   [
@@ -278,6 +282,11 @@ test.each<[string, Partial<LimitRule>, string]>([
     { waitMs: (async () => 60_000) as never },
     'Expected `waitMs()` to be a number of ms, got',
   ],
+  [
+    '`heldMs` says `NaN`',
+    { heldMs: () => Number.NaN, waitMs: (now) => (now < from + 5 ? 5 : 0) },
+    'Expected `heldMs()` to be a number of ms, got NaN',
+  ],
   ['`waitMs` rejects', { waitMs: (() => Promise.reject(new Error('bug'))) as never }, 'Expected `waitMs()`'],
   [
     '`heldMs` says a text',
@@ -296,6 +305,31 @@ test.each<[string, Partial<LimitRule>, string]>([
   expect(await call).toBe(1);
   expect(limiter.stats()).toMatchObject({ limit: undefined, inFlight: 0 });
   expect(String(limiter.stats().lastError)).toContain(message);
+});
+
+test('a rule may say a negative time: the attempt starts', async () => {
+  const limiter = new Limiter(
+    'db',
+    customLimit(() => ({ waitMs: () => -5, heldMs: () => -5 })),
+  );
+  expect(await limiter.execute(() => 1)).toBe(1);
+  expect(limiter.stats().lastError).toBeUndefined();
+});
+
+test.each([
+  [50, 'asked again in that time', 100],
+  [Number.POSITIVE_INFINITY, 'not asked again while nothing else happens', 'wait'],
+])('with nothing in flight, a rule that says %s is %s', async (said, _what, result) => {
+  const from = performance.now();
+  const limiter = new Limiter('db', {
+    limit: customLimit(() => ({ waitMs: (now) => (now - from >= 100 ? 0 : said) })),
+    maxWaitMs: 1_000,
+  });
+  const call = limiter
+    .execute(() => performance.now() - from)
+    .catch((error: unknown) => (error as { why?: string }).why);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await call).toBe(result);
 });
 
 test('who is held for ever is told no time to come again', async () => {

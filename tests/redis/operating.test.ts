@@ -37,9 +37,10 @@ afterEach(async () => {
 const KEY = 'GET https://api.example.com';
 const PREFIX = 'axios-resilience';
 /** As `docs/fleet-operations.md` has them. */
-const RIGHTS = '+@read +@write +@scripting +subscribe +unsubscribe +publish +time +cluster|slots +cluster|shards'.split(
-  ' ',
-);
+const RIGHTS =
+  '+@read +@write +@scripting +subscribe +unsubscribe +publish +time +ping +info +cluster|slots +cluster|shards'.split(
+    ' ',
+  );
 const { state, leases } = keysOf(PREFIX, KEY);
 
 interface Member {

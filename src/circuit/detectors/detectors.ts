@@ -196,7 +196,8 @@ function isSavedFailures(saved: unknown): saved is SavedFailures {
 /**
  * Trips at the nth failure in a row; any success starts the count anew.
  *
- * @param failures An integer >= 1. A call with `retries` makes up to `retries + 1` attempts, all of which count.
+ * @param failures An integer >= 1. A call with `retries` makes up to `retries + 1` attempts, all of which count
+ *   without `perCall`.
  * @throws a `TypeError` or `RangeError` that names the option.
  */
 export function consecutiveFailures(failures: number, given: ConsecutiveFailuresOptions = {}): DetectorFactory {
