@@ -236,6 +236,24 @@ describe('what answers', () => {
     expect(reportOf(thrown)).toMatchObject({ attempts: 2, stopped: 'exhausted', fallback: false });
   });
 
+  test.each<[string, unknown]>([
+    ['has a cause', new Error('no cache', { cause: new Error('no disk') })],
+    ['is frozen', Object.freeze(new Error('no cache'))],
+    ['is no Error', { message: 'no cache' }],
+  ])('an error of it that %s has the report, too', async (_what, thrown) => {
+    const { api } = start({ fallback: () => Promise.reject(thrown), fallbackOn: 'failure' });
+    expect(await failureOf(api.get('/'))).toBe(thrown);
+    expect(reportOf(thrown)).toMatchObject({ attempts: 2, stopped: 'exhausted', fallback: false });
+  });
+
+  test('an error of it that is of another call keeps the report of that', async () => {
+    const other = start({ retry: false });
+    const thrown = await failureOf(other.api.get('/other'));
+    const { api } = start({ fallback: () => Promise.reject(thrown), fallbackOn: 'failure' });
+    expect(await failureOf(api.get('/'))).toBe(thrown);
+    expect(reportOf(thrown)).toMatchObject({ attempts: 1, stopped: 'disabled' });
+  });
+
   test('a token that cancels it leaves its reason as it is', async () => {
     const source = axios.CancelToken.source();
     const fallback = () => {

@@ -6,7 +6,7 @@ import type { Call, Captured, Ending } from '../call/call.js';
 import { contextOf } from '../call/context.js';
 import { interruptible } from '../call/interruptible.js';
 import type { Policy } from '../call/policy.js';
-import { asCause, type CallState } from '../call/report.js';
+import { asCause, type CallState, remember, reportOf } from '../call/report.js';
 import { discard, isPlain } from '../config/bodies.js';
 import { isDeadlineError } from '../time/deadline.js';
 
@@ -38,6 +38,7 @@ export async function fallbackFor(
     if (isDeadlineError(thrown)) return undefined;
     discard(result.response);
     if (!isAbort(thrown)) giveCause(thrown, asCause(result, report));
+    if (!reportOf(thrown)) remember(thrown, report);
     throw thrown;
   }
 }
