@@ -84,7 +84,8 @@ const STATUS_CODES = new Set(['', 'ERR_BAD_REQUEST', 'ERR_BAD_RESPONSE']);
  * | no whole answer                                                     | failure |
  */
 export function diagnose({ rejected, error, response }: Result, config: InternalAxiosRequestConfig): Diagnosis {
-  if (!rejected) return { outcome: ofStatus(response?.status), status: response?.status, codes: NONE };
+  if (!rejected)
+    return { outcome: response ? ofStatus(response.status) : 'neutral', status: response?.status, codes: NONE };
   const status = statusOf(response);
   const chain = chainOf(timeoutBehind(error) ?? error);
   const codes = codesOf(chain);
