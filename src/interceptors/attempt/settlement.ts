@@ -60,7 +60,7 @@ const isPlainSuccess = (status = 0): boolean => status >= 200 && status < 300;
 function takeIn(attempt: Attempt, result: Result | undefined, timeout: unknown): void {
   const { call, captured, config, key, number, passes } = attempt;
   const { clock, events, times } = call.attachment;
-  const diagnosis = result && diagnose(result, config);
+  const diagnosis = result && diagnose(result, config, captured.adapter);
   const now = clock.now();
   times.see(now);
   attempt.endedAt = now;
