@@ -125,12 +125,14 @@ function send(attempt: Attempt, adapter: AxiosAdapter): Sent {
   if (attemptHeader) writeOwnHeader(call, config, attemptHeader, String(attempt.number));
   const restore = shortened(config, passes);
   attempt.remainingMs = call.remainingMs();
-  return dispatch(adapter, config, attempt.remainingMs).then(
+  const sent = dispatch(adapter, config, attempt.remainingMs);
+  return Promise.resolve(sent).then(
     (response) => {
       restore?.();
       attempt.response = response;
       settle(attempt);
-      return response;
+      // An adapter that gives no promise at all fails here, as in axios.
+      return (sent as Sent | undefined) ? response : sent.then();
     },
     (error: unknown) => {
       const { timeout } = config;
@@ -153,9 +155,7 @@ function shortened(config: Config, passes: readonly Pass[]): (() => void) | unde
 
 function dispatch(adapter: AxiosAdapter, config: Config, remainingMs: number): Sent {
   try {
-    return remainingMs < Number.POSITIVE_INFINITY
-      ? dispatchWithin(remainingMs, adapter, config)
-      : Promise.resolve(adapter(config));
+    return remainingMs < Number.POSITIVE_INFINITY ? dispatchWithin(remainingMs, adapter, config) : adapter(config);
   } catch (error) {
     return Promise.reject(error);
   }

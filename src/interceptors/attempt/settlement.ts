@@ -18,8 +18,12 @@ import { outcomeInTime } from './time-up.js';
 export function settle(attempt: Attempt, failure?: Result, timeout?: unknown): void {
   try {
     if (failure) attempt.response = failure.response;
-    const response = attempt.response as AxiosResponse;
-    takeIn(attempt, failure ?? (isPlainSuccess(response) ? undefined : accepted(response)), timeout);
+    const { response } = attempt;
+    takeIn(
+      attempt,
+      failure ?? (isPlainSuccess(response?.status) ? undefined : accepted(response as AxiosResponse)),
+      timeout,
+    );
   } catch (thrown) {
     settleUnmade(attempt);
     throw thrown;
@@ -60,13 +64,13 @@ function settleEach(
 }
 
 /** A 2xx needs no diagnosis. */
-const isPlainSuccess = ({ status }: AxiosResponse): boolean => status >= 200 && status < 300;
+const isPlainSuccess = (status = 0): boolean => status >= 200 && status < 300;
 
 /** @param result What is no plain success. */
 function takeIn(attempt: Attempt, result: Result | undefined, timeout: unknown): void {
   const { call, captured, config, key, number, passes } = attempt;
   const { clock, events, times } = call.attachment;
-  const diagnosis = result && diagnose(result, config);
+  const diagnosis = result && diagnose(result, config, captured.adapter);
   const now = clock.now();
   times.see(now);
   attempt.endedAt = now;

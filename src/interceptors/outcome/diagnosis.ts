@@ -4,7 +4,7 @@ import { read } from '../../fields.js';
 import { isTimeoutCode } from '../../out-of-time.js';
 import { isCancelled, timeoutBehind } from './cancellation.js';
 import { chainOf, type Link } from './error-chain.js';
-import { isDismissed, isOwnDoing } from './own-doing.js';
+import { FILE_CODES, isDismissed, isOwnDoing } from './own-doing.js';
 import { isOnlyThePage } from './page.js';
 
 /** How an attempt ended. */
@@ -62,9 +62,6 @@ const UNSENT_CODES = new Set([
   'ERR_HTTP2_INVALID_SESSION',
 ]);
 
-/** A unix socket that is not there, or not ours to use. */
-const UNSENT_SOCKET_CODES = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOTDIR']);
-
 const CERTIFICATE =
   /^(ERR_TLS_CERT|CERT|CRL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED)/;
 const OWN_HOST = /^(ENOTFOUND|EAI_AGAIN|ENETUNREACH|ENETDOWN|EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/;
@@ -82,9 +79,16 @@ const STATUS_CODES = new Set(['', 'ERR_BAD_REQUEST', 'ERR_BAD_RESPONSE']);
  * | an end that the caller brought about (`own-doing.ts`)               | neutral |
  * | no whole answer while the browser is offline or leaves (`page.ts`)  | neutral |
  * | no whole answer                                                     | failure |
+ *
+ * @param adapter As the user named it.
  */
-export function diagnose({ rejected, error, response }: Result, config: InternalAxiosRequestConfig): Diagnosis {
-  if (!rejected) return { outcome: ofStatus(response?.status), status: response?.status, codes: NONE };
+export function diagnose(
+  { rejected, error, response }: Result,
+  config: InternalAxiosRequestConfig,
+  adapter?: InternalAxiosRequestConfig['adapter'],
+): Diagnosis {
+  if (!rejected)
+    return { outcome: response ? ofStatus(response.status) : 'neutral', status: response?.status, codes: NONE };
   const status = statusOf(response);
   const chain = chainOf(timeoutBehind(error) ?? error);
   const codes = codesOf(chain);
@@ -92,7 +96,7 @@ export function diagnose({ rejected, error, response }: Result, config: Internal
   const seen = { status, code, codes: isDismissed(chain) ? NONE : codes };
   if (isCancelled(error, config)) return { ...seen, outcome: 'neutral', cancelled: true };
   if (status !== undefined && isWhole(response, chain)) return { ...seen, outcome: ofStatus(status) };
-  if (isOwnDoing(chain, config)) return { ...seen, outcome: 'neutral' };
+  if (isOwnDoing(chain, config, adapter)) return { ...seen, outcome: 'neutral' };
   return {
     ...seen,
     outcome: isOnlyThePage() ? 'neutral' : 'failure',
@@ -133,7 +137,7 @@ function codesOf(chain: readonly Link[]): readonly string[] {
 
 function isUnsent(chain: readonly Link[], codes: readonly string[]): boolean {
   const isOfSocket = (code: string) =>
-    UNSENT_SOCKET_CODES.has(code) && chain.some((link) => link.code === code && link.syscall === 'connect');
+    FILE_CODES.has(code) && chain.some((link) => link.code === code && link.syscall === 'connect');
   return codes.length > 0 && codes.every((code) => UNSENT_CODES.has(code) || isOfSocket(code));
 }
 

@@ -3,6 +3,8 @@ import { isRejection } from '../../errors.js';
 import { read } from '../../fields.js';
 import type { Link } from './error-chain.js';
 
+type Config = InternalAxiosRequestConfig<unknown>;
+
 /**
  * What a caller does to itself, and so says nothing of the service. Whatever is not here, and ended an attempt without a
  * whole answer, is a failure. `docs/outcomes.md` has the same list.
@@ -28,6 +30,7 @@ export const OWN_CODES: ReadonlySet<string> = new Set([
   'ERR_INVALID_PROTOCOL',
   'ERR_SOCKET_BAD_PORT',
   'ERR_UNESCAPED_CHARACTERS',
+  'ERR_UNKNOWN_ENCODING',
   'UND_ERR_INVALID_ARG',
   'UND_ERR_NOT_SUPPORTED',
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
@@ -37,6 +40,7 @@ export const OWN_CODES: ReadonlySet<string> = new Set([
   'UND_ERR_HEADERS_OVERFLOW',
   'UND_ERR_RES_EXCEEDED_MAX_SIZE',
   // redirects that go round, or are not allowed
+  'ERR_FR_REDIRECTION_FAILURE',
   'ERR_FR_TOO_MANY_REDIRECTS',
   'ERR_TOO_MANY_REDIRECTS',
   'TooManyRedirects',
@@ -45,15 +49,17 @@ export const OWN_CODES: ReadonlySet<string> = new Set([
 
 const OWN_MESSAGES = [
   /^maxContentLength size of \d+ exceeded/,
+  // a timer that is given less than 0, or more than it holds, is over at once
+  /^timeout (of )?(-|\d{10}|Infinity)/,
   // fetch has no codes for these: undici, Deno, Bun, browsers
   /redirect count exceeded|unexpected redirect|maximum number of redirects|redirected too many times/i,
-  /^Failed to (construct|parse URL)|^Failed to execute '\w+' on |^Invalid URL|is not a valid URL|^fetch\(\) URL is invalid/,
+  /^Failed to (construct|parse URL|execute '\w+' on )|is not a valid (URL|HTTP method)|^fetch\(\) URL is invalid/,
   // its arguments, where they cannot be sent: undici, Deno, Bun, workerd
-  /^Headers(?:\.\w+| constructor): |^Invalid header (?:name|value)(?:: ["']|\.$)|^Header '[^']*' has invalid value$|^Cannot convert argument to a ByteString /,
-  /^'[^']*' is not a valid HTTP method|^Method is not valid$|^Invalid HTTP method string: |^Request with (?:a )?GET\b.* body/,
-  /^unknown scheme$|^Url scheme '[^']*' not supported$|^Fetch API cannot load: |^bad port$|^Fetch failed: Requests to port \d+ are blocked/,
-  // Firefox, whatever is wrong with the arguments
-  /^Request constructor: |^(Window|WorkerGlobalScope)\.fetch: /,
+  /^Invalid (URL|HTTP method string: |header (name|value)(: ["']|\.$))|^Header '[^']*' has invalid value$|^Cannot convert argument to a ByteString /,
+  /^Method is not valid$|^Request with (a )?GET\b.* body/,
+  /^unknown scheme$|^protocol mismatch$|^URL scheme (must be|'[^']*' not supported$)|^not implemented\.\.\. yet|^Fetch API cannot load: |^bad port$|^Fetch failed: Requests to port \d+ are blocked/i,
+  // undici and Firefox, whatever is wrong with the arguments
+  /^(Headers|Request|Window|WorkerGlobalScope)(\.\w+| constructor): /,
 ];
 
 /** Exceptions of the DOM that a request raises before it is sent. */
@@ -66,7 +72,8 @@ export const OWN_EXCEPTIONS: ReadonlySet<string> = new Set([
   'SyntaxError',
 ]);
 
-const FILE_CODES = new Set(['EACCES', 'EISDIR', 'ENOENT', 'ENOTDIR', 'EPERM']);
+/** A file, or a Unix socket, that is not there, or not ours to use. */
+export const FILE_CODES: ReadonlySet<string> = new Set(['EACCES', 'EISDIR', 'ENOENT', 'ENOTDIR', 'EPERM']);
 
 /** A file of this host that could not be read, as against a socket that could not be connected to. */
 const isOfFile = ({ code, syscall }: Link): boolean => FILE_CODES.has(code) && syscall !== '' && syscall !== 'connect';
@@ -75,8 +82,23 @@ const isOfFile = ({ code, syscall }: Link): boolean => FILE_CODES.has(code) && s
 export const isDismissed = ([first]: readonly Link[]): boolean =>
   first?.code === 'ECONNABORTED' && first.message === 'Request aborted';
 
-/** Whether the caller is at fault, or its data, its options, its limits. */
-export const isOwnDoing = (chain: readonly Link[], { data }: InternalAxiosRequestConfig<unknown>): boolean =>
+/**
+ * Whether an adapter of axios itself failed before there was a request: it gives the errors of a request that request, or a
+ * code. What is left is of options, or of functions of the user. A fetch of the user may have no `Request` to give.
+ */
+const isUnasked = ([first]: readonly Link[], { env }: Config, adapter: Config['adapter']): boolean =>
+  !first?.code &&
+  !read(first?.value, 'request') &&
+  !(read(first?.value, 'isAxiosError') && (read(env, 'fetch') || typeof Request !== 'function')) &&
+  [adapter].flat().every((name) => typeof name === 'string');
+
+/**
+ * Whether the caller is at fault, or its data, its options, its limits.
+ *
+ * @param adapter As the user named it.
+ */
+export const isOwnDoing = (chain: readonly Link[], config: Config, adapter: Config['adapter']): boolean =>
+  isUnasked(chain, config, adapter) ||
   isDismissed(chain) ||
   chain.some(
     (link) =>
@@ -84,6 +106,6 @@ export const isOwnDoing = (chain: readonly Link[], { data }: InternalAxiosReques
       isRejection(link.value) ||
       (OWN_EXCEPTIONS.has(link.name) && typeof read(link.value, 'code') === 'number') ||
       isOfFile(link) ||
-      link.value === read(data, 'errored') ||
+      link.value === read(config.data, 'errored') ||
       OWN_MESSAGES.some((pattern) => pattern.test(link.message)),
   );
