@@ -210,8 +210,9 @@ const aLimit =
 /**
  * As many in flight as the service can take, found by itself: the limit grows while attempts that use it up are answered
  * about as quickly as usual, by little while they are slow, and is cut by timeouts, and where the service sheds load (429 and
- * 503 beyond their usual share). Where nothing is answered for 0.35 of the timeout, it holds attempts back. It is never more than twice what was really in flight lately, so that a quiet process cannot
- * burst, and below one it paces: one attempt at a time, with pauses.
+ * 503 beyond their usual share). Where nothing is answered for 0.35 of the timeout, it holds attempts back. It is never more than
+ * twice what was really in flight lately, so that a quiet process cannot burst, and below one it paces: one attempt at a time, with
+ * pauses.
  *
  * In the manner of the adaptive limits of Netflix (concurrency-limits, AIMD and Gradient2), Envoy (adaptive concurrency),
  * Uber (Cinnamon) and failsafe-go, with the additive rise and multiplicative cut of TCP (RFC 5681); gradients of latency
