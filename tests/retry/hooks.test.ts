@@ -457,6 +457,21 @@ test.each([
   expect(reportOf(await api.get('/'))).toMatchObject({ attempts: 2, stopped });
 });
 
+test.each([200, 503])('a statusCodes function that throws for a %i ends the call with its error', async (status) => {
+  const thrown = new Error('cannot say');
+  const { api, adapter, resilience } = start({
+    statusCodes: () => {
+      throw thrown;
+    },
+  });
+  const ends: unknown[] = [];
+  resilience.on('call', ({ stopped }) => ends.push(stopped));
+  adapter.script({ status });
+  expect(await failureOf(api.get('/'))).toBe(thrown);
+  expect(reportOf(thrown)).toMatchObject({ attempts: 1, stopped: 'hook-failed', history: [{ status }] });
+  expect(ends).toEqual(['hook-failed']);
+});
+
 test.each<[string, Partial<InternalAxiosRequestConfig> & { resilience?: { retry: RetryOptions } }, unknown]>([
   ['a POST is left as it is', { method: 'POST' }, { attempts: 1, stopped: 'method' }],
   ['a PUT is sent again', { method: 'PUT' }, { attempts: 2, stopped: 'success' }],

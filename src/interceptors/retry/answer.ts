@@ -1,4 +1,5 @@
 import type { AxiosResponse } from 'axios';
+import type { Outcome } from '../../events.js';
 import { hasStatus } from '../../retry/statuses.js';
 import type { Call, Captured } from '../call/call.js';
 import { conclude, succeed } from '../conclusion/conclusion.js';
@@ -13,15 +14,23 @@ export function answered(call: Call, response: AxiosResponse): unknown {
     const unasked = { result: accepted(response), attempt, outcome: undefined };
     return conclude(call, captured, { ...unasked, stopped: 'adapter-replaced' }) ?? response;
   }
-  const { enabled, statusCodes, shouldRetryResponse } = captured.policy.retry;
   const { outcome } = attempt;
-  const isDoubtful =
-    outcome === 'failure' || hasStatus(statusCodes, response.status) || (enabled && shouldRetryResponse);
-  if (isDoubtful) return repeated(call, captured, accepted(response));
+  if (isDoubtful(captured, outcome, response)) return repeated(call, captured, accepted(response));
   if (call.report || call.limitedMs || attempt.config !== captured.config)
     return conclude(call, captured, { stopped: 'success', result: accepted(response), attempt, outcome }) ?? response;
   succeed(call, captured, attempt, response);
   return response;
+}
+
+/** Whether a retry is to be thought of. What a function of the user's throws ends the call in the same place as all hooks do. */
+function isDoubtful({ policy: { retry } }: Captured, outcome: Outcome | undefined, { status }: AxiosResponse): unknown {
+  try {
+    return (
+      outcome === 'failure' || hasStatus(retry.statusCodes, status) || (retry.enabled && retry.shouldRetryResponse)
+    );
+  } catch {
+    return true;
+  }
 }
 
 /** The response side of a call that failed. */
