@@ -545,16 +545,6 @@ describe('rateLimit', () => {
   });
 });
 
-test('a 429 that rateLimit holds for is a failure to the circuit where classify says so', async () => {
-  const { api, service, resilience } = setup(rateLimit({ perSecond: 10 }), {
-    retry: false,
-    classify: ({ status }) => (status === 429 ? 'failure' : undefined),
-  });
-  service.answer = () => ({ status: 429, headers: { 'retry-after': '1' } });
-  await settled([api.get('/a')]);
-  expect(resilience.breakers.get(`GET ${ORIGIN}`)?.stats().counts).toMatchObject({ failure: 1, neutral: 0 });
-});
-
 test('the rejection by a limiter of another instance that the adapter calls is neutral, and is not retried', async () => {
   const inner = setup({ limit: concurrencyLimit(1), maxQueue: 0 });
   const adapter = vi.fn<AxiosAdapter>((config) => inner.api.get(String(config.url)));
@@ -769,21 +759,6 @@ test('a rate limit is not forgotten before a new one would say the same', async 
   expect(service.asked).toHaveLength(600);
   await vi.advanceTimersByTimeAsync(1_000);
   for (let host = 0; host < 10; host++) await settled([api.get(`https://other-${host}.example/`)], 1);
-  expect(Object.keys(resilience.limiters)).toHaveLength(256);
-});
-
-test('an adaptive limit that was cut is remembered for a minute', async () => {
-  const { api, service, resilience } = setup(adaptiveLimit(), { breaker: false, retry: false });
-  const others = async (name: string, count: number) => {
-    for (let host = 0; host < count; host++) await settled([api.get(`https://${name}-${host}.example/`)], 1);
-  };
-  service.answer = (path) => ({ afterMs: 0, isLost: path === 'https://slow.example/' });
-  await settled([api.get('https://slow.example/')], 1_000);
-  await others('first', 300);
-  expect(resilience.limiters).toHaveProperty(['https://slow.example', 'limit'], 0.35);
-  await vi.advanceTimersByTimeAsync(60_000);
-  await others('second', 300);
-  expect(resilience.limiters).not.toHaveProperty(['https://slow.example']);
   expect(Object.keys(resilience.limiters)).toHaveLength(256);
 });
 

@@ -41,25 +41,15 @@ export function settleUnmade(attempt: Attempt): void {
   );
 }
 
-/**
- * Settles each pass once, whatever another throws. A failure that one has taken care of means nothing to those behind, unless
- * the user has judged it.
- */
-function settleEach(
-  passes: readonly Pass[],
-  outcome: Outcome,
-  now?: number,
-  details?: FailureDetails,
-  isJudged = false,
-  from = 0,
-): void {
+/** Settles each pass once, whatever another throws. A failure that one has taken care of means nothing to those behind. */
+function settleEach(passes: readonly Pass[], outcome: Outcome, now?: number, details?: FailureDetails, from = 0): void {
   const pass = passes[from];
   if (!pass) return;
   let meaning = outcome;
   try {
-    if (pass.settle(outcome, now, details) === 'neutral' && !isJudged) meaning = 'neutral';
+    if (pass.settle(outcome, now, details) === 'neutral') meaning = 'neutral';
   } finally {
-    settleEach(passes, meaning, now, details, isJudged, from + 1);
+    settleEach(passes, meaning, now, details, from + 1);
   }
 }
 
@@ -79,32 +69,30 @@ function takeIn(attempt: Attempt, result: Result | undefined, timeout: unknown):
   if (diagnosis && result.rejected) outcome = outcomeInTime(attempt, diagnosis, result.error, Number(timeout));
   const isTimed = captured.policy.deadlineMs !== undefined || config.signal;
   if (outcome === 'success' && isTimed) times.succeeded(attempt.name, now - attempt.startedAt, now);
-  const judged = captured.policy.classify && judgedBy(attempt, result, outcome);
-  if (judged) outcome = judged;
+  if (captured.policy.classify) outcome = classified(attempt, result, outcome);
   attempt.outcome = outcome;
   if (call.report) recordAttempt(call.report, attempt);
   else if (diagnosis || number > 1 || outcome !== 'success') openReport(call);
   if (call.ownHeaders) conceal(call, config);
   attempt.passes = NO_PASSES;
-  settleEach(passes, outcome, now, detailsOf(attempt, result), judged !== undefined);
+  settleEach(passes, outcome, now, detailsOf(attempt, result));
   if (!events.active) return;
   const { status, code, durationMs } = recordOf(attempt);
   const guarded = attempt.circuitKey !== null;
   events.emit({ type: 'attempt', key, attempt: number, outcome, status, code, durationMs, guarded });
 }
 
-/** What the user's function says; `undefined` where it leaves it as it is, or cannot say. */
-function judgedBy(attempt: Attempt, ended: Result | undefined, outcome: Outcome): Outcome | undefined {
+function classified(attempt: Attempt, ended: Result | undefined, outcome: Outcome): Outcome {
   const { call, captured, config, key, response } = attempt;
   try {
     const result = ended ?? accepted(response as AxiosResponse);
     const context = contextOf(call, key, config, { attempt, outcome, result });
-    const judged = captured.policy.classify?.(context) ?? undefined;
-    if (judged !== undefined) anOutcome(judged, 'classify(context)');
-    return judged as Outcome | undefined;
+    const judged = captured.policy.classify?.(context) ?? outcome;
+    anOutcome(judged, 'classify(context)');
+    return judged as Outcome;
   } catch (thrown) {
     call.attachment.events.complain(key, 'classify', thrown);
-    return undefined;
+    return outcome;
   }
 }
 

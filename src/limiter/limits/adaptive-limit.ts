@@ -4,7 +4,6 @@ import { limitOf } from '../limit.js';
 import type { LimitedAttempt, LimitRule } from '../rule.js';
 import { RecentPeak } from './recent-peak.js';
 import { Shedding } from './shedding.js';
-import { Silence } from './silence.js';
 import { UsualTime } from './usual-time.js';
 
 /** The bounds of a limit that finds itself. */
@@ -58,9 +57,6 @@ const PAUSE = 0.75;
 /** The longest gap between starts below one, in timeouts. */
 const LONGEST_GAP = 3;
 
-/** For how long a cut is worth remembering where no attempt is made, ms. */
-const CUT_KEPT_MS = 60_000;
-
 const RECENT_WEIGHT = 0.3;
 const PRESUMED_MS = 100;
 
@@ -73,7 +69,6 @@ class AdaptiveRule implements LimitRule {
   readonly #peak = new RecentPeak();
   readonly #usual = new UsualTime();
   readonly #shedding = new Shedding();
-  readonly #silence = new Silence();
   /** Nothing is known yet, or for long. */
   #isCold = true;
   #isWell = true;
@@ -96,14 +91,8 @@ class AdaptiveRule implements LimitRule {
   }
 
   waitMs(now: number, inFlight: number): number {
-    if (inFlight >= Math.max(1, Math.floor(this.limit))) return Number.POSITIVE_INFINITY;
-    if (inFlight > 0) return this.#silence.holdMs(now, this.#slowMs);
-    return this.limit >= 1 ? 0 : Math.max(0, this.#nextStart - now);
-  }
-
-  /** A cut outlasts the quiet after it for a while. */
-  isAtRest(now: number): boolean {
-    return this.#isWell || now - this.#cutAt > CUT_KEPT_MS;
+    if (this.limit >= 1) return inFlight < Math.floor(this.limit) ? 0 : Number.POSITIVE_INFINITY;
+    return inFlight > 0 ? Number.POSITIVE_INFINITY : Math.max(0, this.#nextStart - now);
   }
 
   started(now: number, inFlight: number): void {
@@ -112,7 +101,6 @@ class AdaptiveRule implements LimitRule {
       this.limit = this.#initial;
     }
     this.#peak.add(inFlight, now);
-    this.#silence.started(now, inFlight);
     if (this.limit >= 1) return;
     this.#lastStart = now;
     this.#jitter = 0.5 + this.#random();
@@ -120,8 +108,7 @@ class AdaptiveRule implements LimitRule {
   }
 
   ended(attempt: LimitedAttempt, now: number): void {
-    const { outcome, reason, inFlight, timeoutMs } = attempt;
-    if (reason !== 'timeout' && outcome !== 'neutral') this.#silence.answered(now, timeoutMs);
+    const { outcome, reason, inFlight } = attempt;
     if (reason === 'timeout') this.#timedOut(attempt, now);
     else if (reason === 'overload') {
       if (this.#shedding.refused(now)) this.#shed();
@@ -162,7 +149,7 @@ class AdaptiveRule implements LimitRule {
   ): void {
     this.#recentMs += (this.#recentMs === 0 ? 1 : RECENT_WEIGHT) * (durationMs - this.#recentMs);
     this.#usual.add(durationMs, !wasFull);
-    const isQuick = durationMs <= this.#slowMs;
+    const isQuick = durationMs <= QUICK * this.#usual.ms;
     if (isQuick) {
       this.#isWell = true;
       this.#quickSince = Math.max(this.#quickSince, startedAt);
@@ -179,10 +166,6 @@ class AdaptiveRule implements LimitRule {
       this.#become(this.limit + (this.limit < SMALL ? SMALL_GROWTH : SLOW_GROWTH));
     }
     if (!this.#isCold) this.#become(Math.min(this.limit, Math.max(SMALL, HEADROOM * peak)));
-  }
-
-  get #slowMs(): number {
-    return QUICK * this.#usual.ms;
   }
 
   #growth(now: number): number {
@@ -210,9 +193,8 @@ const aLimit =
 /**
  * As many in flight as the service can take, found by itself: the limit grows while attempts that use it up are answered
  * about as quickly as usual, by little while they are slow, and is cut by timeouts, and where the service sheds load (429 and
- * 503 beyond their usual share). Where nothing is answered for 0.35 of the timeout, it holds attempts back. It is never more than
- * twice what was really in flight lately, so that a quiet process cannot burst, and below one it paces: one attempt at a time, with
- * pauses.
+ * 503 beyond their usual share). It is never more than twice what was really in flight lately, so that a quiet process cannot
+ * burst, and below one it paces: one attempt at a time, with pauses.
  *
  * In the manner of the adaptive limits of Netflix (concurrency-limits, AIMD and Gradient2), Envoy (adaptive concurrency),
  * Uber (Cinnamon) and failsafe-go, with the additive rise and multiplicative cut of TCP (RFC 5681); gradients of latency
