@@ -1,3 +1,4 @@
+import { Agent } from 'node:http';
 import { AxiosError, getAdapter } from 'axios';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { diagnose, failed } from '../../src/interceptors/outcome/diagnosis.js';
@@ -8,6 +9,9 @@ const outcomeOf = (error: unknown, adapter?: unknown, request: object = config) 
   diagnose(failed(error), request as never, adapter as never).outcome;
 
 const wrapped = (error: Error, request?: object) => AxiosError.from(error, undefined, config, request);
+const refusing = () => {
+  throw new Error('no healthy upstream');
+};
 const TWICE = { outcomes: ['failure', 'failure'], stopped: 'exhausted' };
 
 afterEach(() => {
@@ -63,10 +67,54 @@ describe('an error of an adapter of axios', () => {
   test('where fetch is of the user, or there is no `Request`, none is missed: failure', () => {
     const error = wrapped(new TypeError('terminated'));
     expect(outcomeOf(error, 'fetch', { headers: {}, env: { fetch } })).toBe('failure');
+    expect(outcomeOf(new TypeError('terminated'), 'fetch', { headers: {}, env: { fetch } })).toBe('failure');
+    expect(outcomeOf(error, 'fetch', { headers: {}, env: { Request: null } })).toBe('failure');
     expect(outcomeOf(error, 'fetch')).toBe('neutral');
     vi.stubGlobal('Request', undefined);
     expect(outcomeOf(error, 'fetch')).toBe('failure');
   });
+});
+
+describe('what chooses a host, or connects to it, may know of an outage', () => {
+  const error = new TypeError("Cannot destructure property 'address' of 'undefined'");
+
+  test('an error with a lookup or a transport of the user: failure', () => {
+    expect(outcomeOf(error, 'http', { lookup: () => undefined })).toBe('failure');
+    expect(outcomeOf(error, 'http', { transport: { request: () => undefined } })).toBe('failure');
+  });
+
+  test('one with something else in their place: neutral', () => {
+    expect(outcomeOf(error, 'http', { lookup: 5 })).toBe('neutral');
+    expect(outcomeOf(error, 'http', { transport: {} })).toBe('neutral');
+  });
+
+  test.each(['httpAgent', 'httpsAgent'])('one with an %s: failure, unless it is a mistake of code', (agent) => {
+    expect(outcomeOf(new Error('no healthy upstream'), 'http', { [agent]: {} })).toBe('failure');
+    expect(outcomeOf(error, 'http', { [agent]: {} })).toBe('neutral');
+  });
+
+  test.each<[string, object]>([
+    ['an agent that has no host', { httpAgent: Object.assign(new Agent(), { createConnection: refusing }) }],
+    [
+      'a lookup that finds nothing',
+      { lookup: (_h: string, _o: unknown, done: (...all: unknown[]) => void) => done(null, []) },
+    ],
+    ['a transport that has no host', { transport: { request: refusing } }],
+  ])('%s: a failure that is retried', async (_what, request) => {
+    expect(await told({ url: 'http://service.test/', adapter: 'http', ...request })).toMatchObject(TWICE);
+  });
+});
+
+test.each(['NetworkError', 'TimeoutError', 'AbortError'])('a DOMException %s of `send`: failure', (name) => {
+  expect(outcomeOf(new DOMException('blocked', name), 'xhr')).toBe(name === 'AbortError' ? 'neutral' : 'failure');
+});
+
+test.each([
+  ['blocked', 'neutral'],
+  ['Unsupported protocol ftp:', 'failure'],
+])('a redirect that failed with "%s": %s', (why, outcome) => {
+  const error = new AxiosError(`Redirected request failed: ${why}`, 'ERR_FR_REDIRECTION_FAILURE', config, {});
+  expect(outcomeOf(error, 'http')).toBe(outcome);
 });
 
 test.each<[string, object]>([
@@ -100,16 +148,19 @@ describe('a timeout that no timer holds is over at once, and says nothing', () =
     expect(outcomeOf(new AxiosError(message, 'ETIMEDOUT', config, {}), 'fetch')).toBe('neutral');
   });
 
-  test.each(['timeout of 1ms exceeded', 'timeout of 999999999ms exceeded', 'timeout exceeded', 'timeout 500 of ms'])(
-    '%s: failure',
-    (message) => {
-      expect(outcomeOf(new AxiosError(message, 'ETIMEDOUT', config, {}), 'fetch')).toBe('failure');
-    },
-  );
+  test.each([
+    'timeout of 1ms exceeded',
+    'timeout of 999999999ms exceeded',
+    'timeout exceeded',
+    'timeout 500 of ms',
+    'timeout - the service did not answer',
+  ])('%s: failure', (message) => {
+    expect(outcomeOf(new AxiosError(message, 'ETIMEDOUT', config, {}), 'fetch')).toBe('failure');
+  });
 });
 
-test('a redirect to a file, which fetch does not follow: neutral', () => {
+test('a redirect to a file, which fetch does not follow, is what the server says: failure', () => {
   const cause = new Error('URL scheme must be a HTTP(S) scheme');
   const error = Object.assign(new AxiosError('Network Error', 'ERR_NETWORK', config, {}), { cause });
-  expect(outcomeOf(error, 'fetch')).toBe('neutral');
+  expect(outcomeOf(error, 'fetch')).toBe('failure');
 });

@@ -40,7 +40,6 @@ export const OWN_CODES: ReadonlySet<string> = new Set([
   'UND_ERR_HEADERS_OVERFLOW',
   'UND_ERR_RES_EXCEEDED_MAX_SIZE',
   // redirects that go round, or are not allowed
-  'ERR_FR_REDIRECTION_FAILURE',
   'ERR_FR_TOO_MANY_REDIRECTS',
   'ERR_TOO_MANY_REDIRECTS',
   'TooManyRedirects',
@@ -50,14 +49,16 @@ export const OWN_CODES: ReadonlySet<string> = new Set([
 const OWN_MESSAGES = [
   /^maxContentLength size of \d+ exceeded/,
   // a timer that is given less than 0, or more than it holds, is over at once
-  /^timeout (of )?(-|\d{10}|Infinity)/,
+  /^timeout (of )?(-\d|\d{10}|Infinity)/,
+  // what a `beforeRedirect` throws, as against a place that the server has made up
+  /^Redirected request failed: (?!Unsupported protocol|Invalid URL)/,
   // fetch has no codes for these: undici, Deno, Bun, browsers
   /redirect count exceeded|unexpected redirect|maximum number of redirects|redirected too many times/i,
   /^Failed to (construct|parse URL|execute '\w+' on )|is not a valid (URL|HTTP method)|^fetch\(\) URL is invalid/,
   // its arguments, where they cannot be sent: undici, Deno, Bun, workerd
   /^Invalid (URL|HTTP method string: |header (name|value)(: ["']|\.$))|^Header '[^']*' has invalid value$|^Cannot convert argument to a ByteString /,
   /^Method is not valid$|^Request with (a )?GET\b.* body/,
-  /^unknown scheme$|^protocol mismatch$|^URL scheme (must be|'[^']*' not supported$)|^not implemented\.\.\. yet|^Fetch API cannot load: |^bad port$|^Fetch failed: Requests to port \d+ are blocked/i,
+  /^unknown scheme$|^protocol mismatch$|^URL scheme '[^']*' not supported$|^not implemented\.\.\. yet|^Fetch API cannot load: |^bad port$|^Fetch failed: Requests to port \d+ are blocked/i,
   // undici and Firefox, whatever is wrong with the arguments
   /^(Headers|Request|Window|WorkerGlobalScope)(\.\w+| constructor): /,
 ];
@@ -82,14 +83,25 @@ const isOfFile = ({ code, syscall }: Link): boolean => FILE_CODES.has(code) && s
 export const isDismissed = ([first]: readonly Link[]): boolean =>
   first?.code === 'ECONNABORTED' && first.message === 'Request aborted';
 
+/** A fetch that gives no `Request` with its errors, perhaps the user's own. */
+const isBareFetch = (env: unknown): boolean =>
+  Boolean(read(env, 'fetch')) || read(env, 'Request') === null || typeof Request !== 'function';
+
+/** What chooses a host, or connects to it, may know of an outage. Most have an agent; few of those throw by a mistake. */
+const mayKnowOfOutage = (config: Config, { name }: Link): boolean =>
+  typeof read(config, 'lookup') === 'function' ||
+  typeof read(read(config, 'transport'), 'request') === 'function' ||
+  (name !== 'TypeError' && Boolean(read(config, 'httpAgent') ?? read(config, 'httpsAgent')));
+
 /**
  * Whether an adapter of axios itself failed before there was a request: it gives the errors of a request that request, or a
- * code. What is left is of options, or of functions of the user. A fetch of the user may have no `Request` to give.
+ * code. What is left is of options, or of functions of the user.
  */
-const isUnasked = ([first]: readonly Link[], { env }: Config, adapter: Config['adapter']): boolean =>
-  !first?.code &&
+const isUnasked = ([first]: readonly Link[], config: Config, adapter: Config['adapter']): boolean =>
+  !read(first?.value, 'code') &&
   !read(first?.value, 'request') &&
-  !(read(first?.value, 'isAxiosError') && (read(env, 'fetch') || typeof Request !== 'function')) &&
+  !isBareFetch(config.env) &&
+  !(first && mayKnowOfOutage(config, first)) &&
   [adapter].flat().every((name) => typeof name === 'string');
 
 /**
