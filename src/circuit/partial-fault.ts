@@ -22,8 +22,8 @@ export class PartialFault {
   #run = 0;
   #failedAt = 0;
   #isOverload = false;
-  /** Permits that were given since the first of them: others may succeed because they were given before an outage. */
-  #since = new WeakSet<IssuedPermit>();
+  /** Numbers them, from 1. Permits that are given since the first have it: others may succeed since they are from before an outage. */
+  #runNumber = 0;
   /** Successes since failures in a row ended so, or the circuit has closed by itself; and when that was. */
   #served = SERVED_AGAIN;
   #servedSince = 0;
@@ -38,7 +38,7 @@ export class PartialFault {
 
   /** The closed circuit gave a permit. */
   gave(permit: IssuedPermit): IssuedPermit {
-    if (this.#run > 0) this.#since.add(permit);
+    if (this.#run > 0) permit.run = this.#runNumber;
     return permit;
   }
 
@@ -46,7 +46,7 @@ export class PartialFault {
   failed(now: number, isOverload: boolean): void {
     if (now - this.#failedAt > LATELY_MS) this.#run = 0;
     if (this.#run++ === 0) {
-      this.#since = new WeakSet();
+      this.#runNumber++;
       this.#isOverload = false;
     }
     this.#failedAt = now;
@@ -98,7 +98,7 @@ export class PartialFault {
   }
 
   #isEndedBy(permit: IssuedPermit): boolean {
-    return this.#isTelling && this.#since.has(permit);
+    return this.#isTelling && permit.run === this.#runNumber;
   }
 
   #serves(now: number): void {

@@ -29,6 +29,8 @@ export class IssuedPermit implements Permit {
   readonly timeoutMs?: number | undefined;
   /** For a probe of the whole fleet. */
   readonly lease?: Lease | undefined;
+  /** The failures in a row since which it was given, 0 for none; written by `PartialFault`. */
+  run = 0;
   #issuer: PermitIssuer | undefined;
 
   constructor(issuer: PermitIssuer, generation: number, acquiredAt: number, caller?: object) {
