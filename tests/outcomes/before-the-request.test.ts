@@ -110,6 +110,14 @@ test.each(['NetworkError', 'TimeoutError', 'AbortError'])('a DOMException %s of 
 });
 
 test.each([
+  "'get stack' called on an object that does not implement interface DOMException.",
+  'The DOMException.name getter can only be used on instances of DOMException',
+  'Illegal invocation',
+])('older versions of axios that cannot copy an error of fetch (%s): failure', (message) => {
+  expect(outcomeOf(new TypeError(message), 'fetch')).toBe('failure');
+});
+
+test.each([
   ['blocked', 'neutral'],
   ['Unsupported protocol ftp:', 'failure'],
 ])('a redirect that failed with "%s": %s', (why, outcome) => {

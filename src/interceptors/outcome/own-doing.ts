@@ -87,6 +87,9 @@ export const isDismissed = ([first]: readonly Link[]): boolean =>
 const isBareFetch = (env: unknown): boolean =>
   Boolean(read(env, 'fetch')) || read(env, 'Request') === null || typeof Request !== 'function';
 
+/** Older versions of axios fail themselves where fetch gives a DOMException, of which they read the prototype. */
+const AXIOS_FAILED = /DOMException|Illegal invocation/;
+
 /** What chooses a host, or connects to it, may know of an outage. Most have an agent; few of those throw by a mistake. */
 const mayKnowOfOutage = (config: Config, { name }: Link): boolean =>
   typeof read(config, 'lookup') === 'function' ||
@@ -101,6 +104,7 @@ const isUnasked = ([first]: readonly Link[], config: Config, adapter: Config['ad
   !read(first?.value, 'code') &&
   !read(first?.value, 'request') &&
   !isBareFetch(config.env) &&
+  !AXIOS_FAILED.test(first?.message ?? '') &&
   !(first && mayKnowOfOutage(config, first)) &&
   [adapter].flat().every((name) => typeof name === 'string');
 
