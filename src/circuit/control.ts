@@ -142,6 +142,11 @@ export abstract class ControlledCircuit {
     return this.circuit.policy.clock.now();
   }
 
+  /** @internal Whether it lets nobody pass at present. */
+  get isRejecting(): boolean {
+    return this.#mode === 'enforce' && this.isOpen;
+  }
+
   /** Whether the circuit is open because somebody isolated or tripped it, in this process or another. */
   get isOpenedByHand(): boolean {
     return this.state === 'open' && (this.isIsolated || this.circuit.isTripped);

@@ -22,7 +22,10 @@ export class PartialFault {
   #run = 0;
   #failedAt = 0;
   #isOverload = false;
-  /** Numbers them, from 1. Permits that are given since the first have it: others may succeed since they are from before an outage. */
+  /**
+   * The number of those failures in a row, from 1. Permits that were given since the first carry it. An older attempt may succeed
+   * although the service is down by now.
+   */
   #runNumber = 0;
   /** Successes since failures in a row ended so, or the circuit has closed by itself; and when that was. */
   #served = SERVED_AGAIN;

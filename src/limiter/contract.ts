@@ -96,7 +96,7 @@ interface LimiterEvents {
 
 /** The circuits of an attached instance, as far as limiters look at them. */
 interface CircuitsOfLimiters {
-  get(key: string): { readonly mode: string; readonly isOpen: boolean } | undefined;
+  get(key: string): { readonly isRejecting: boolean } | undefined;
 }
 
 /** How the limiters of an attached instance are made. */

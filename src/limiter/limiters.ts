@@ -51,7 +51,8 @@ export class Limiters implements AttachedLimiters {
   admit(attempt: LimitedRequest): ReturnType<AttachedLimiters['admit']> {
     const { call, circuitKey, config, captured, held } = attempt;
     const { enabled, priority, maxWaitMs } = captured.policy.limiter;
-    if (!enabled || (!held && circuitKey !== null && this.#isRejecting(circuitKey))) return undefined;
+    if (!enabled) return undefined;
+    if (!held && circuitKey !== null && this.#options.registry.get(circuitKey)?.isRejecting) return undefined;
     const key = this.#keyOf(attempt);
     if (key === null) return undefined;
     const told = this.#ensure(key);
@@ -119,11 +120,6 @@ export class Limiters implements AttachedLimiters {
       },
       end: () => place.end(),
     };
-  }
-
-  #isRejecting(circuitKey: string): boolean {
-    const breaker = this.#options.registry.get(circuitKey);
-    return breaker?.mode === 'enforce' && breaker.isOpen;
   }
 
   #link(circuitKey: string, told: Told): void {

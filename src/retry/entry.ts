@@ -27,6 +27,8 @@ export interface RetryGuard {
   readonly key: string;
   readonly mode: 'enforce' | 'observe';
   readonly isOpen: boolean;
+  /** @internal Whether it lets nobody pass at present. */
+  readonly isRejecting: boolean;
   /** @internal A permit, for which it may wait; a probe only where as much time is left as successes take. */
   acquireWithin(
     maxWaitMs: () => number,
@@ -75,9 +77,6 @@ interface Entry {
   readonly permit: GuardAnswer | undefined;
 }
 
-/** Whether a breaker lets nobody pass at present. */
-export const isRejecting = (breaker: RetryGuard | undefined): boolean => breaker?.mode === 'enforce' && breaker.isOpen;
-
 /**
  * Takes a slot and a permit, or a rejection. An attempt that waits for one of them does not hold the other: a slot goes back
  * while the breaker is waited for, and a permit while there is no slot, but not before the next timer: if both went at once, those
@@ -90,7 +89,7 @@ export async function enter(
   takeSlot: () => RetrySlot | undefined | Promise<RetrySlot>,
   takePermit: () => GuardAnswer | undefined | Promise<GuardAnswer>,
 ): Promise<Entry> {
-  let slot = isRejecting(breaker) ? undefined : await takeSlot();
+  let slot = breaker?.isRejecting ? undefined : await takeSlot();
   for (;;) {
     const answer = takePermit();
     if (!(answer instanceof Promise)) return { slot, permit: answer };

@@ -8,7 +8,7 @@ import { serverDelay } from '../retry-after.js';
 import { aFunction, merged, own } from '../validation.js';
 import { budgetOf } from './budget.js';
 import { backoffsLeftMs, DEFAULT_BACKOFF, decideRetry, RETRY_AFTER_DEFAULTS } from './decision.js';
-import { type Ended, enter, isRejecting, type RetrySlot } from './entry.js';
+import { type Ended, enter, type RetrySlot } from './entry.js';
 import { Fare } from './fare.js';
 import { checkRetryOptions, type RetryFunctionOptions } from './function-options.js';
 import { Patience } from './patience.js';
@@ -116,7 +116,7 @@ export async function retry<T>(
         attempt > limits.retries
           ? undefined
           : await scope.race(async () => given.shouldRetry?.(failure)).catch(withCause(lastError, given.signal));
-      const isOpen = isRejecting(breaker);
+      const isOpen = breaker?.isRejecting === true;
       const isHopeless = () => !breaker?.isWorthWaiting(Math.min(patience.begin(attempt), remainingMs()));
       fare = budget && new Fare(budget, isTimeoutError(lastError));
       const context = contextOf(attempt);

@@ -27,8 +27,9 @@ interface Line {
 }
 
 /**
- * One line per retry, transition, call that ended without an answer or that a fallback answered, rejection of a limiter and callback that threw,
- * and for the store of shared circuits. pino and winston are given the event's fields as well. No query strings, no credentials and no header values.
+ * One line per retry, transition, call that ended without an answer or that a fallback answered, rejection of a limiter and
+ * callback that threw, and for the store of shared circuits. pino and winston are given the event's fields as well. No query strings,
+ * no credentials and no header values.
  *
  * @throws a `TypeError` that names the option.
  */

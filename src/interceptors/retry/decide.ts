@@ -117,7 +117,7 @@ function circuitAhead(
   let answer: 'open' | undefined;
   for (const key of keys) {
     const breaker = key === null ? undefined : call.attachment.registry.get(key);
-    if (breaker?.mode !== 'enforce' || !breaker.isOpen) continue;
+    if (!breaker?.isRejecting) continue;
     const waits = call.openWaits();
     waits.begin();
     const isWorthIt = breaker.isWorthWaiting(waits.leftMs(policy, call.remainingMs()));
